@@ -1,0 +1,210 @@
+"""Every error that Chassis raises on purpose.
+
+An error says what happened and where (its message) and what to do next (its hint); the raw facts are
+attributes, so a command line or a page can render them its own way. ``retryable`` answers one question:
+can the same call, made again with nothing changed, succeed? Retry decisions anywhere in Chassis read it.
+
+An error crosses process borders (a trigger's event, a task's XCom) as the plain data of :meth:`ChassisError.describe`,
+never as a pickle: exceptions of the Claude SDK carry signed headers and session tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+class ChassisError(Exception):
+    """The root of the hierarchy. Not retryable unless a subclass says so."""
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+    def describe(self) -> dict[str, Any]:
+        """The error as JSON-safe data; :func:`restore_error` is the way back."""
+        return {"class": type(self).__name__, "message": self.message, "hint": self.hint}
+
+    @classmethod
+    def restore(cls, data: dict[str, Any]) -> ChassisError:
+        """Build the error again from what :meth:`describe` gave."""
+        return cls(str(data["message"]), hint=str(data.get("hint", "")))
+
+
+class SettingsError(ChassisError):
+    """A setting in the ``[chassis]`` section of Airflow's configuration can't be used. A retry can't help."""
+
+
+class DefinitionError(ChassisError):
+    """An agent file or the service catalogue is wrong or missing. A retry can't help."""
+
+
+@dataclass(frozen=True)
+class PlanFault:
+    """One thing that is wrong with a plan.
+
+    ``where`` names the place in the plan's own words (``task 'deploy'``, ``tasks.2.for_each``, ``schedule``);
+    ``message`` says what is wrong and, where there is one, the nearest right name; ``code`` is a stable short name.
+    """
+
+    code: str
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+class PlanError(ChassisError):
+    """A plan breaks one or more rules; all of them are listed. A retry with the same plan can't help."""
+
+    def __init__(self, faults: list[PlanFault] | tuple[PlanFault, ...], *, subject: str = "The plan", hint: str = "") -> None:
+        self.faults = tuple(faults)
+        self.subject = subject
+        count = len(self.faults)
+        lines = "\n".join(f"- {fault}" for fault in self.faults)
+        super().__init__(f"{subject} has {count} fault{'s' if count != 1 else ''}:\n{lines}\n", hint=hint)
+
+    def describe(self) -> dict[str, Any]:
+        faults = [{"code": f.code, "where": f.where, "message": f.message} for f in self.faults]
+        return {"class": type(self).__name__, "subject": self.subject, "hint": self.hint, "faults": faults}
+
+    @classmethod
+    def restore(cls, data: dict[str, Any]) -> PlanError:
+        faults = [PlanFault(**fault) for fault in data["faults"]]
+        return cls(faults, subject=str(data["subject"]), hint=str(data["hint"]))
+
+
+class StoreError(ChassisError):
+    """The plan store can't be read or written. Often a passing state of a disk or a network: a retry may help."""
+
+    retryable = True
+
+
+class PlanNotFoundError(ChassisError):
+    """No such workflow or revision in the plan store. A retry can't help."""
+
+
+class ItemsError(ChassisError):
+    """The items of a fan-out, known only at run time, can't be used. A retry can't help."""
+
+
+class TaskBlockedError(ChassisError):
+    """Claude answered that it can't do the task, with a reason. A retry with the same inputs can't help."""
+
+
+class ClaudeError(ChassisError):
+    """A call to Claude failed.
+
+    :ivar status: HTTP status of the answer, None when there was none
+    :ivar error_type: the server's own name for the error, such as ``throttlingException``; may be empty
+    :ivar request_id: ``x-amzn-requestid`` of the answer; empty when there was none
+    :ivar retry_after: seconds that the server asked to wait; None when it did not say
+    :ivar usage: token counts already paid for by the failed exchange, as ``Usage.model_dump()``; may be empty
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        error_type: str = "",
+        request_id: str = "",
+        retry_after: float | None = None,
+        usage: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.error_type = error_type
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.usage = usage or {}
+
+    def describe(self) -> dict[str, Any]:
+        return super().describe() | {
+            "status": self.status,
+            "error_type": self.error_type,
+            "request_id": self.request_id,
+            "retry_after": self.retry_after,
+            "usage": self.usage,
+        }
+
+    @classmethod
+    def restore(cls, data: dict[str, Any]) -> ClaudeError:
+        facts = {name: value for name, value in data.items() if name not in ("class", "message")}
+        return cls(str(data["message"]), **facts)
+
+
+class CredentialsMissingError(ClaudeError):
+    """The connection gives no AWS credentials. A retry can't help."""
+
+
+class CredentialsRefusedError(ClaudeError):
+    """AWS refused the credentials: expired, unknown or badly signed (401, 403 with such a type). A retry can't help."""
+
+
+class AccessDeniedError(ClaudeError):
+    """The credentials are good but may not use this model (403). A retry can't help."""
+
+
+class ModelNotFoundError(ClaudeError):
+    """Bedrock doesn't know the model id in this region (404, or 400 that says so). A retry can't help."""
+
+
+class RequestRefusedError(ClaudeError):
+    """Bedrock refused the request itself (400, 413 and other 4xx). A retry can't help."""
+
+
+class ThrottledError(ClaudeError):
+    """Too many requests or tokens for the quota (429 or a throttling frame). A later retry helps."""
+
+    retryable = True
+
+
+class ServiceFaultError(ClaudeError):
+    """Bedrock or the model failed (408, 409, 424, 5xx, 529, or such a frame inside a stream). A retry may help."""
+
+    retryable = True
+
+
+class UnreachableError(ClaudeError):
+    """No answer: name not resolved, connection refused or reset, or time ran out. A retry may help."""
+
+    retryable = True
+
+
+class StreamBrokenError(ClaudeError):
+    """The answer began and did not end: cut, stalled, or ended without a stop reason. A retry may help."""
+
+    retryable = True
+
+
+class ModelRefusalError(ClaudeError):
+    """Claude declined to answer (stop reason ``refusal``). A retry can't help."""
+
+
+class AnswerTruncatedError(ClaudeError):
+    """The answer hit the output or context limit. A retry with the same limits can't help."""
+
+
+class AnswerInvalidError(ClaudeError):
+    """The answer still broke its schema after its repairs. A retry can't help."""
+
+
+def _subclasses(root: type[ChassisError]) -> dict[str, type[ChassisError]]:
+    known = {root.__name__: root}
+    for child in root.__subclasses__():
+        known |= _subclasses(child)
+    return known
+
+
+def restore_error(data: dict[str, Any]) -> ChassisError:
+    """The error that :meth:`ChassisError.describe` described; an unknown class comes back as the root class."""
+    return _subclasses(ChassisError).get(str(data.get("class")), ChassisError).restore(data)

@@ -1,0 +1,86 @@
+"""Every option of Chassis: the ``[chassis]`` section of Airflow's configuration, read once into one frozen object.
+
+Set an option in ``airflow.cfg`` or as ``AIRFLOW__CHASSIS__<NAME>``. What belongs to one connection (region,
+endpoint, model, SDK retries and timeouts) is an extra of that connection instead, see ``chassis.claude.hook``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from chassis.errors import SettingsError
+
+SECTION = "chassis"
+_PACKAGE = Path(__file__).parent
+
+
+def shipped(name: str) -> str:
+    """Path of a file that ships with Chassis: beside the package in a checkout, inside it in an installed wheel."""
+    checkout = _PACKAGE.parent / name
+    return str(checkout if checkout.exists() else _PACKAGE / "defaults" / name)
+
+
+def _airflow_home() -> Path:
+    return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+
+
+class Settings(BaseModel):
+    """The options. A number's unit stands in its description; a wrong value is refused with all faults at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    conn_id: str = Field("claude_bedrock", description="Airflow connection (type aws) that reaches Claude on Bedrock.")
+    model: str = Field(
+        "us.anthropic.claude-opus-4-6-v1",
+        description="Bedrock model id or inference profile; an agent file, a plan and the connection can name another.",
+    )
+    plans_root: str = Field(
+        default_factory=lambda: str(_airflow_home() / "plans"),
+        description="Root of the plan store: a folder that all machines share, or an s3:// address (extra: s3).",
+    )
+    plans_conn_id: str = Field("", description="Airflow connection for an s3:// plan store; empty for AWS's default chain.")
+    agents_folder: str = Field(
+        default_factory=lambda: shipped("agents"), description="Folder of agent definition files (*.md)."
+    )
+    services_file: str = Field(
+        default_factory=lambda: shipped("services.yaml"), description="Catalogue of the services that plans may name."
+    )
+    pool: str = Field("bedrock", description="Airflow pool that bounds the calls in flight; it must count deferred tasks.")
+    shards: int = Field(16, ge=1, le=256, description="Number of loader files that workflows are spread over.")
+    deferrable: bool = Field(True, description="Wait for Claude in the triggerer; false keeps a worker slot for each call.")
+    plan_attempts: int = Field(3, ge=1, le=10, description="Proposals that the planner may make before it fails.")
+    repair_attempts: int = Field(2, ge=0, le=10, description="Times that a task's answer may be sent back to Claude for breaking its schema.")
+    max_tokens: int = Field(16_000, ge=256, description="Output tokens that one answer may have.")
+    context_chars: int = Field(
+        200_000, ge=1_000, description="Characters of upstream results in one prompt; what is over is cut, visibly."
+    )
+    task_retries: int = Field(3, ge=0, le=20, description="Retries of a task whose plan doesn't say.")
+    task_timeout_minutes: int = Field(60, ge=1, description="Execution timeout of a task whose plan doesn't say, in minutes.")
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Read the options from Airflow's configuration.
+
+        :raises SettingsError: names each option that can't be used and what it was
+        """
+        from airflow.sdk.configuration import conf
+
+        given: dict[str, Any] = {}
+        for name in cls.model_fields:
+            value = conf.get(SECTION, name, fallback=None)
+            if value not in (None, ""):
+                given[name] = value
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{fault['loc'][0]} = {fault['input']!r}: {fault['msg']}" for fault in error.errors()
+            )
+            raise SettingsError(
+                f"The [chassis] section of Airflow's configuration is wrong: {faults}.",
+                hint="Correct it in airflow.cfg or in AIRFLOW__CHASSIS__<NAME>.",
+            ) from None
