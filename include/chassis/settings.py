@@ -59,6 +59,9 @@ class Settings(BaseModel):
         200_000, ge=1_000, description="Characters of upstream results in one prompt; what is over is cut, visibly."
     )
     task_retries: int = Field(3, ge=0, le=20, description="Retries of a task whose plan doesn't say.")
+    retry_delay_seconds: float = Field(
+        10.0, ge=0, description="Wait before a task's first retry, in seconds; it doubles with each, up to ten minutes."
+    )
     task_timeout_minutes: int = Field(60, ge=1, description="Execution timeout of a task whose plan doesn't say, in minutes.")
 
     @classmethod

@@ -1,0 +1,197 @@
+"""A plan becomes a DAG: a pure function of the plan, its revision and the settings.
+
+No clock, network, randomness or Claude: the same plan gives the same serialised DAG in any process, so Airflow
+stores a new DAG version when, and only when, the plan changed.
+
+A plan's task ids are the Airflow task ids. Tasks that share their items form one mapped task group,
+``<root>__each``, in which each item goes its own way; a task outside it that depends on a member joins all items.
+Items that only a run knows come from a helper task, ``<root>__items``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task_group
+
+from chassis.dag.operators import Dependency, ItemsOperator, PlanErrorOperator, TaskOperator, timeout_of
+from chassis.settings import Settings
+from chassis.workflow import InputSpec, Schedule, TaskGraph, TaskSpec, WorkflowSpec, plan_digest
+
+EPOCH = pendulum.datetime(2026, 1, 1, tz="UTC")
+"""Start date of a workflow whose plan doesn't say when it was planned. It matters only for catch-up."""
+
+TAG = "chassis"
+ERROR_TAG = "plan-error"
+SHORT_DIGEST = 12
+"""Hex digits of a plan's digest in its tag and its file name."""
+
+
+def digest_tag(digest: str) -> str:
+    """The tag that tells which plan a DAG was built from."""
+    return f"plan:{digest[:SHORT_DIGEST]}"
+
+
+def build_dag(spec: WorkflowSpec, *, revision: int, settings: Settings) -> DAG:
+    """The DAG of a plan.
+
+    :param revision: the plan's revision in the store, shown as a tag
+    :raises Exception: whatever Airflow raises on a DAG that it can't build; ``loader`` turns that into a visible DAG
+    """
+    with DAG(
+        dag_id=spec.id,
+        dag_display_name=spec.title,
+        description=spec.title,
+        doc_md=_describe(spec),
+        schedule=_timetable(spec.schedule),
+        start_date=_start_date(spec),
+        catchup=bool(spec.schedule and spec.schedule.catchup),
+        max_active_tasks=spec.limits.max_parallel,
+        params={name: _param(given) for name, given in spec.inputs.items()},
+        tags=[TAG, digest_tag(plan_digest(spec)), f"revision:{revision}", *spec.tags],
+        default_args={"owner": spec.owner},
+        is_paused_upon_creation=False,
+    ) as dag:
+        _Builder(spec, settings).build()
+    return dag
+
+
+def build_error_dag(workflow_id: str, reason: str) -> DAG:
+    """A visible stand-in for a workflow whose plan can't be built; its one task fails with the reason."""
+    with DAG(
+        dag_id=workflow_id,
+        doc_md=_as_text("This workflow's plan can't be used", reason),
+        schedule=None,
+        start_date=EPOCH,
+        tags=[TAG, ERROR_TAG],
+        is_paused_upon_creation=False,
+    ) as dag:
+        PlanErrorOperator(task_id="plan_error", reason=reason, retries=0)
+    return dag
+
+
+class _Builder:
+    """Builds one plan's tasks, groups and edges inside the DAG that is open."""
+
+    def __init__(self, spec: WorkflowSpec, settings: Settings) -> None:
+        self.spec = spec
+        self.settings = settings
+        self.graph = TaskGraph(spec.tasks)
+        self.tasks = {task.id: task for task in spec.tasks}
+        self.operators: dict[str, Any] = {}
+
+    def build(self) -> None:
+        for task in self.spec.tasks:
+            if self.graph.group_of(task.id) is None:
+                self.operators[task.id] = self._operator(task)
+        for root in self.graph.groups:
+            self._add_group(root)
+        for task in self.spec.tasks:
+            for upstream in task.depends_on:
+                self.operators[upstream] >> self.operators[task.id]
+
+    def _add_group(self, root: str) -> None:
+        members = [self.tasks[task_id] for task_id in self.graph.groups[root]]
+
+        @task_group(
+            group_id=f"{root}__each",
+            prefix_group_id=False,
+            group_display_name=f"{self.tasks[root].name}: each item",
+            tooltip="Each item goes its own way through these tasks.",
+        )
+        def each(item: Any) -> None:
+            for member in members:
+                self.operators[member.id] = self._operator(
+                    member, item=item, map_index_template="{{ task.item }}"
+                )
+
+        each.expand(item=self._items(root))
+
+    def _items(self, root: str) -> Any:
+        """The list to expand over: the plan's own, or the output of a task that finds it at run time."""
+        source = self.tasks[root].for_each
+        assert source is not None, f"{root} is the root of a group and has items"
+        if source.items is not None:
+            return list(source.items)
+        finder = ItemsOperator(
+            task_id=f"{root}__items",
+            task_display_name=f"{self.tasks[root].name}: items",
+            source=source.input or source.output_of,
+            of_input=source.input is not None,
+            path=source.path,
+        )
+        if source.output_of is not None:
+            self.operators[source.output_of] >> finder
+        return finder.output
+
+    def _operator(self, task: TaskSpec, **mapping: Any) -> TaskOperator:
+        return TaskOperator(
+            spec=task,
+            requirement=self.spec.requirement,
+            inputs=tuple(self.spec.inputs),
+            dependencies=[self._dependency(task.id, upstream) for upstream in task.depends_on],
+            task_display_name=task.name,
+            doc_md=_as_text("Instruction", task.instruction),
+            pool=self.settings.pool,
+            retries=self.settings.task_retries if task.retries is None else task.retries,
+            retry_delay=timedelta(seconds=self.settings.retry_delay_seconds),
+            retry_exponential_backoff=2,
+            max_retry_delay=timedelta(minutes=10),
+            execution_timeout=timeout_of(task, self.settings),
+            **mapping,
+        )
+
+    def _dependency(self, task_id: str, upstream: str) -> Dependency:
+        theirs = self.graph.group_of(upstream)
+        if theirs is None:
+            return Dependency(upstream, "one")
+        return Dependency(upstream, "same" if theirs == self.graph.group_of(task_id) else "all")
+
+
+def _timetable(schedule: Schedule | None) -> Any:
+    if schedule is None:
+        return None
+    if schedule.asset is not None:
+        return [Asset(schedule.asset)]
+    # Presets such as @daily are crons to the timetable, too; run_immediately off: publishing is no reason to run.
+    return CronTriggerTimetable(
+        schedule.cron or schedule.preset, timezone=schedule.timezone, run_immediately=False
+    )
+
+
+def _start_date(spec: WorkflowSpec) -> datetime:
+    """Catch-up reaches back to the moment of planning and no further."""
+    if spec.provenance is None:
+        return EPOCH
+    return pendulum.parse(spec.provenance.planned_at)  # type: ignore[return-value]
+
+
+def _param(given: InputSpec) -> Param:
+    schema: dict[str, Any] = {"type": given.type, "description": given.description}
+    if given.type == "array":
+        schema["items"] = {"type": "string"}
+    if given.default is None:
+        return Param(**schema)
+    return Param(list(given.default) if given.type == "array" else given.default, **schema)
+
+
+def _describe(spec: WorkflowSpec) -> str:
+    """What the DAG's page shows: the requirement and the tasks, as text that Markdown leaves alone."""
+    lines = [f"{task.id}: {task.name}" + _after(task) for task in spec.tasks]
+    return _as_text("Requirement", spec.requirement) + _as_text("Tasks", "\n".join(lines))
+
+
+def _after(task: TaskSpec) -> str:
+    return f" (after {', '.join(task.depends_on)})" if task.depends_on else ""
+
+
+def _as_text(heading: str, text: str) -> str:
+    """Text as an indented Markdown block.
+
+    Indenting can't be closed from inside as a fence of backticks could. The text always ends in a newline:
+    Airflow opens a doc_md that ends in ``.md`` as a file.
+    """
+    block = "\n".join(f"    {line}" for line in text.splitlines())
+    return f"**{heading}**\n\n{block}\n\n"

@@ -1,0 +1,230 @@
+"""The operators that the factory puts into a workflow's DAG.
+
+Nothing that a person or a model wrote is a template field, with one exception: ``item``, because Airflow resolves
+a mapped argument only for template fields. A resolved item is not rendered again, so an item named ``{{ 1 }}``
+stays that text (``tests/system`` holds it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseOperator
+
+from chassis.dag.calls import PlanCall, TaskCall
+from chassis.dag.retry import ClaudeRetryPolicy
+from chassis.dag.triggers import ClaudeTrigger
+from chassis.errors import ChassisError, ItemsError, restore_error
+from chassis.settings import Settings
+from chassis.workflow import TaskSpec, check_items
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from chassis.execution import UpstreamResult
+
+ERROR_KEY = "error"
+"""XCom key under which a failed task leaves ``ChassisError.describe()``, for ``chassis status`` and other readers."""
+
+
+class ClaudeOperator(BaseOperator):
+    """Asks Claude on Bedrock; how the request is made up is a subclass's matter.
+
+    The worker prepares the call, the triggerer makes it and ends the task (``chassis.dag.triggers``); with
+    ``deferrable=False`` the worker does both and keeps its slot meanwhile. Either way the result is the XCom.
+
+    :param deferrable: None takes the setting ``[chassis] deferrable``
+    """
+
+    ui_color = "#f3e6dc"
+
+    def __init__(self, *, deferrable: bool | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("retry_policy", ClaudeRetryPolicy())
+        super().__init__(**kwargs)
+        self.deferrable = deferrable
+
+    @abstractmethod
+    def prepare(self, context: Context, settings: Settings) -> TaskCall | PlanCall:
+        """Make the call up from the run's context. Runs in a worker and must not import the Claude SDK."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        settings = Settings.load()
+        with reported(self, context):
+            call = self.prepare(context, settings)
+            if settings.deferrable if self.deferrable is None else self.deferrable:
+                self.defer(
+                    trigger=ClaudeTrigger(call.model_dump(mode="json")),
+                    method_name=self.resume.__name__,
+                    timeout=self.execution_timeout,
+                )
+            return asyncio.run(call.perform())
+
+    def resume(self, context: Context, event: dict[str, Any]) -> None:
+        """Raise in a worker what failed in the triggerer, so that the retry policy decides on it."""
+        with reported(self, context):
+            raise restore_error(event)
+
+
+@contextmanager
+def reported(operator: BaseOperator, context: Context) -> Iterator[None]:
+    """Log a :class:`ChassisError` as one clear sentence and leave it as an XCom before Airflow sees it."""
+    try:
+        yield
+    except ChassisError as error:
+        operator.log.error("%s: %s", type(error).__name__, error)  # noqa: TRY400  the traceback follows anyway
+        context["ti"].xcom_push(ERROR_KEY, error.describe())
+        raise
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """One declared dependency, and which of its instances a task reads.
+
+    ``one``: the dependency is not mapped. ``same``: both are steps of one mapped group and each item reads its
+    own. ``all``: the dependency is mapped and the task joins all of its items.
+    """
+
+    task_id: str
+    instances: Literal["one", "same", "all"]
+
+
+class TaskOperator(ClaudeOperator):
+    """Does one task of a plan, or one item of it.
+
+    :param spec: the task as the plan has it
+    :param requirement: the plan's requirement, verbatim
+    :param inputs: names of the plan's inputs; their values are the run's params
+    :param dependencies: whose results the prompt holds: the declared dependencies and nobody else
+    :param item: the item of a mapped task
+    """
+
+    template_fields: Collection[str] = ("item",)
+
+    def __init__(
+        self,
+        *,
+        spec: TaskSpec,
+        requirement: str,
+        inputs: Sequence[str],
+        dependencies: Sequence[Dependency],
+        item: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(task_id=spec.id, **kwargs)
+        self.spec = spec
+        self.requirement = requirement
+        self.inputs = tuple(inputs)
+        self.dependencies = tuple(dependencies)
+        self.item = item
+
+    def prepare(self, context: Context, settings: Settings) -> TaskCall:
+        from chassis.agents import load_agent
+        from chassis.catalogue import load_catalogue
+        from chassis.execution import build_request
+
+        agent = load_agent(settings.agents_folder, self.spec.agent)
+        catalogue = load_catalogue(settings.services_file)
+        params: Mapping[str, Any] = context["params"]
+        request = build_request(
+            agent=agent,
+            requirement=self.requirement,
+            inputs={name: params[name] for name in self.inputs},
+            task=self.spec,
+            item=self.item,
+            service=catalogue.find(self.item) if self.item else None,
+            results=self._results(context),
+            settings=settings,
+            model=self.spec.model or agent.model or settings.model,
+        )
+        return TaskCall(
+            conn_id=settings.conn_id,
+            request=request,
+            task_id=self.spec.id,
+            item=self.item,
+            output_schema=self.spec.output_schema,
+            repairs=settings.repair_attempts,
+        )
+
+    def _results(self, context: Context) -> list[UpstreamResult]:
+        from chassis.execution import UpstreamResult
+
+        ti = context["ti"]
+        found: list[Any] = []
+        for dependency in self.dependencies:
+            if dependency.instances == "all":
+                found += ti.xcom_pull(task_ids=[dependency.task_id])
+            else:
+                index = ti.map_index if dependency.instances == "same" else -1
+                found.append(ti.xcom_pull(task_ids=dependency.task_id, map_indexes=index))
+        return [UpstreamResult.of(value) for value in found if value is not None]
+
+
+class ItemsOperator(BaseOperator):
+    """Finds the items of a fan-out when the run knows them: in an input, or in an upstream task's output.
+
+    Items are checked as a plan's literal items are, and keep their order: an item's place is its identity in
+    Airflow, for a clear and for a rerun.
+
+    :param source: the input's name, or the upstream task's id
+    :param path: for an upstream task, the dotted way through its output to the list; empty for the output itself
+    :param of_input: whether ``source`` names an input
+    """
+
+    ui_color = "#e8e8e8"
+
+    def __init__(self, *, source: str, of_input: bool, path: str = "", **kwargs: Any) -> None:
+        kwargs.setdefault("retry_policy", ClaudeRetryPolicy())
+        super().__init__(**kwargs)
+        self.source = source
+        self.of_input = of_input
+        self.path = path
+
+    def execute(self, context: Context) -> list[str]:
+        with reported(self, context):
+            items = self._find(context)
+            if faults := check_items(items):
+                place = f"input '{self.source}'" if self.of_input else f"the output of task '{self.source}'"
+                raise ItemsError(
+                    f"The items in {place} can't be used: {'; '.join(faults)}.",
+                    hint="Start a run with other inputs, or clear the upstream task.",
+                )
+            if not items:
+                self.log.warning("There are no items: the mapped tasks and what depends on them are skipped.")
+            return list(items)
+
+    def _find(self, context: Context) -> Any:
+        if self.of_input:
+            return context["params"][self.source]
+        value = context["ti"].xcom_pull(task_ids=self.source, map_indexes=-1)["output"]
+        for key in filter(None, self.path.split(".")):
+            if not isinstance(value, Mapping) or key not in value:
+                raise ItemsError(
+                    f"The output of task '{self.source}' has nothing at '{self.path}' (looked for '{key}').",
+                    hint=f"Give the task an output_schema that requires '{self.path}', then plan again.",
+                )
+            value = value[key]
+        return value
+
+
+class PlanErrorOperator(BaseOperator):
+    """The one task of a workflow whose plan can't be built: it fails with the reason."""
+
+    ui_color = "#f5c6c6"
+
+    def __init__(self, *, reason: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.reason = reason
+
+    def execute(self, context: Context) -> None:
+        raise ChassisError(self.reason)
+
+
+def timeout_of(spec: TaskSpec, settings: Settings) -> timedelta:
+    """How long one try of the task may take."""
+    return timedelta(minutes=spec.timeout_minutes or settings.task_timeout_minutes)

@@ -1,0 +1,250 @@
+"""The planner's DAG: a requirement in, a published workflow and its first run out.
+
+``plan`` asks Claude for a plan, ``publish`` stores it as the workflow's next revision (or finds that nothing
+changed), ``await_dag`` waits until Airflow runs by that very plan, ``trigger`` starts the workflow and links to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pendulum
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, Param
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
+
+from chassis.dag.calls import PlanCall
+from chassis.dag.factory import ERROR_TAG, TAG, digest_tag
+from chassis.dag.operators import ClaudeOperator, reported
+from chassis.errors import ChassisError, PlanError, PlanFault
+from chassis.settings import Settings
+from chassis.workflow import Given, Limits, Schedule, load_plan
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+PLANNER_AGENT = "planning-agent"
+RUN, PUBLISH = "run", "publish"
+
+
+def planner_dag(
+    dag_id: str,
+    *,
+    requirement: str | None = None,
+    workflow_id: str = "",
+    inputs: Mapping[str, Any] | None = None,
+    schedule: Any = None,
+    **dag_arguments: Any,
+) -> DAG:
+    """A DAG that plans a requirement, publishes the plan and runs it.
+
+    What is given here becomes the default of the trigger form; a DAG with a ``schedule`` needs a requirement.
+
+    :param dag_id: id of the planner DAG itself
+    :param requirement: what is to be done, in plain words; None makes it a required field of the form
+    :param workflow_id: id of the workflow to publish; empty lets the planner name it. A recurring planner should
+        give one, so that each plan becomes the next revision of one workflow
+    :param inputs: values for the plan's inputs
+    :param schedule: when the planner itself runs: anything that Airflow's DAG takes
+    :param dag_arguments: further arguments for Airflow's DAG
+    """
+    settings = Settings.load()
+    given = {"requirement": requirement, "workflow_id": workflow_id, "inputs": dict(inputs or {})}
+    arguments: dict[str, Any] = {
+        "description": "Turns a requirement into a plan, and the plan into a workflow that runs.",
+        "doc_md": __doc__,
+        "start_date": pendulum.datetime(2026, 1, 1, tz="UTC"),
+        "catchup": False,
+        "tags": [TAG, "planner"],
+        "is_paused_upon_creation": False,
+    }
+    with DAG(dag_id=dag_id, schedule=schedule, params=_form(given), **arguments | dag_arguments) as dag:
+        plan = PlanOperator(
+            task_id="plan",
+            task_display_name="Plan with Claude",
+            pool=settings.pool,
+            retries=settings.task_retries,
+            retry_delay=timedelta(seconds=settings.retry_delay_seconds),
+            retry_exponential_backoff=2,
+            execution_timeout=timedelta(minutes=settings.task_timeout_minutes),
+        )
+        publish = PublishOperator(task_id="publish", task_display_name="Publish the plan", retries=settings.task_retries)
+        await_dag = AwaitWorkflowSensor(task_id="await_dag", task_display_name="Wait for the workflow")
+        trigger = TriggerWorkflowOperator(task_id="trigger", task_display_name="Run the workflow")
+        plan >> publish >> await_dag >> trigger
+    return dag
+
+
+def _form(given: Mapping[str, Any]) -> dict[str, Param]:
+    """The trigger form: what the person says, which Claude's plan can't change."""
+    requirement = {"type": "string", "minLength": 1, "maxLength": 100_000, "format": "multiline", "title": "Requirement"}
+    return {
+        "requirement": Param(
+            **({"default": given["requirement"]} if given["requirement"] else {}),
+            description="What is to be done, in plain words.",
+            **requirement,
+        ),
+        "workflow_id": Param(
+            given["workflow_id"],
+            type="string",
+            pattern="^([a-z][a-z0-9_]{0,99})?$",
+            title="Workflow id",
+            description="Lower-case letters, digits and underscores. Empty: the planner names it. An existing id gets its next revision.",
+        ),
+        "inputs": Param(
+            given["inputs"], type="object", title="Inputs", description="Values for the plan's inputs, as a JSON object."
+        ),
+        "schedule": Param(
+            "", type="string", title="Schedule", description="Cron of the workflow, such as 0 6 * * 1; empty for none."
+        ),
+        "timezone": Param("UTC", type="string", title="Timezone", description="Timezone of the schedule, such as Europe/Berlin."),
+        "model": Param("", type="string", title="Planner's model", description="Bedrock model id; empty for the configured one."),
+        "budget_usd": Param(
+            None, type=["number", "null"], exclusiveMinimum=0, title="Budget", description="US dollars that one run may spend."
+        ),
+        "max_parallel": Param(
+            16, type="integer", minimum=1, maximum=1000, title="Side by side", description="Tasks of one run at the same time."
+        ),
+        "action": Param(RUN, type="string", enum=[RUN, PUBLISH], title="Then", description="Run the workflow now, or only publish it."),
+    }
+
+
+class PlanOperator(ClaudeOperator):
+    """Asks the planning agent for a plan of the run's requirement.
+
+    The XCom holds ``workflow_id``, ``plan`` (YAML), ``digest``, ``usage``, ``cost_usd``, ``model``, ``attempts``,
+    ``simulated`` and ``request_ids``. What the person gave is checked first: Claude can't repair that.
+    """
+
+    def prepare(self, context: Context, settings: Settings) -> PlanCall:
+        from chassis.agents import load_agent, load_agents
+        from chassis.catalogue import load_catalogue
+        from chassis.planning import build_request
+
+        params = context["params"]
+        given = given_from(params)
+        agents = load_agents(settings.agents_folder)
+        catalogue = load_catalogue(settings.services_file)
+        planner = load_agent(settings.agents_folder, PLANNER_AGENT)
+        workers = {name: agent for name, agent in agents.items() if name != PLANNER_AGENT}
+        if model := params["model"]:
+            settings = settings.model_copy(update={"model": model})
+        request = build_request(
+            given=given, catalogue=catalogue, agents=tuple(workers.values()), agent=planner, settings=settings
+        )
+        return PlanCall(
+            conn_id=settings.conn_id,
+            request=request,
+            given=given,
+            agents={name: agent.digest for name, agent in workers.items()},
+            services=tuple(catalogue.names),
+            attempts=settings.plan_attempts,
+            planned_at=context["dag_run"].run_after.isoformat(),
+            planner_run=context["run_id"],
+        )
+
+
+def given_from(params: Mapping[str, Any]) -> Given:
+    """What the person gave, from the planner's params.
+
+    :raises PlanError: lists what is wrong with it, such as a cron or a timezone that doesn't exist
+    """
+    try:
+        schedule = Schedule(cron=params["schedule"], timezone=params["timezone"]) if params["schedule"] else None
+        return Given(
+            requirement=params["requirement"],
+            workflow_id=params["workflow_id"] or None,
+            inputs=params["inputs"],
+            schedule=schedule,
+            limits=Limits(budget_usd=params["budget_usd"], max_parallel=params["max_parallel"]),
+        )
+    except ValueError as error:
+        raise PlanError([PlanFault("given", "the planner's parameters", str(error))]) from None
+
+
+class PublishOperator(BaseOperator):
+    """Stores the plan. The XCom holds ``workflow_id``, ``revision``, ``digest`` and ``changed``."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from chassis.plans.store import PlanStore
+
+        settings = Settings.load()
+        with reported(self, context):
+            proposal = context["ti"].xcom_pull(task_ids="plan", map_indexes=-1)
+            spec = load_plan(proposal["plan"], source="the planner's plan")
+            published = PlanStore(settings.plans_root, settings.plans_conn_id).publish(spec)
+        state = "published" if published.changed else "already the newest revision"
+        self.log.info("Workflow %s, revision %d: %s.", published.workflow_id, published.revision, state)
+        return {
+            "workflow_id": published.workflow_id,
+            "revision": published.revision,
+            "digest": published.digest,
+            "changed": published.changed,
+        }
+
+
+class AwaitWorkflowSensor(BaseSensorOperator):
+    """Waits until Airflow's DAG of the workflow is the one that was built from the published plan."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(poke_interval=1, timeout=300, mode="poke", **kwargs)
+
+    def poke(self, context: Context) -> bool:
+        published = context["ti"].xcom_pull(task_ids="publish", map_indexes=-1)
+        try:
+            dag = context["ti"].get_dag(published["workflow_id"])
+        except AirflowRuntimeError as error:
+            self.log.info("Airflow doesn't know workflow %s yet (%s).", published["workflow_id"], error.error.error)
+            return False
+        if ERROR_TAG in dag.tags:
+            with reported(self, context):
+                raise ChassisError(
+                    f"Airflow can't build the plan of workflow '{published['workflow_id']}'.",
+                    hint="Its page in Airflow gives the reason.",
+                )
+        return digest_tag(published["digest"]) in dag.tags and self._pinned_plan_is(published, dag.bundle_version)
+
+    def _pinned_plan_is(self, published: Mapping[str, Any], bundle_version: str | None) -> bool:
+        """Whether a run that starts now is pinned to the published plan.
+
+        Airflow stores a DAG and the bundle version of its run apart: between a refresh and the next parse, the new
+        graph can stand beside the old version. Without PlanBundle there is no version, and nothing is pinned.
+        """
+        if bundle_version is None:
+            return True
+        from chassis.plans.store import PlanStore
+
+        settings = Settings.load()
+        heads = PlanStore(settings.plans_root, settings.plans_conn_id).version_heads(bundle_version)
+        head = heads.get(published["workflow_id"])
+        return head is not None and head.revision == published["revision"]
+
+
+class TriggerWorkflowOperator(TriggerDagRunOperator):
+    """Starts the published workflow's run and links to it; a retry finds the run that it had started.
+
+    No field is a template: the workflow's id and the inputs come from the plan and the person.
+    """
+
+    template_fields = ()
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            trigger_dag_id="", skip_when_already_exists=True, fail_when_dag_is_paused=True, **kwargs
+        )
+
+    def execute(self, context: Context) -> None:
+        params = context["params"]
+        if params["action"] != RUN:
+            raise AirflowSkipException("The plan is published; a run was not asked for.")
+        self.trigger_dag_id = context["ti"].xcom_pull(task_ids="publish", map_indexes=-1)["workflow_id"]
+        self.trigger_run_id = triggered_run_id(context["run_id"])
+        self.conf = dict(params["inputs"])
+        super().execute(context)
+
+
+def triggered_run_id(planner_run_id: str) -> str:
+    """Id of the run that a planner's run starts; fixed, so that a retry can't start a second one."""
+    return f"planned__{planner_run_id}"
