@@ -1,0 +1,49 @@
+"""What calls to Claude used, and what that costs."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Usage(BaseModel):
+    """Token counts of one or more calls. The four counts don't overlap: their sum is what was processed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_tokens: int = Field(
+        0, ge=0, description="Input tokens that were neither read from nor written to the cache."
+    )
+    output_tokens: int = Field(0, ge=0, description="Tokens that Claude wrote.")
+    cache_read_tokens: int = Field(0, ge=0, description="Input tokens read from the prompt cache.")
+    cache_write_tokens: int = Field(0, ge=0, description="Input tokens written to the prompt cache.")
+    calls: int = Field(0, ge=0, description="Calls that these counts come from.")
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in Usage.model_fields})
+
+
+def cost_usd(model: str, usage: Usage) -> float | None:
+    """List price of ``usage`` in US dollars; None when the model's price isn't known.
+
+    The prices are those of the installed ``genai-prices``, for Bedrock. The first call imports it (0.2 s).
+
+    :param model: Bedrock model id or inference profile, as it was asked for
+    """
+    import genai_prices
+
+    counts = genai_prices.Usage(
+        input_tokens=usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+    )
+    try:
+        price = genai_prices.calc_price(counts, _known_name(model), provider_id="aws")
+    except LookupError:
+        return None
+    return round(float(price.total_price), 6)
+
+
+def _known_name(model: str) -> str:
+    """The model id inside an ARN of a foundation model or a system inference profile."""
+    return model.rpartition("/")[2] if model.startswith("arn:") else model
