@@ -1,0 +1,131 @@
+"""What a request asks for: the data that Chassis fenced in its prompt, and the form the answer must have.
+
+A fence is ``<data-HEX name="task" item="pricing">``, a newline, the content, a newline and ``</data-HEX>``. What looks like a
+fence inside another one is content, as it is for Claude.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+Kind = Literal["plan", "task", "other"]
+
+_OPENING = re.compile(r'<data-(?P<mark>[0-9a-f]{12})(?P<attributes>(?: \w+="(?:[^"\\\n]|\\.)*")*)>\n')
+_ATTRIBUTE = re.compile(r'(\w+)=("(?:[^"\\\n]|\\.)*")')
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A piece of data in the prompt. ``attributes`` are those beside ``name``."""
+
+    name: str
+    content: str
+    attributes: dict[str, str]
+
+
+def read_fences(text: str) -> list[Fence]:
+    """The fences of a text, outermost only, in order. An unclosed one is no fence."""
+    found: list[Fence] = []
+    position = 0
+    while opening := _OPENING.search(text, position):
+        end = text.find(f"\n</data-{opening['mark']}>", opening.end() - 1)
+        if end < 0:
+            position = opening.end()
+            continue
+        attributes = {name: str(json.loads(value)) for name, value in _ATTRIBUTE.findall(opening["attributes"])}
+        found.append(Fence(attributes.pop("name", ""), text[opening.end() : max(end, opening.end())], attributes))
+        position = end + 1
+    return found
+
+
+@dataclass(frozen=True)
+class ClaudeRequest:
+    """One call: the model id of the path, the body, and whether the answer is to be streamed."""
+
+    model: str
+    body: dict[str, Any]
+    stream: bool
+
+    @cached_property
+    def user_text(self) -> str:
+        """All text that the user's turns carry."""
+        turns = [turn for turn in self.body.get("messages", []) if turn.get("role") == "user"]
+        return "\n".join(text for turn in turns for text in _texts(turn.get("content", "")))
+
+    @cached_property
+    def fences(self) -> list[Fence]:
+        return read_fences(self.user_text)
+
+    def fence(self, name: str) -> Fence | None:
+        """The first fence of that name."""
+        return next((fence for fence in self.fences if fence.name == name), None)
+
+    def text_of(self, name: str) -> str:
+        """The content of the first fence of that name; empty when there is none."""
+        fence = self.fence(name)
+        return fence.content if fence else ""
+
+    def json_of(self, name: str) -> dict[str, Any]:
+        """The JSON object in the first fence of that name; empty when there is none or it is something else."""
+        try:
+            data = json.loads(self.text_of(name) or "{}")
+        except ValueError:
+            return {}
+        return data if isinstance(data, dict) else {}
+
+    @cached_property
+    def kind(self) -> Kind:
+        """A task's request has a ``task`` fence, a planner's the ``catalogue`` or the ``agents``."""
+        if self.fence("task"):
+            return "task"
+        return "plan" if self.fence("catalogue") or self.fence("agents") else "other"
+
+    @property
+    def task(self) -> str | None:
+        fence = self.fence("task")
+        return fence.attributes.get("task") if fence else None
+
+    @property
+    def item(self) -> str | None:
+        fence = self.fence("task")
+        return fence.attributes.get("item") if fence else None
+
+    @property
+    def wants_format(self) -> bool:
+        """Whether the answer is to be JSON text by ``output_config.format``."""
+        config = self.body.get("output_config")
+        return isinstance(config, dict) and isinstance(config.get("format"), dict)
+
+    @cached_property
+    def forced_tool(self) -> dict[str, Any] | None:
+        """The tool that ``tool_choice`` demands, as the request describes it."""
+        choice, tools = self.body.get("tool_choice"), self.body.get("tools") or []
+        if not isinstance(choice, dict) or choice.get("type") not in ("tool", "any"):
+            return None
+        named = (tool for tool in tools if choice["type"] == "any" or tool.get("name") == choice.get("name"))
+        return next(named, None)
+
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        """The JSON schema that the answer must satisfy, in whichever form it came; None for a free answer."""
+        if self.wants_format:
+            schema = self.body["output_config"]["format"].get("schema")
+        else:
+            schema = self.forced_tool.get("input_schema") if self.forced_tool else None
+        return schema if isinstance(schema, dict) else None
+
+
+def _texts(content: Any) -> list[str]:
+    if isinstance(content, str):
+        return [content]
+    found: list[str] = []
+    for block in content:
+        if block.get("type") == "text":
+            found.append(str(block.get("text", "")))
+        elif block.get("type") == "tool_result":
+            found.extend(_texts(block.get("content") or ""))
+    return found
