@@ -1,0 +1,220 @@
+"""The environment and the commands of a local stack's components.
+
+Nothing of the developer's own Airflow may reach the stack (it could be told to use another database), and with the
+simulator nothing of their AWS set-up either (it must be impossible to call real Bedrock by mistake).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import chassis
+from chassis.cli.keys import USERNAME, Keys, password_file
+
+LOOPBACK = "127.0.0.1"
+# The pair that the simulator accepts; see chassis.simulator.
+_SIMULATED_LOGIN = "SIMULATED"
+_SIMULATED_SECRET = "simulated-not-claude"  # noqa: S105  a fixed, public value
+_SIMULATED_LATENCY_SECONDS = "0.3"
+_CONNECTION = "AIRFLOW_CONN_CLAUDE_BEDROCK"
+_PACKAGE = Path(chassis.__file__).parent
+_CHECKOUT = _PACKAGE.parents[1]
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """What a stack is to be, decided before anything starts."""
+
+    home: Path
+    dags_folder: Path
+    port: int
+    simulator_port: int | None
+    """Port of the simulator; None for real Bedrock."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Variables that win over everything set here."""
+
+    @property
+    def url(self) -> str:
+        """Airflow's address."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def simulator_url(self) -> str | None:
+        """The simulator's address; None for real Bedrock."""
+        return None if self.simulator_port is None else f"http://{LOOPBACK}:{self.simulator_port}"
+
+
+def default_home() -> Path:
+    """CHASSIS_HOME, or ``.chassis`` in the current folder."""
+    return Path(os.environ.get("CHASSIS_HOME") or ".chassis").absolute()
+
+
+def default_dags_folder() -> Path:
+    """The checkout's ``dags``, or else the DAGs that the package brings."""
+    checkout = _CHECKOUT / "dags"
+    return checkout if (checkout / "plan_workflow.py").exists() else _PACKAGE / "defaults" / "dags"
+
+
+def has_aws_credentials(environment: Mapping[str, str]) -> bool:
+    """Whether this user has set up AWS credentials, or an Airflow connection for Chassis.
+
+    The role of a cloud machine doesn't count: that the stack calls real Bedrock must be somebody's decision, so
+    there it takes ``--bedrock``.
+    """
+    if environment.get(_CONNECTION) or environment.get("AWS_BEARER_TOKEN_BEDROCK"):
+        return True
+    from botocore.credentials import InstanceMetadataProvider
+    from botocore.session import Session
+
+    session = Session()
+    providers = session.get_component("credential_provider")
+    providers.remove(InstanceMetadataProvider.METHOD)
+    return providers.load_credentials() is not None
+
+
+def free_port(preferred: int = 0) -> int:
+    """A port that nobody listens on now: the preferred one if it is free, else any."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise AssertionError("The system always has a free port for port 0.")
+
+
+def component_commands(plan: StackPlan) -> dict[str, list[str]]:
+    """Program and arguments of each component, in the order of their start.
+
+    Scheduler and triggerer would each open a log server on all interfaces. All components share one folder of
+    logs here, so these servers stay off; the API server's and the simulator's are the stack's only ports.
+    """
+    airflow = [sys.executable, "-m", "airflow"]
+    commands = {
+        "api-server": [*airflow, "api-server"],
+        "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
+        "dag-processor": [*airflow, "dag-processor"],
+        "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
+    }
+    if plan.simulator_port is not None:
+        port, latency = str(plan.simulator_port), _SIMULATED_LATENCY_SECONDS
+        simulator = [sys.executable, "-m", "chassis.simulator", "--port", port, "--latency", latency]
+        commands = {"simulator": simulator, **commands}
+    return commands
+
+
+def component_environment(plan: StackPlan, keys: Keys, base: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of the stack's components, from the one that this process was started in."""
+    environment = _inherited(base, simulated=plan.simulator_port is not None)
+    environment |= _identity(plan, keys) | _network(plan) | _dags(plan) | _SPEED
+    environment |= _bedrock(plan, base)
+    return environment | dict(plan.extra)
+
+
+def _inherited(base: Mapping[str, str], *, simulated: bool) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in base.items()
+        if not name.startswith("AIRFLOW") or name.startswith("AIRFLOW__CHASSIS__")
+    }
+    if simulated:
+        kept = {name: value for name, value in kept.items() if not name.startswith("AWS_")}
+    # A proxy for the world outside must not get what the components say to each other.
+    bypass = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), LOOPBACK, "localhost"]))
+    return kept | {"NO_PROXY": bypass, "no_proxy": bypass, "PYTHONUNBUFFERED": "1"}
+
+
+def _identity(plan: StackPlan, keys: Keys) -> dict[str, str]:
+    home = plan.home
+    plugins = _CHECKOUT / "plugins"
+    return {
+        "AIRFLOW_HOME": str(home / "airflow"),
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__FERNET_KEY": keys.fernet_key,
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins if plugins.is_dir() else home / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(password_file(home)),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+        # The connection's Test button: off in Airflow because it runs code on the server, which is one's own here.
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__API__SECRET_KEY": keys.api_secret_key,
+        "AIRFLOW__API_AUTH__JWT_SECRET": keys.jwt_secret,
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs" / "tasks"),
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "dags"),
+        "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__CHASSIS__PLANS_ROOT": str(home / "plans"),
+    }
+
+
+def _network(plan: StackPlan) -> dict[str, str]:
+    """The four settings that name the API server's address belong together: a task that finds another dies."""
+    return {
+        "AIRFLOW__API__HOST": LOOPBACK,
+        "AIRFLOW__API__PORT": str(plan.port),
+        "AIRFLOW__API__BASE_URL": plan.url,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{plan.url}/execution/",
+    }
+
+
+def _dags(plan: StackPlan) -> dict[str, str]:
+    bundles = [
+        {
+            "name": "dags-folder",
+            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+            "kwargs": {"path": str(plan.dags_folder), "refresh_interval": 30},
+        },
+        {
+            "name": "chassis",
+            "classpath": "chassis.plans.bundle.PlanBundle",
+            "kwargs": {"refresh_interval": 2},
+        },
+    ]
+    return {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(plan.dags_folder),
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(plan.home / "bundles"),
+        # A published plan is to be a DAG within seconds: look for changes each second, parse what changed first,
+        # and store it at once. Chassis relies on the last one, see `chassis doctor`.
+        "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+        "AIRFLOW__DAG_PROCESSOR__FILE_PARSING_SORT_MODE": "modified_time",
+        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
+    }
+
+
+_SPEED = {
+    # An idle scheduler sleeps this long, and a chain of short tasks finds it idle at each hop.
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+}
+
+
+def _bedrock(plan: StackPlan, base: Mapping[str, str]) -> dict[str, str]:
+    if plan.simulator_url is None:
+        default = json.dumps({"conn_type": "aws"})
+        return {_CONNECTION: base.get(_CONNECTION) or default}
+    connection = {
+        "conn_type": "aws",
+        "login": _SIMULATED_LOGIN,
+        "password": _SIMULATED_SECRET,
+        "extra": {
+            "region_name": "us-east-1",
+            "service_config": {"bedrock-runtime": {"endpoint_url": plan.simulator_url}},
+        },
+    }
+    return {
+        _CONNECTION: json.dumps(connection),
+        # The developer's profiles could name another endpoint, and a cloud machine's role is real.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }

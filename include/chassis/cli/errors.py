@@ -1,0 +1,36 @@
+"""What the command line itself can run into, next to the errors of :mod:`chassis.errors`."""
+
+from __future__ import annotations
+
+from chassis.errors import ChassisError
+
+
+class UsageError(ChassisError):
+    """What was asked for can't be meant: an unknown workflow, task, item or run, or a wrong value. Exit code 2."""
+
+
+class StackError(ChassisError):
+    """The local Airflow did not start, or can't be ended. Exit code 3."""
+
+
+class AirflowUnreachableError(ChassisError):
+    """No usable answer from Airflow's REST API: no connection, time ran out, or 5xx. Exit code 3."""
+
+    retryable = True
+
+
+class AirflowRefusedError(ChassisError):
+    """Airflow answered and said no.
+
+    :ivar status: HTTP status of the answer
+    :ivar detail: Airflow's own words
+    """
+
+    def __init__(self, message: str, *, hint: str = "", status: int, detail: str) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.detail = detail
+
+
+class SignInError(AirflowRefusedError):
+    """Airflow refused the user name, password or token (401, 403). Exit code 3."""

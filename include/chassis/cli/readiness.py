@@ -1,0 +1,106 @@
+"""Waiting for a local stack to work, and saying what is wrong when it doesn't."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from chassis.cli.airflow_api import Airflow, SignIn
+from chassis.cli.errors import AirflowRefusedError, AirflowUnreachableError, StackError
+from chassis.cli.record import StackRecord
+
+PLANNER = "plan_workflow"
+_POLL_SECONDS = 0.25
+_TAIL_LINES = 15
+_HEARTS = ("scheduler", "dag_processor", "triggerer")
+
+
+def last_lines(log: Path | str, count: int = _TAIL_LINES) -> str:
+    """The end of a log file; empty when there is none."""
+    try:
+        with Path(log).open(encoding="utf-8", errors="replace") as file:
+            return "".join(deque(file, maxlen=count)).rstrip()
+    except FileNotFoundError:
+        return ""
+
+
+def wait_until_ready(
+    *, record: Callable[[], StackRecord], password: str, planner: bool, since: float, seconds: float
+) -> None:
+    """Wait until scheduler, DAG processor and triggerer have beaten since a time, and the planner's DAG is there.
+
+    :param record: reads what runs now
+    :param planner: whether the DAG folder holds the planner, so that it must show up
+    :param since: start of the stack, in seconds since the epoch: an older heartbeat is one of the stack before
+    :param seconds: time to wait at most
+    :raises StackError: a component ended, or time ran out; with its last log lines
+    """
+    now = record()
+    deadline = time.monotonic() + seconds
+    sign_in = SignIn(now.url, username=now.username, password=password)
+    missing = "the API server's answer"
+    with Airflow(sign_in) as airflow:
+        while time.monotonic() < deadline:
+            _require_all_alive(record())
+            try:
+                missing = _missing(airflow, planner=planner, since=since)
+            except AirflowUnreachableError:
+                pass
+            if not missing:
+                return
+            time.sleep(_POLL_SECONDS)
+        log = record().components[_component_of(missing)].log
+        raise StackError(
+            f"The local Airflow did not come up in {seconds:.0f} s: {missing} is missing."
+            f"{_import_errors(airflow)}\nLast lines of {log}:\n{last_lines(log)}",
+            hint="Start it again with `chassis up`; a slow machine may need a second time.",
+        )
+
+
+def _require_all_alive(record: StackRecord) -> None:
+    for name in record.dead():
+        component = record.components[name]
+        raise StackError(
+            f"The {name} ended with code {component.exit_code}. Last lines of {component.log}:\n"
+            f"{last_lines(component.log)}",
+            hint="`chassis doctor` checks this machine's set-up.",
+        )
+
+
+def _missing(airflow: Airflow, *, planner: bool, since: float) -> str:
+    """What is not there yet, in words; empty when all is."""
+    health = airflow.health()
+    for part in _HEARTS:
+        if not _beats(health.get(part) or {}, f"latest_{part}_heartbeat", since):
+            return f"a heartbeat of the {part.replace('_', ' ')}"
+    if planner and airflow.find_dag(PLANNER) is None:
+        return f"the DAG {PLANNER}"
+    return ""
+
+
+def _beats(part: dict[str, Any], key: str, since: float) -> bool:
+    beat = part.get(key)
+    return (
+        part.get("status") == "healthy"
+        and beat is not None
+        and datetime.fromisoformat(beat).timestamp() >= since
+    )
+
+
+def _component_of(missing: str) -> str:
+    for name in ("scheduler", "triggerer"):
+        if name in missing:
+            return name
+    return "api-server" if "API" in missing else "dag-processor"
+
+
+def _import_errors(airflow: Airflow) -> str:
+    try:
+        errors = airflow.import_errors()
+    except (AirflowUnreachableError, AirflowRefusedError):
+        return ""
+    return "".join(f"\n{error['filename']}: {error['stack_trace']}" for error in errors)
