@@ -6,7 +6,7 @@ from chassis.errors import ChassisError
 
 
 class UsageError(ChassisError):
-    """What was asked for can't be meant: an unknown workflow, task, item or run, or a wrong value. Exit code 2."""
+    """What was asked for can't be meant: an unknown task, item or run, or a wrong value. Exit code 2."""
 
 
 class StackError(ChassisError):

@@ -10,9 +10,12 @@ import base64
 import json
 import os
 import secrets
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 USERNAME = "admin"
 PASSWORD_FILE = "password.json"  # noqa: S105  a file name

@@ -5,8 +5,8 @@ session does: nothing in Airflow leaves it, and processes whose parent was kille
 
 Invariants that must not be relaxed:
 
-- No signal goes to a process that is not proved to belong to the stack. Process ids are used again after a reboot
-  or a long time, so a process counts as the recorded one only with the same start time.
+- No signal goes to a process that is not proved to belong to the stack. Process ids are used again after a
+  reboot or a long time, so a process counts as the recorded one only with the same start time.
 - A zombie is dead: it holds no port, no file and no lock, and only its parent can remove it.
 """
 
@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _POLL_SECONDS = 0.05
 _ORPHAN_SECONDS = 1.0
@@ -53,7 +55,7 @@ class ProcessId(BaseModel):
 
 
 def session_members(leader: ProcessId) -> list[psutil.Process]:
-    """Living processes of the session that a process leads or led, without that leader and without the caller."""
+    """Living processes of the session that a process leads or led, without that leader and the caller."""
     if psutil.pid_exists(leader.pid) and leader.find() is None and not _is_zombie(leader.pid):
         return []  # another process has this id now, so the session that had it is gone
     members = []
@@ -108,7 +110,7 @@ def _signal(process: psutil.Process, how: Literal["terminate", "kill"]) -> None:
 
 
 def _wait_until_gone(processes: list[psutil.Process], seconds: float) -> None:
-    """Wait until none of them runs. psutil.wait_procs would reap, and so steal, the children of a Popen object."""
+    """Wait until none of them runs. psutil.wait_procs would reap, and so steal, a Popen object's child."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and any(_runs(process) for process in processes):
         time.sleep(_POLL_SECONDS)

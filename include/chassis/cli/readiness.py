@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chassis.cli.airflow_api import Airflow, SignIn
 from chassis.cli.errors import AirflowRefusedError, AirflowUnreachableError, StackError
-from chassis.cli.record import StackRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chassis.cli.record import StackRecord
 
 PLANNER = "plan_workflow"
 _POLL_SECONDS = 0.25
@@ -31,11 +35,11 @@ def last_lines(log: Path | str, count: int = _TAIL_LINES) -> str:
 def wait_until_ready(
     *, record: Callable[[], StackRecord], password: str, planner: bool, since: float, seconds: float
 ) -> None:
-    """Wait until scheduler, DAG processor and triggerer have beaten since a time, and the planner's DAG is there.
+    """Wait until scheduler, DAG processor and triggerer beat since a time, and the planner's DAG is there.
 
     :param record: reads what runs now
     :param planner: whether the DAG folder holds the planner, so that it must show up
-    :param since: start of the stack, in seconds since the epoch: an older heartbeat is one of the stack before
+    :param since: seconds since the epoch; an older heartbeat is one of the stack before
     :param seconds: time to wait at most
     :raises StackError: a component ended, or time ran out; with its last log lines
     """
@@ -46,10 +50,8 @@ def wait_until_ready(
     with Airflow(sign_in) as airflow:
         while time.monotonic() < deadline:
             _require_all_alive(record())
-            try:
+            with suppress(AirflowUnreachableError):
                 missing = _missing(airflow, planner=planner, since=since)
-            except AirflowUnreachableError:
-                pass
             if not missing:
                 return
             time.sleep(_POLL_SECONDS)
@@ -73,6 +75,7 @@ def _require_all_alive(record: StackRecord) -> None:
 
 def _missing(airflow: Airflow, *, planner: bool, since: float) -> str:
     """What is not there yet, in words; empty when all is."""
+    airflow.warm_up()
     health = airflow.health()
     for part in _HEARTS:
         if not _beats(health.get(part) or {}, f"latest_{part}_heartbeat", since):

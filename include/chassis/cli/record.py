@@ -8,13 +8,16 @@ Invariants that must not be relaxed:
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chassis.cli.keys import write_private
 from chassis.cli.processes import ProcessId, session_members
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _FILE = "stack.json"
 
@@ -52,7 +55,7 @@ class StackRecord(BaseModel):
         return self.supervisor.find() is not None
 
     def leftovers(self) -> list[psutil.Process]:
-        """Living processes of the stack besides its supervisor; none if the machine was started again since."""
+        """Living processes of the stack besides its supervisor; none if the machine restarted since."""
         if abs(psutil.boot_time() - self.booted) > 60:
             return []
         return session_members(self.supervisor)

@@ -1,6 +1,6 @@
 """The local stack: an Airflow of its own for one home folder, from its first start to its end.
 
-Where the state lives: everything in the home (database, logs, plans, secrets), what runs now in its ``stack.json``.
+Where the state lives: all in the home (database, logs, plans, secrets); what runs now, in ``stack.json``.
 
 Invariants that must not be relaxed:
 
@@ -19,9 +19,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chassis.cli.environment import (
     StackPlan,
@@ -37,13 +37,16 @@ from chassis.cli.readiness import last_lines, wait_until_ready
 from chassis.cli.record import StackRecord, read_record, record_file
 from chassis.cli.supervisor import GRACE_SECONDS, Orders, log_file
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
 START_SECONDS = 180.0
 _POLL_SECONDS = 0.1
 _MIGRATED = "migrated"
 
 
 def running_stack(home: Path) -> StackRecord | None:
-    """The stack that runs in a home; None when there is none (a record left behind by a dead one doesn't count)."""
+    """The stack that runs in a home, or None; the record that a dead one left behind doesn't count."""
     record = read_record(home)
     return record if record is not None and record.runs() else None
 
@@ -75,7 +78,7 @@ def stop_stack(home: Path) -> bool:
 
 
 class LocalStack:
-    """A stack for one home. :meth:`start` starts it, or finds it running; both ways the attributes then describe it.
+    """A stack for one home. :meth:`start` starts it or finds it running; then the attributes describe it.
 
     :param home: folder that holds everything of the stack; created when missing
     :param dags_folder: folder of DAG files; None for the checkout's or, installed, the package's own
@@ -214,7 +217,7 @@ class LocalStack:
         tell("Preparing the database (first start)")
         log = log_file(self.home, "migrate")
         with log.open("ab") as output:
-            code = subprocess.run(  # noqa: S603
+            code = subprocess.run(
                 [sys.executable, "-m", "airflow", "db", "migrate"],
                 env=dict(environment),
                 cwd=self.home,
@@ -241,7 +244,7 @@ class LocalStack:
         )
         log = log_file(self.home, "supervisor")
         with log.open("ab") as output:
-            self._supervisor = subprocess.Popen(  # noqa: S603
+            self._supervisor = subprocess.Popen(
                 [sys.executable, "-m", "chassis.cli.supervisor"],
                 stdin=subprocess.PIPE,
                 stdout=output,

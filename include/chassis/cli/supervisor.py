@@ -1,8 +1,8 @@
 """The one process that a local stack hangs on: it leads the session, starts the components and reaps them.
 
-``chassis up`` starts it in a session of its own and hands it its orders on standard input (they hold secrets, so
-they are neither arguments nor a file). It doesn't restart what ends: a component that dies is recorded, and
-SIGUSR1 starts whatever isn't running. SIGTERM or SIGINT ends the whole session, and then it ends too.
+``chassis up`` starts it in a session of its own and hands it its orders on standard input (they hold
+secrets, so they are neither arguments nor a file). It doesn't restart what ends: a component that dies is
+recorded, and SIGUSR1 starts whatever isn't running. SIGTERM or SIGINT ends the whole session, then itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  pydantic reads the annotation of Orders.home
 
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
@@ -68,7 +68,7 @@ class Supervisor:
         record_file(self._orders.home).unlink(missing_ok=True)
 
     def _listen(self) -> int:
-        """A pipe that yields the number of each signal. Handlers only exist so that the pipe is written to."""
+        """A pipe that yields each signal's number; the handlers exist only so that Python writes to it."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer)
