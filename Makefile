@@ -57,9 +57,11 @@ system: setup  ## Tests that drive a real Airflow
 browser: setup  ## Tests in Chromium
 	@$(BIN)/pytest tests/browser
 
-lock: setup  ## Pin the dependencies anew
+lock: setup  ## Pin the dependencies anew: of the project, and of the image
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--group dev --extra s3 pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
+		--group image --extra s3 --constraint requirements.lock pyproject.toml -o requirements-image.lock
 
 clean:  ## Remove the local Airflow's home and the caches
 	@rm -rf .chassis .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
