@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
-from chassis.simulator.command import DEFAULT_LATENCY, DEFAULT_PORT, serve
+from chassis.simulator.command import DEFAULT_HOST, DEFAULT_LATENCY, DEFAULT_PORT, serve
+from chassis.simulator.errors import SimulatorError
+
+
+def main() -> int:
+    """Exit code 0 after a signal, 2 when it can't start."""
+    parser = argparse.ArgumentParser(
+        prog="python -m chassis.simulator",
+        description="A local server that simulates Claude on Amazon Bedrock.",
+    )
+    parser.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="0 takes a free one (default %(default)s)"
+    )
+    parser.add_argument(
+        "--latency",
+        type=float,
+        default=DEFAULT_LATENCY,
+        metavar="S",
+        help="seconds before each answer (default %(default)s)",
+    )
+    parser.add_argument("--scenario", metavar="FILE", help="answers and faults, YAML or JSON")
+    parser.add_argument("--log", metavar="FILE", help="append a line of JSON for each request")
+    given = parser.parse_args()
+    try:
+        serve(given.host, given.port, given.latency, given.scenario, given.log)
+    except SimulatorError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m chassis.simulator", description="Simulates Claude on Amazon Bedrock.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one (default %(default)s)")
-    arguments = parser.parse_args()
-    serve(arguments.host, arguments.port, DEFAULT_LATENCY)
+    sys.exit(main())

@@ -1,46 +1,68 @@
-"""From a request to the reply in the form that it asks for: JSON text by its schema, a forced tool's input, or plain text."""
+"""The reply to a request, in the form that it asks for: JSON text, a forced tool's input, or plain text."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chassis.simulator.executor import MARK, answer_for, hints_for
 from chassis.simulator.message import Reply
 from chassis.simulator.planner import plan_for
-from chassis.simulator.request import ClaudeRequest
 from chassis.simulator.schema import Fitter
 
+if TYPE_CHECKING:
+    from chassis.simulator.request import ClaudeRequest
+    from chassis.simulator.rules import AnswerRule
 
-def make_reply(request: ClaudeRequest) -> Reply:
-    """The simulator's own answer."""
+
+def make_reply(request: ClaudeRequest, rule: AnswerRule | None = None) -> Reply:
+    """The reply that a rule prescribes, else the simulator's own."""
+    if rule is not None and rule.text is not None:
+        return text_reply(request, rule.text)
+    if rule is not None and "data" in rule.model_fields_set:
+        return json_reply(request, rule.data)
     if request.kind == "plan":
-        return fitted_reply(request, plan_for(request))
+        return fitted_reply(request, plan_for(request) if rule is None or rule.plan is None else rule.plan)
     if request.kind == "task":
-        return fitted_reply(request, answer_for(request))
+        return _task_reply(request, rule.result if rule and rule.result else {})
     if request.schema is None:
         return text_reply(request, f"{MARK} This is the simulator, not Claude.")
     return json_reply(request, Fitter(request.schema).instance())
 
 
 def fitted_reply(request: ClaudeRequest, answer: dict[str, Any]) -> Reply:
-    """The answer made to fit the request's schema; without a schema a task's answer is its Markdown."""
+    """The answer made to fit the request's schema; without one, a task's output or a plan's JSON."""
     if request.schema is None:
-        return text_reply(request, answer["output"] if request.kind == "task" else json.dumps(answer, indent=2))
-    hints = hints_for(request) if request.kind == "task" else None
-    fitter = Fitter(request.schema, hints)
-    output = request.schema.get("properties", {}).get("output")
-    if isinstance(answer.get("output"), str) and output is not None and not fitter.takes_prose(output):
-        answer = answer | {"output": fitter.instance(output, name="output")}
-    return json_reply(request, fitter.conform(answer))
+        return text_reply(
+            request, str(answer["output"]) if request.kind == "task" else json.dumps(answer, indent=2)
+        )
+    return json_reply(request, Fitter(request.schema, hints_for(request)).conform(answer))
 
 
 def json_reply(request: ClaudeRequest, answer: Any) -> Reply:
-    """The answer as it is, as JSON, in the form that the request asks for."""
-    return text_reply(request, json.dumps(answer, ensure_ascii=False))
+    """The answer as it is, as JSON."""
+    return _reply(request, json.dumps(answer, ensure_ascii=False))
 
 
 def text_reply(request: ClaudeRequest, text: str) -> Reply:
-    """A text as it is, as the answer's text or as the forced tool's input."""
-    tool = None if request.wants_format or request.forced_tool is None else str(request.forced_tool["name"])
+    """A text as it is; for a forced tool, whose input is always an object on the wire, as a string in one."""
+    return json_reply(request, {"answer": text}) if _tool(request) else _reply(request, text)
+
+
+def _task_reply(request: ClaudeRequest, given: dict[str, Any]) -> Reply:
+    answer = answer_for(request) | given
+    output = (request.schema or {}).get("properties", {}).get("output")
+    if "output" not in given and output is not None and request.schema is not None:
+        fitter = Fitter(request.schema, hints_for(request))
+        if not fitter.takes_prose(output):
+            answer["output"] = fitter.instance(output, name="output")
+    return fitted_reply(request, answer)
+
+
+def _reply(request: ClaudeRequest, text: str) -> Reply:
+    tool = _tool(request)
     return Reply(text, "tool_use" if tool else "end_turn", tool)
+
+
+def _tool(request: ClaudeRequest) -> str | None:
+    return None if request.wants_format or request.forced_tool is None else str(request.forced_tool["name"])

@@ -1,7 +1,7 @@
 """AWS event-stream framing, as Bedrock uses it for ``invoke-with-response-stream``.
 
-A frame is: total length and headers length (4 bytes each, big endian), CRC-32 of those eight bytes, the headers,
-the payload, and the CRC-32 of everything before it.
+A frame is: total length and headers length (4 bytes each, big endian), CRC-32 of those eight bytes, the
+headers, the payload, and the CRC-32 of everything before it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def chunk_frame(event: dict[str, Any]) -> bytes:
 
 
 def exception_frame(name: str, message: str) -> bytes:
-    """The frame by which Bedrock ends a stream that has failed; ``name`` is such as ``throttlingException``."""
+    """The frame that ends a stream that has failed; ``name`` is such as ``throttlingException``."""
     return encode_frame(
         {":exception-type": name, ":content-type": "application/json", ":message-type": "exception"},
         json.dumps({"message": message}).encode(),
@@ -48,4 +48,9 @@ def exception_frame(name: str, message: str) -> bytes:
 
 def _encode_header(name: str, value: str) -> bytes:
     raw_name, raw_value = name.encode(), value.encode()
-    return struct.pack("!B", len(raw_name)) + raw_name + struct.pack("!BH", _STRING_HEADER, len(raw_value)) + raw_value
+    return (
+        struct.pack("!B", len(raw_name))
+        + raw_name
+        + struct.pack("!BH", _STRING_HEADER, len(raw_value))
+        + raw_value
+    )

@@ -1,4 +1,4 @@
-"""Answers to tasks: sums are computed from what the dependencies' results carry; other work is described, not done.
+"""Answers to tasks: sums are computed from the dependencies' results; other work is described, not done.
 
 Every text begins with ``[simulated]``: nobody may take it for Claude's.
 """
@@ -8,19 +8,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chassis.simulator.planner import numbers_in, service_names
-from chassis.simulator.request import ClaudeRequest, Fence
 from chassis.simulator.schema import Hints
+
+if TYPE_CHECKING:
+    from chassis.simulator.request import ClaudeRequest, Fence
 
 MARK = "[simulated]"
 
-# How one simulated answer hands its numbers to the next: a line of its own, easy to tell from the prose around it.
+# How one simulated answer hands its numbers to the next: a line of its own, easy to tell from prose.
 _NUMBERS_LINE = re.compile(r"Numbers: ([^\n\"\\]+)")
 _SUM_LINE = re.compile(r"Sum: ([-+\d.]+)")
 _IDENTIFY = re.compile(r"\b(?:identify|extract|find|list)\b.*\bnumbers?\b", re.IGNORECASE | re.DOTALL)
 _ADD = re.compile(r"\b(?:sum|add|adding|plus|total)\b", re.IGNORECASE)
+_TOTAL = re.compile(r"\b(?:sum|total)\b", re.IGNORECASE)
+_NUMBERS = re.compile(r"\bnumbers?\b", re.IGNORECASE)
 _REPORT = re.compile(r"\b(?:report|state|tell|present|explain)\b", re.IGNORECASE)
 
 
@@ -48,6 +52,7 @@ class Answer:
     summary: str
     output: str
     numbers: tuple[float, ...] = ()
+    status: str = "completed"
 
 
 def read_work(request: ClaudeRequest) -> Work:
@@ -63,9 +68,10 @@ def read_work(request: ClaudeRequest) -> Work:
 
 
 def answer_for(request: ClaudeRequest) -> dict[str, Any]:
-    """The answer as a dict: status, reason, summary, output; the answer's schema decides which keys are kept."""
+    """The answer as a dict: status, reason, summary, output; the schema decides later which are kept."""
     answer = _work(read_work(request))
-    return {"status": "completed", "reason": "", "summary": answer.summary, "output": answer.output}
+    reason = answer.summary if answer.status == "blocked" else ""
+    return {"status": answer.status, "reason": reason, "summary": answer.summary, "output": answer.output}
 
 
 def blocked_answer(request: ClaudeRequest) -> dict[str, Any]:
@@ -76,27 +82,31 @@ def blocked_answer(request: ClaudeRequest) -> dict[str, Any]:
 
 
 def hints_for(request: ClaudeRequest) -> Hints:
-    """What to fill the output schema of a task with: the services that the prompt names, the numbers of the answer."""
+    """What to fill a task's output schema with: the services that the prompt names, the answer's numbers."""
     work = read_work(request)
-    named = work.services or tuple(dict.fromkeys(re.findall(r"^\s*-?\s*name: *([\w-]+)\s*$", request.user_text, re.M)))
+    named = work.services or tuple(
+        dict.fromkeys(re.findall(r"^\s*-?\s*name: *([\w-]+)\s*$", request.user_text, re.M))
+    )
     return Hints(names=named or Hints().names, numbers=_work(work).numbers, text=MARK)
 
 
 def _work(work: Work) -> Answer:
     carried = _carried_sum(work.results)
     if carried and _REPORT.search(work.subject):
-        return Answer(f"{MARK} The sum is {carried}.", f"{MARK} The sum is **{carried}**.\n\nSum: {carried}", (float(carried),))
-    if _IDENTIFY.search(work.subject):
+        text = f"{MARK} The sum is {carried}."
+        return Answer(text, f"{text}\n\nSum: {carried}", (float(carried),))
+    if _IDENTIFY.search(work.subject) and not _TOTAL.search(work.subject):
         found = numbers_in(work.instruction) or numbers_in(work.requirement)
         if found:
-            listed = ", ".join(found)
-            return Answer(
-                f"{MARK} The numbers are {' and '.join(found)}.", f"{MARK}\n\nNumbers: {listed}", tuple(map(float, found))
-            )
+            text = f"{MARK} The numbers are {' and '.join(found)}."
+            return Answer(text, f"{text}\n\nNumbers: {', '.join(found)}", tuple(map(float, found)))
     if _ADD.search(work.subject):
         numbers = _carried_numbers(work.results) or numbers_in(work.instruction)
         if len(numbers) > 1:
             return _add(numbers)
+        if _NUMBERS.search(work.subject):
+            text = f"{MARK} Neither the instruction nor the results of earlier tasks hold numbers to add."
+            return Answer(text, text, status="blocked")
     return _describe(work)
 
 
@@ -123,9 +133,18 @@ def _carried_numbers(results: tuple[Fence, ...]) -> list[str]:
 def _describe(work: Work) -> Answer:
     about = f" for {work.item}" if work.item else ""
     title = work.item or work.task or "the request"
-    lines = [f"### {title}", "", f"{MARK} No model was asked and nothing was changed. The instruction was:", ""]
+    lines = [
+        f"### {title}",
+        "",
+        f"{MARK} No model was asked and nothing was changed. The instruction was:",
+        "",
+    ]
     lines += [f"> {line}" for line in work.instruction.splitlines()[:20]]
     for fence in work.results:
-        origin = " / ".join(value for value in (fence.attributes.get("task"), fence.attributes.get("item")) if value)
-        lines.append(f"\n- builds on the result of {origin or 'an earlier task'} ({len(fence.content)} characters)")
+        origin = " / ".join(
+            value for value in (fence.attributes.get("task"), fence.attributes.get("item")) if value
+        )
+        lines.append(
+            f"\n- builds on the result of {origin or 'an earlier task'} ({len(fence.content)} characters)"
+        )
     return Answer(f"{MARK} {work.task or 'Answered'}{about}: done as instructed.", "\n".join(lines))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MODEL = "simulated"
 
@@ -61,7 +63,11 @@ def stream_events(reply: Reply, message_id: str, tokens: TokenCount) -> Iterator
     opening = _envelope(message_id, []) | {"usage": replace(tokens, output=1).as_usage()}
     yield {"type": "message_start", "message": opening}
     if reply.text:
-        yield {"type": "content_block_start", "index": 0, "content_block": _block(reply, message_id, {}, empty=True)}
+        yield {
+            "type": "content_block_start",
+            "index": 0,
+            "content_block": _block(reply, message_id, {}, empty=True),
+        }
         yield {"type": "ping"}
         size = max(1, -(-len(reply.text) // _DELTAS))
         for start in range(0, len(reply.text), size):
@@ -69,7 +75,11 @@ def stream_events(reply: Reply, message_id: str, tokens: TokenCount) -> Iterator
         yield {"type": "content_block_stop", "index": 0}
     yield {
         "type": "message_delta",
-        "delta": {"stop_reason": reply.stop_reason, "stop_sequence": None, "stop_details": reply.stop_details},
+        "delta": {
+            "stop_reason": reply.stop_reason,
+            "stop_sequence": None,
+            "stop_details": reply.stop_details,
+        },
         "usage": tokens.as_usage(),
     }
     yield {
@@ -95,7 +105,9 @@ def _envelope(message_id: str, content: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _block(reply: Reply, message_id: str, tool_input: dict[str, Any], *, empty: bool = False) -> dict[str, Any]:
+def _block(
+    reply: Reply, message_id: str, tool_input: dict[str, Any], *, empty: bool = False
+) -> dict[str, Any]:
     if reply.tool is None:
         return {"type": "text", "text": "" if empty else reply.text}
     return {

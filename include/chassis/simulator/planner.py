@@ -1,15 +1,16 @@
-"""Plans for requirements: the article's two examples properly, anything else generically. No model is asked."""
+"""Plans for requirements: sums and new products properly, anything else generically. No model is asked."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from chassis.simulator.request import ClaudeRequest
+if TYPE_CHECKING:
+    from chassis.simulator.request import ClaudeRequest
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 _SUM = re.compile(
@@ -99,17 +100,34 @@ def _sum_plan(asked: Asked) -> dict[str, Any]:
         "title": _title(asked.requirement),
         "inputs": [],
         "tasks": [
-            _task("identify_numbers", "Identify the numbers", "Identify the numbers that the requirement wants added.", asked),
             _task(
-                "add_numbers", "Add the numbers", "Add the numbers that were identified.", asked, ["identify_numbers"]
+                "identify_numbers",
+                "Identify the numbers",
+                "Identify the numbers that the requirement wants added.",
+                asked,
             ),
-            _task("report_result", "Report the result", "Report the sum in one sentence.", asked, ["add_numbers"]),
+            _task(
+                "add_numbers",
+                "Add the numbers",
+                "Add the numbers that were identified.",
+                asked,
+                ["identify_numbers"],
+            ),
+            _task(
+                "report_result",
+                "Report the result",
+                "Report the sum in one sentence.",
+                asked,
+                ["add_numbers"],
+            ),
         ],
     }
 
 
 def _product_plan(product: str, services: tuple[str, ...], asked: Asked) -> dict[str, Any]:
-    each = _task("update_service", "Update one service", "Add {product} to the product list of {item}.", asked)
+    each = _task(
+        "update_service", "Update one service", "Add {product} to the product list of {item}.", asked
+    )
     each["for_each"] = {"items": list(services)}
     return {
         "id": _slug(f"add {product}"),
@@ -148,7 +166,12 @@ def _generic_plan(asked: Asked) -> dict[str, Any]:
         "title": _title(asked.requirement),
         "inputs": [],
         "tasks": [
-            _task("analyse_requirement", "Analyse the requirement", "State what the requirement asks for.", asked),
+            _task(
+                "analyse_requirement",
+                "Analyse the requirement",
+                "State what the requirement asks for.",
+                asked,
+            ),
             _task(
                 "do_work",
                 "Do the work",
@@ -157,7 +180,11 @@ def _generic_plan(asked: Asked) -> dict[str, Any]:
                 ["analyse_requirement"],
             ),
             _task(
-                "review_result", "Review the result", "Check the work against the requirement.", asked, ["do_work"]
+                "review_result",
+                "Review the result",
+                "Check the work against the requirement.",
+                asked,
+                ["do_work"],
             ),
         ],
     }
@@ -179,7 +206,12 @@ def _task(
 
 def _input(name: str, value: Any, description: str = "") -> dict[str, Any]:
     kind = next((label for python, label in _TYPES if isinstance(value, python)), "string")
-    return {"name": name, "type": kind, "default": value, "description": description or f"The {name}, as given."}
+    return {
+        "name": name,
+        "type": kind,
+        "default": value,
+        "description": description or f"The {name}, as given.",
+    }
 
 
 def _title(text: str) -> str:

@@ -1,7 +1,7 @@
 """What a request asks for: the data that Chassis fenced in its prompt, and the form the answer must have.
 
-A fence is ``<data-HEX name="task" item="pricing">``, a newline, the content, a newline and ``</data-HEX>``. What looks like a
-fence inside another one is content, as it is for Claude.
+A fence is ``<data-HEX name="task" item="pricing">``, a newline, the content, a newline, ``</data-HEX>``. What
+looks like a fence inside another one is content, as it is for Claude.
 """
 
 from __future__ import annotations
@@ -36,8 +36,12 @@ def read_fences(text: str) -> list[Fence]:
         if end < 0:
             position = opening.end()
             continue
-        attributes = {name: str(json.loads(value)) for name, value in _ATTRIBUTE.findall(opening["attributes"])}
-        found.append(Fence(attributes.pop("name", ""), text[opening.end() : max(end, opening.end())], attributes))
+        attributes = {
+            name: str(json.loads(value)) for name, value in _ATTRIBUTE.findall(opening["attributes"])
+        }
+        found.append(
+            Fence(attributes.pop("name", ""), text[opening.end() : max(end, opening.end())], attributes)
+        )
         position = end + 1
     return found
 
@@ -70,7 +74,7 @@ class ClaudeRequest:
         return fence.content if fence else ""
 
     def json_of(self, name: str) -> dict[str, Any]:
-        """The JSON object in the first fence of that name; empty when there is none or it is something else."""
+        """The JSON object in the first fence of that name; empty when there is none."""
         try:
             data = json.loads(self.text_of(name) or "{}")
         except ValueError:

@@ -1,71 +1,116 @@
-"""Running the server: in a thread of this process for tests, or in the foreground as a program."""
+"""The simulator in a thread of this process."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from chassis.simulator.control import SimulatorControl
 from chassis.simulator.errors import SimulatorError
-from chassis.simulator.server import Wire
+from chassis.simulator.log import RequestLog
+from chassis.simulator.rules import load_scenario
+from chassis.simulator.server import application
+from chassis.simulator.state import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+_GRACE = 0.2  # seconds that answers under way get at the stop; a stalled one would take for ever
+_WAIT = 10.0  # seconds
 
 
 class Simulator:
-    """The simulator in a thread of its own. Use it as a context manager, or call :meth:`start` and :meth:`stop`.
+    """A simulator of Claude on Bedrock: a context manager, or call :meth:`start` and :meth:`stop` once each.
 
     :param port: 0 takes a free one, see :attr:`url`
-    :param latency: seconds before each answer begins
+    :param latency: seconds before each answer begins; a scenario's own wins
+    :param scenario: a file of answers and faults, see :mod:`chassis.simulator.rules`
+    :param log_file: file that gets a line of JSON for each request
+    :raises SimulatorError: the scenario or the log file can't be used
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, latency: float = 0.0) -> None:
-        self._host, self._port, self._latency = host, port, latency
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._runner: web.AppRunner | None = None
-        self._thread: threading.Thread | None = None
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        latency: float = 0.0,
+        scenario: str | Path | None = None,
+        log_file: str | Path | None = None,
+    ) -> None:
+        loaded = load_scenario(scenario) if scenario else None
+        self._host, self._port = host, port
+        self._state = State(RequestLog(log_file), latency)
+        if loaded:
+            self._state.apply(loaded)
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._listening = threading.Event()
+        self._failure: OSError | None = None
+        self._thread = threading.Thread(target=self._run, name="chassis-simulator", daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://{self._host}:{self._port}"
+        """Base address, for the client's ``base_url`` or a connection's endpoint."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    @property
+    def control(self) -> SimulatorControl:
+        """A client of the control endpoints."""
+        return SimulatorControl(self.url)
 
     def start(self) -> Simulator:
-        ready = threading.Event()
-        failure: list[OSError] = []
+        """Listen.
 
-        async def serve() -> None:
-            self._runner = web.AppRunner(Wire(latency=self._latency).application(), handler_cancellation=True, access_log=None)
-            await self._runner.setup()
-            site = web.TCPSite(self._runner, self._host, self._port)
-            await site.start()
-            self._port = self._runner.addresses[0][1]
-
-        def run() -> None:
-            self._loop = asyncio.new_event_loop()
-            try:
-                self._loop.run_until_complete(serve())
-            except OSError as error:
-                failure.append(error)
-                ready.set()
-                return
-            ready.set()
-            self._loop.run_forever()
-
-        self._thread = threading.Thread(target=run, daemon=True)
+        :raises SimulatorError: the address can't be listened on
+        """
         self._thread.start()
-        ready.wait()
-        if failure:
-            raise SimulatorError(f"The simulator can't listen on {self._host}:{self._port}: {failure[0].strerror}.")
+        self._listening.wait(_WAIT)
+        if self._failure is not None:
+            raise SimulatorError(
+                f"The simulator can't listen on {self._host}:{self._port}: {self._failure.strerror}.",
+                hint="Choose another port, or end what listens there.",
+            )
         return self
 
     def stop(self) -> None:
-        assert self._loop and self._runner and self._thread
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        """Close the port and every connection."""
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(_WAIT)
 
     def __enter__(self) -> Simulator:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._serve())
+        except OSError as error:
+            self._failure = error
+        finally:
+            self._listening.set()
+            self._state.log.close()
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        # A caller that leaves ends its request here too, a stalled one above all.
+        runner = web.AppRunner(
+            application(self._state), handler_cancellation=True, access_log=None, shutdown_timeout=_GRACE
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port, backlog=1024).start()
+            self._port = int(runner.addresses[0][1])
+            self._listening.set()
+            await self._stopping.wait()
+        finally:
+            await runner.cleanup()

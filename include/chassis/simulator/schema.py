@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _DEPTH = 40  # deeper nesting than this is a schema that refers to itself without an end
 
 
 @dataclass(frozen=True)
 class Hints:
-    """What to fill a schema with where it leaves a choice: ``names`` for strings in arrays, ``numbers`` for numbers."""
+    """What to fill a schema with where it leaves a choice; ``names`` are for arrays of strings."""
 
     names: Sequence[str] = ("alpha", "beta", "gamma")
     numbers: Sequence[float] = ()

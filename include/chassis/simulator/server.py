@@ -1,102 +1,95 @@
-"""The HTTP server: who may call, what is asked, and the answer on the wire."""
+"""Bedrock's two endpoints: who calls, what is asked, which rule applies, and the answer."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from aiohttp import web
 
-from chassis import __version__
-from chassis.simulator import eventstream
 from chassis.simulator.answers import make_reply
+from chassis.simulator.control_api import ControlApi
+from chassis.simulator.delivery import Delivery, error_response
 from chassis.simulator.errors import ApiError
-from chassis.simulator.message import Reply, TokenCount, stream_events, whole_message
+from chassis.simulator.faults import WIRE_FAULTS, error_for, spoil
 from chassis.simulator.request import ClaudeRequest
 from chassis.simulator.sigv4 import AuthError, SignedRequest, verify
-from chassis.simulator.usage import PromptCache
+from chassis.simulator.validation import check_body, check_model
+
+if TYPE_CHECKING:
+    from chassis.simulator.log import Entry
+    from chassis.simulator.state import State
 
 _MAX_BODY = 64 * 1024 * 1024
+_STREAM = "invoke-with-response-stream"
 
 
-class Wire:
-    """The request handlers and the state behind them. Lives in one event loop and is touched from nowhere else."""
+def application(state: State) -> web.Application:
+    """The server's routes over the given state."""
+    app = web.Application(client_max_size=_MAX_BODY)
+    # One catch-all: the router's own decoding would lose the %2F of an ARN, which the signature covers.
+    app.router.add_post("/model/{rest:.*}", _Bedrock(state).invoke)
+    ControlApi(state).add_to(app)
+    return app
 
-    def __init__(self, *, latency: float) -> None:
-        self.latency = latency
-        self._cache = PromptCache()
 
-    def application(self) -> web.Application:
-        app = web.Application(client_max_size=_MAX_BODY)
-        app.router.add_post("/model/{rest:.*}", self.invoke)
-        return app
+class _Bedrock:
+    def __init__(self, state: State) -> None:
+        self._state = state
 
     async def invoke(self, http: web.Request) -> web.StreamResponse:
-        request_id = str(uuid.uuid4())
+        """Answer one call and log it, whatever becomes of it."""
+        model, operation = _read_path(http.raw_path)
+        entry = self._state.log.begin(str(uuid.uuid4()), model, operation == _STREAM)
         try:
-            request = await _read(http)
-            await asyncio.sleep(self.latency)
-            return await self._answer(http, request, request_id)
+            if operation not in ("invoke", _STREAM):
+                raise ApiError(404, "UnknownOperationException", f"Unknown operation: {operation}.")
+            request = await _read_request(http, entry)
+            return await self._answer(http, entry, request)
         except ApiError as error:
-            return error_response(error, request_id)
+            entry.status = error.status
+            return error_response(error, entry.request_id)
+        finally:
+            self._state.log.end(entry)
 
-    async def _answer(self, http: web.Request, request: ClaudeRequest, request_id: str) -> web.StreamResponse:
-        prompt = self._cache.look_up(request.model, request.body)
-        reply = make_reply(request)
-        tokens = prompt.count(reply.text)
-        self._cache.store(prompt)
-        if request.stream:
-            return await self._stream(http, reply, tokens, request_id)
-        return web.json_response(whole_message(reply, _message_id(request_id), tokens), headers=_headers(request_id))
-
-    async def _stream(
-        self, http: web.Request, reply: Reply, tokens: TokenCount, request_id: str
-    ) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers=_headers(request_id)
-            | {"Content-Type": eventstream.CONTENT_TYPE, "X-Amzn-Bedrock-Content-Type": "application/json"}
-        )
-        await response.prepare(http)
-        for event in stream_events(reply, _message_id(request_id), tokens):
-            await response.write(eventstream.chunk_frame(event))
-        await response.write_eof()
-        return response
+    async def _answer(self, http: web.Request, entry: Entry, request: ClaudeRequest) -> web.StreamResponse:
+        # Both are picked before the wait, so that rules hit requests in the order of their arrival.
+        fault, answer = self._state.faults.pick(request), self._state.answers.pick(request)
+        await asyncio.sleep(self._state.latency)
+        if fault is not None:
+            entry.fault = fault.fault
+            if error := error_for(fault):
+                raise error
+        prompt = self._state.cache.look_up(request.model, request.body)
+        reply = make_reply(request, answer)
+        if fault is not None:
+            reply = spoil(fault, request, reply)
+        self._state.cache.store(prompt)
+        wire_fault = fault if fault is not None and fault.fault in WIRE_FAULTS else None
+        return await Delivery(http, entry, reply, prompt.count(reply.text), wire_fault).send()
 
 
-def _message_id(request_id: str) -> str:
-    return f"msg_bdrk_{request_id.replace('-', '')[:24]}"
+def _read_path(raw_path: str) -> tuple[str, str]:
+    """Model id and operation of ``/model/{id}/{operation}``."""
+    model, _, operation = raw_path.partition("?")[0].removeprefix("/model/").rpartition("/")
+    return unquote(model), operation
 
 
-def _headers(request_id: str) -> dict[str, str]:
-    return {"x-amzn-requestid": request_id, "x-chassis-simulator": __version__}
-
-
-def error_response(error: ApiError, request_id: str) -> web.Response:
-    headers = _headers(request_id) | {"x-amzn-errortype": f"{error.error_type}:http://internal.amazon.com/coral/com.amazon.bedrock/"}
-    if error.retry_after is not None:
-        headers["retry-after"] = f"{error.retry_after:g}"
-    return web.json_response({"message": error.message}, status=error.status, headers=headers)
-
-
-async def _read(http: web.Request) -> ClaudeRequest:
+async def _read_request(http: web.Request, entry: Entry) -> ClaudeRequest:
     body = await http.read()
     headers = {name.lower(): ",".join(http.headers.getall(name)) for name in http.headers}
     try:
         verify(SignedRequest(http.method, http.raw_path, headers, body))
     except AuthError as error:
         raise ApiError(403, error.error_type, error.message) from None
-    path = http.raw_path.partition("?")[0]
-    model, _, operation = path.removeprefix("/model/").rpartition("/")
-    if operation not in ("invoke", "invoke-with-response-stream"):
-        raise ApiError(404, "UnknownOperationException", f"Unknown operation: {operation}")
-    model = unquote(model)
-    if "anthropic.claude" not in model:
-        raise ApiError(400, "ValidationException", "The provided model identifier is invalid.")
+    check_model(entry.model)
     try:
-        data: Any = json.loads(body)
+        data = json.loads(body)
     except ValueError:
-        raise ApiError(400, "ValidationException", "Malformed input request, please reformat your input and try again.") from None
-    return ClaudeRequest(model, data, operation == "invoke-with-response-stream")
+        data = None
+    request = ClaudeRequest(entry.model, check_body(data), entry.stream)
+    entry.describe(request)
+    return request

@@ -1,7 +1,8 @@
 """Who may call: AWS Signature Version 4, verified as AWS does it, or the one bearer token.
 
 The pair of keys below is public and opens nothing but a simulator. Everything that AWS checks is checked here
-(scope, clock, signed headers, the body's hash), so that a client that signs wrongly fails here and not first in production.
+(scope, clock, signed headers, the body's hash), so that a client that signs wrongly fails here and not first
+in production.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ACCESS_KEY = "SIMULATED"
 SECRET_KEY = "simulated-not-claude"  # noqa: S105 - public by intent: it opens a simulator
@@ -42,8 +46,8 @@ class AuthError(Exception):
 class SignedRequest:
     """What was received, untouched: the signature covers the bytes on the wire.
 
-    ``target`` is the request line's target, percent-encoding and query included. ``headers`` has lower-case names;
-    repeated headers are joined by a comma.
+    ``target`` is the request line's target, percent-encoding and query included. ``headers`` has lower-case
+    names; repeated headers are joined by a comma.
     """
 
     method: str
@@ -55,7 +59,7 @@ class SignedRequest:
 def verify(request: SignedRequest, *, now: datetime | None = None) -> None:
     """Let the request pass or say why not.
 
-    :raises AuthError: no authorization, an unknown key, a wrong signature, a date that is off by more than five minutes
+    :raises AuthError: no authorization, an unknown key, a wrong signature, a clock off by over 5 minutes
     """
     authorization = request.headers.get("authorization", "")
     if not authorization:
@@ -77,7 +81,8 @@ def verify(request: SignedRequest, *, now: datetime | None = None) -> None:
         raise AuthError(
             "InvalidSignatureException",
             "The request signature we calculated does not match the signature you provided. "
-            "Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
+            "Check your AWS Secret Access Key and signing method. "
+            "Consult the service documentation for details.",
         )
 
 
@@ -111,7 +116,9 @@ def _verify_scope(credential: str) -> _Scope:
             f"Credential should be scoped to correct service: '{SERVICE}' and end in 'aws4_request'.",
         )
     if key != ACCESS_KEY:
-        raise AuthError("UnrecognizedClientException", "The security token included in the request is invalid.")
+        raise AuthError(
+            "UnrecognizedClientException", "The security token included in the request is invalid."
+        )
     return _Scope(day, region)
 
 
@@ -121,12 +128,14 @@ def _verify_date(headers: Mapping[str, str], scope: _Scope, now: datetime) -> st
         when = datetime.strptime(stamp, _TIME).replace(tzinfo=UTC)
     except ValueError:
         raise AuthError(
-            "IncompleteSignatureException", "Authorization header requires existence of an 'X-Amz-Date' header."
+            "IncompleteSignatureException",
+            "Authorization header requires existence of an 'X-Amz-Date' header.",
         ) from None
     if stamp[:8] != scope.day:
         raise AuthError(
             "InvalidSignatureException",
-            f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date: '{scope.day}' != '{stamp[:8]}'.",
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date: "
+            f"'{scope.day}' != '{stamp[:8]}'.",
         )
     if abs(now - when) > CLOCK_SKEW:
         direction = "earlier" if when < now else "later"
@@ -161,7 +170,9 @@ def _signature(request: SignedRequest, signed: list[str], stamp: str, scope: _Sc
     canonical = "\n".join(
         [
             request.method,
-            quote(path, safe="/~"),  # a second encoding on top of the wire's, as every service but S3 wants it
+            quote(
+                path, safe="/~"
+            ),  # a second encoding on top of the wire's, as every service but S3 wants it
             "&".join(sorted(query.split("&"))) if query else "",
             *(f"{name}:{' '.join(request.headers[name].split())}" for name in signed),
             "",

@@ -1,9 +1,9 @@
 """Token counts and the prompt cache.
 
-A token is taken as four characters. The cache is real in its rules: it remembers every prefix of a prompt (tools, system,
-messages, in this order) that ended in ``cache_control``, for five minutes from its last use, and a later prompt that begins with
-the same blocks reads it. Claude's least length of a cached prefix (1,024 to 4,096 tokens, by model) does not hold
-here: short prompts would otherwise never show a cache read.
+A token is taken as four characters. The cache is real in its rules: it remembers every prefix of a prompt
+(tools, system, messages, in this order) that ended in ``cache_control``, for five minutes from its last use,
+and a later prompt that begins with the same blocks reads it. Claude's least length of such a prefix (1,024 to
+4,096 tokens, by model) does not hold here: short prompts would otherwise never show a cache read.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chassis.simulator.message import TokenCount
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 CHARACTERS_PER_TOKEN = 4
 CACHE_SECONDS = 300
@@ -28,7 +30,7 @@ def count_tokens(text: str) -> int:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt's tokens, and what of it the cache read; ``written`` are the prefixes that the answer puts into the cache."""
+    """A prompt's tokens, what of it the cache read, and the prefixes (``written``) to be remembered."""
 
     total: int
     cache_read: int

@@ -1,0 +1,132 @@
+"""A client of the simulator's control endpoints, for tests."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from chassis.simulator.errors import SimulatorError
+
+# No proxy: the simulator is on this machine, whatever the environment says about the way out.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_TIMEOUT = 10.0  # seconds
+
+
+class SimulatorControl:
+    """Reads the request log and sets faults, answers and latency of the simulator at ``url``.
+
+    ``match`` stands for the keywords ``kind``, ``task``, ``item``, ``model`` and ``requirement``, as in
+    :class:`chassis.simulator.rules.Match`. Each method raises :class:`SimulatorError` when the simulator
+    doesn't answer or doesn't accept what it is told.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+
+    def health(self) -> dict[str, Any]:
+        """Version, latency in seconds, requests in flight."""
+        found: dict[str, Any] = self._call("GET", "health")
+        return found
+
+    def requests(self, **fields: Any) -> list[dict[str, Any]]:
+        """The log in order of arrival; ``fields`` select the entries that have these values.
+
+        An entry is a :class:`chassis.simulator.log.Entry` as a dict.
+        """
+        entries: list[dict[str, Any]] = self._call("GET", "requests")
+        return [entry for entry in entries if all(entry[name] == value for name, value in fields.items())]
+
+    def clear_requests(self) -> None:
+        """Empty the log."""
+        self._call("DELETE", "requests")
+
+    def peak_in_flight(self, **fields: Any) -> int:
+        """The greatest number of requests with such fields that were in flight at once."""
+        entries = self.requests(**fields)
+        moments = [(entry["started"], 1) for entry in entries]
+        moments += [(entry["ended"], -1) for entry in entries if entry["ended"] is not None]
+        peak = now = 0
+        for _, step in sorted(moments):
+            now += step
+            peak = max(peak, now)
+        return peak
+
+    def wait_for_requests(self, count: int, *, timeout: float = 10.0, **fields: Any) -> list[dict[str, Any]]:
+        """The entries with such fields as soon as there are ``count``; they may be in flight still.
+
+        :param timeout: seconds
+        """
+        deadline = time.monotonic() + timeout
+        while len(found := self.requests(**fields)) < count:
+            if time.monotonic() > deadline:
+                raise SimulatorError(
+                    f"{count} requests with {fields} did not come in {timeout:g} s, but {len(found)}."
+                )
+            time.sleep(0.02)
+        return found
+
+    def fault(
+        self,
+        name: str,
+        *,
+        times: int | None = None,
+        after: int = 0,
+        retry_after: float | None = None,
+        seconds: float | None = None,
+        message: str | None = None,
+        **match: Any,
+    ) -> None:
+        """Let matching requests fail, see :mod:`chassis.simulator.faults` for the names.
+
+        :param times: how many of them; None is until :meth:`clear_faults`
+        :param after: how many are let through first
+        :param retry_after: seconds in the ``retry-after`` header
+        :param seconds: how long a stall lasts
+        :param message: the server's words
+        """
+        rule = {"fault": name, "retry_after": retry_after, "seconds": seconds, "message": message}
+        self._call("POST", "faults", rule | {"match": match, "times": times, "after": after})
+
+    def clear_faults(self) -> None:
+        """Drop all faults."""
+        self._call("DELETE", "faults")
+
+    def answer(
+        self, form: str, content: Any, *, times: int | None = None, after: int = 0, **match: Any
+    ) -> None:
+        """Give matching requests this answer.
+
+        :param form: ``json`` or ``text``, sent as it is; ``plan`` or ``result``, made to fit the schema
+        """
+        self._call("POST", "answers", {form: content, "match": match, "times": times, "after": after})
+
+    def clear_answers(self) -> None:
+        """Drop all answers."""
+        self._call("DELETE", "answers")
+
+    def set_latency(self, seconds: float) -> None:
+        """Let each answer begin after this time."""
+        self._call("POST", "latency", {"seconds": seconds})
+
+    def reset(self) -> None:
+        """Drop faults, answers and the log; the latency stays."""
+        self.clear_faults()
+        self.clear_answers()
+        self.clear_requests()
+
+    def _call(self, method: str, name: str, data: Any = None) -> Any:
+        body = None if data is None else json.dumps(data).encode()
+        request = urllib.request.Request(  # noqa: S310 - the address is the caller's own simulator
+            f"{self.url}/_simulator/{name}", data=body, method=method
+        )
+        try:
+            with _OPENER.open(request, timeout=_TIMEOUT) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            detail = error.read().decode(errors="replace")
+            raise SimulatorError(f"The simulator at {self.url} refused {method} {name}: {detail}") from None
+        except OSError as error:
+            raise SimulatorError(f"The simulator at {self.url} does not answer: {error}.") from None
