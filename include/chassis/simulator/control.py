@@ -6,7 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import Any, Literal
 
 from chassis.simulator.errors import SimulatorError
 
@@ -68,7 +68,7 @@ class SimulatorControl:
             time.sleep(0.02)
         return found
 
-    def fault(
+    def add_fault(
         self,
         name: str,
         *,
@@ -94,14 +94,20 @@ class SimulatorControl:
         """Drop all faults."""
         self._call("DELETE", "faults")
 
-    def answer(
-        self, form: str, content: Any, *, times: int | None = None, after: int = 0, **match: Any
+    def add_answer(
+        self,
+        answer: Any,
+        *,
+        form: Literal["json", "text", "plan", "result"] = "json",
+        times: int | None = None,
+        after: int = 0,
+        **match: Any,
     ) -> None:
         """Give matching requests this answer.
 
         :param form: ``json`` or ``text``, sent as it is; ``plan`` or ``result``, made to fit the schema
         """
-        self._call("POST", "answers", {form: content, "match": match, "times": times, "after": after})
+        self._call("POST", "answers", {form: answer, "match": match, "times": times, "after": after})
 
     def clear_answers(self) -> None:
         """Drop all answers."""
@@ -112,10 +118,8 @@ class SimulatorControl:
         self._call("POST", "latency", {"seconds": seconds})
 
     def reset(self) -> None:
-        """Drop faults, answers and the log; the latency stays."""
-        self.clear_faults()
-        self.clear_answers()
-        self.clear_requests()
+        """Back to how it was started: its scenario's faults and answers and its latency, the log and cache empty."""
+        self._call("POST", "reset")
 
     def _call(self, method: str, name: str, data: Any = None) -> Any:
         body = None if data is None else json.dumps(data).encode()

@@ -47,6 +47,7 @@ class ControlApi:
             ("POST", "answers", lambda data: self._state.answers.add(parse(AnswerRule, data, "The answer"))),
             ("DELETE", "answers", lambda _: self._state.answers.clear()),
             ("POST", "latency", self._set_latency),
+            ("POST", "reset", lambda _: self._state.reset()),
         ]
         for method, name, action in routes:
             app.router.add_route(method, f"/_simulator/{name}", _guarded(action))

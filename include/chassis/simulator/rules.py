@@ -28,6 +28,8 @@ from chassis.simulator.errors import SimulatorError
 from chassis.simulator.request import Kind  # noqa: TC001 - pydantic reads it at run time
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from chassis.simulator.request import ClaudeRequest
 
 FaultName = Literal[
@@ -160,8 +162,10 @@ _M = TypeVar("_M", bound=BaseModel)
 class RuleBook(Generic[_R]):
     """Rules in force, oldest first; the first that accepts a request and is not used up applies."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Iterable[_R] = ()) -> None:
         self._rules: list[tuple[_R, list[int]]] = []
+        for rule in rules:
+            self.add(rule)
 
     def add(self, rule: _R) -> None:
         self._rules.append((rule, [0]))

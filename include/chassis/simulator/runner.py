@@ -42,11 +42,9 @@ class Simulator:
         scenario: str | Path | None = None,
         log_file: str | Path | None = None,
     ) -> None:
-        loaded = load_scenario(scenario) if scenario else None
         self._host, self._port = host, port
-        self._state = State(RequestLog(log_file), latency)
-        if loaded:
-            self._state.apply(loaded)
+        loaded = load_scenario(scenario) if scenario else None
+        self._state = State(RequestLog(log_file), latency, loaded)
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._listening = threading.Event()

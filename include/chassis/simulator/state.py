@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chassis.simulator.rules import AnswerRule, FaultRule, RuleBook, Scenario
@@ -12,21 +11,19 @@ if TYPE_CHECKING:
     from chassis.simulator.log import RequestLog
 
 
-@dataclass
 class State:
-    """``latency`` is in seconds before each answer begins."""
+    """The log, the rules in force, the prompt cache, and ``latency``: seconds before each answer begins."""
 
-    log: RequestLog
-    latency: float = 0.0
-    faults: RuleBook[FaultRule] = field(default_factory=RuleBook)
-    answers: RuleBook[AnswerRule] = field(default_factory=RuleBook)
-    cache: PromptCache = field(default_factory=PromptCache)
+    def __init__(self, log: RequestLog, latency: float, scenario: Scenario | None) -> None:
+        self.log = log
+        self._scenario = scenario or Scenario()
+        self._latency = latency if self._scenario.latency is None else self._scenario.latency
+        self.reset()
 
-    def apply(self, scenario: Scenario) -> None:
-        """Take a scenario's rules and latency."""
-        for fault in scenario.faults:
-            self.faults.add(fault)
-        for answer in scenario.answers:
-            self.answers.add(answer)
-        if scenario.latency is not None:
-            self.latency = scenario.latency
+    def reset(self) -> None:
+        """Back to the start: the scenario's rules and latency, nothing remembered."""
+        self.latency = self._latency
+        self.faults: RuleBook[FaultRule] = RuleBook(self._scenario.faults)
+        self.answers: RuleBook[AnswerRule] = RuleBook(self._scenario.answers)
+        self.cache = PromptCache()
+        self.log.clear()
