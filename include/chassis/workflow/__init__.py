@@ -1,0 +1,43 @@
+"""What a plan is: its parts, its rules, its graph, its text and its digest.
+
+Pure: it imports neither Airflow nor the Claude SDK, reads no clock and no file.
+"""
+
+from chassis.workflow.check import check_plan
+from chassis.workflow.graph import TaskGraph
+from chassis.workflow.names import nearest
+from chassis.workflow.placeholders import render_instruction
+from chassis.workflow.plan_text import dump_plan, load_plan, plan_digest
+from chassis.workflow.proposal import Given, check_given, plan_from_proposal, proposal_schema
+from chassis.workflow.spec import (
+    ForEach,
+    InputSpec,
+    Limits,
+    Provenance,
+    Schedule,
+    TaskSpec,
+    WorkflowSpec,
+)
+from chassis.workflow.values import check_items
+
+__all__ = [
+    "ForEach",
+    "Given",
+    "InputSpec",
+    "Limits",
+    "Provenance",
+    "Schedule",
+    "TaskGraph",
+    "TaskSpec",
+    "WorkflowSpec",
+    "check_given",
+    "check_items",
+    "check_plan",
+    "dump_plan",
+    "load_plan",
+    "nearest",
+    "plan_digest",
+    "plan_from_proposal",
+    "proposal_schema",
+    "render_instruction",
+]

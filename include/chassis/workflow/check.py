@@ -1,0 +1,209 @@
+"""From data of any kind to a plan that obeys every rule, or to the list of all that is wrong with it.
+
+First each part is held to its own rules by the models of ``spec``; then what could be read is held to the ``rules``
+between the parts, so that one wrong field doesn't hide a cycle behind it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from itertools import islice
+from typing import Any
+
+from pydantic import ValidationError
+
+from chassis.errors import PlanError, PlanFault
+from chassis.workflow.messages import fault_of
+from chassis.workflow.names import nearest
+from chassis.workflow.rules import RULES, Draft
+from chassis.workflow.spec import SCHEMA_VERSION, InputSpec, TaskSpec, WorkflowSpec
+from chassis.workflow.values import kind_of
+from chassis.workflow.yaml_text import MAX_DEPTH
+
+MAX_FAULTS = 100
+"""Faults that one error lists. Finding the nearest name for each of a hundred thousand would take minutes."""
+
+MAX_VALUES = 200_000
+"""Single values in one plan; a text of the greatest size has no more."""
+
+MAX_NUMBER = 2**53
+"""Beyond it a JSON reader (a browser, for one) gives back another number than was written."""
+
+HINT = "Correct the plan and try again; chassis validate FILE checks it without running anything."
+_PASSES = 5
+"""Rounds of setting aside what is faulty and reading the rest again."""
+
+_STAND_INS: dict[str, Any] = {
+    "schema_version": SCHEMA_VERSION,
+    "id": "unnamed",
+    "title": "-",
+    "requirement": "-",
+    "tasks": [{"id": "unnamed", "name": "-", "instruction": "-"}],
+    "name": "-",
+    "instruction": "-",
+    "type": "string",
+}
+"""What a required field that can't be used is set to, while the rest of the plan is checked."""
+
+_TASK_PARTS = frozenset(f"tasks.{name}" for name in TaskSpec.model_fields)
+_INPUT_PARTS = frozenset({"inputs", "inputs.type", "inputs.default"})
+
+
+def check_plan(
+    data: Any,
+    *,
+    agents: Collection[str] | None = None,
+    services: Collection[str] | None = None,
+    subject: str = "The plan",
+) -> WorkflowSpec:
+    """The plan that some data (of YAML, JSON or Python) stands for. The data itself is left alone.
+
+    :param agents: names of the agents that tasks may name; None: any
+    :param services: names of the services that lists of services may name; None: any
+    :param subject: what the error calls the plan
+    :raises PlanError: lists all faults, each with its task and, where there is one, the nearest right name
+    """
+    copier = _Copier()
+    data = copier.copy(data, "the plan", depth=1)
+    if copier.faults:
+        raise PlanError(copier.faults[:MAX_FAULTS], subject=subject, hint=HINT)
+    faults: list[PlanFault] = []
+    damaged: set[str] = set()
+    spec = None
+    for _ in range(_PASSES):
+        try:
+            spec = WorkflowSpec.model_validate(data)
+            break
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+            faults += [fault_of(each, data) for each in errors[: MAX_FAULTS + 1]]
+            if not isinstance(data, dict):
+                break
+            for each in reversed(errors):
+                damaged |= _set_aside(data, each["loc"], each["type"])
+    if spec is not None:
+        draft = Draft(spec, agents, services)
+        found = (fault for rule, reads in RULES if not reads & damaged for fault in rule(draft))
+        faults += islice(found, MAX_FAULTS + 1)
+    if faults:
+        raise PlanError(_first(faults), subject=subject, hint=HINT)
+    assert spec is not None, "no spec without a fault"
+    return spec
+
+
+def _first(faults: list[PlanFault]) -> list[PlanFault]:
+    unique = list(dict.fromkeys(faults))
+    if len(unique) <= MAX_FAULTS:
+        return unique
+    more = PlanFault("more_faults", "the plan", f"has more faults; these are the first {MAX_FAULTS}")
+    return [*unique[:MAX_FAULTS], more]
+
+
+class _Copier:
+    """Copies data that is JSON's kind and says where it isn't, before anything else has to deal with it."""
+
+    def __init__(self) -> None:
+        self.faults: list[PlanFault] = []
+        self.count = 0
+
+    def copy(self, value: Any, where: str, *, depth: int) -> Any:
+        self.count += 1
+        if depth > MAX_DEPTH or self.count > MAX_VALUES:
+            rule = f"{MAX_DEPTH} levels deep" if depth > MAX_DEPTH else f"{MAX_VALUES:,} values"
+            if self.count <= MAX_VALUES + 1:
+                self._fault("too_deep" if depth > MAX_DEPTH else "too_big", where, f"has more than {rule}")
+            return None
+        if isinstance(value, dict):
+            return {
+                self._text(key, where): self.copy(inner, f"{where}.{key!s:.100}", depth=depth + 1)
+                for key, inner in islice(value.items(), MAX_VALUES)
+            }
+        if isinstance(value, list | tuple):
+            inner = islice(enumerate(value), MAX_VALUES)
+            return [self.copy(item, f"{where}[{index}]", depth=depth + 1) for index, item in inner]
+        if isinstance(value, str):
+            return self._text(value, where)
+        if value is None or isinstance(value, bool):
+            return value
+        if type(value) in (int, float):
+            if not math.isfinite(value) or abs(value) > MAX_NUMBER:
+                self._fault(
+                    "bad_number", where, f"must be a number between -2^53 and 2^53, not {value!r:.50}"
+                )
+            return value
+        return self._fault(
+            "not_plain", where, f"must be plain data (text, number, list, mapping), not {kind_of(value)}"
+        )
+
+    def _text(self, text: Any, where: str) -> str:
+        if type(text) is not str:
+            self._fault("not_plain", where, f"has a key that must be text, not {kind_of(text)}")
+            return ""
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            self._fault(
+                "not_text", where, "has half of a character (a lone surrogate), which no file can hold"
+            )
+        return text
+
+    def _fault(self, code: str, where: str, message: str) -> None:
+        where = where.removeprefix("the plan.") if where != "the plan" else where
+        self.faults.append(PlanFault(code, where, message))
+
+
+def _set_aside(data: dict[str, Any], loc: tuple[int | str, ...], kind: str) -> frozenset[str]:
+    """Take what is faulty out of the plan, so that the rest can be read; the parts of the plan that suffer by it."""
+    extra = kind == "extra_forbidden"
+    match loc:
+        case ("tasks", int(index), field, *_) if isinstance(field, str):
+            task = data["tasks"][index]
+            if extra and len(loc) == 3:
+                del task[field]
+                near = nearest(field, TaskSpec.model_fields)
+                return frozenset({f"tasks.{near}"} if near else ())
+            if field == "id":
+                task["id"] = f"unnamed_{index}"
+            else:
+                _replace(task, field)
+            return frozenset({f"tasks.{field}"})
+        case ("tasks", int(index)):
+            del data["tasks"][index]
+            return _TASK_PARTS
+        case ("inputs", str(name), *rest):
+            return _set_input_aside(data["inputs"], name, rest, extra=extra)
+        case (str(field), *_):
+            if extra and len(loc) == 1:
+                del data[field]
+                field = nearest(field, WorkflowSpec.model_fields) or ""
+            else:
+                _replace(data, field)
+            return {"tasks": _TASK_PARTS, "inputs": _INPUT_PARTS}.get(field, frozenset({field}))
+    return frozenset()
+
+
+def _set_input_aside(
+    inputs: dict[str, Any], name: str, rest: list[int | str], *, extra: bool
+) -> frozenset[str]:
+    given = inputs[name]
+    if not isinstance(given, dict):
+        inputs[name] = {"type": "string"}
+        return frozenset({"inputs.type", "inputs.default"})
+    field = str(rest[0]) if rest else "default"
+    if extra and len(rest) == 1:
+        del given[field]
+        field = nearest(field, InputSpec.model_fields) or ""
+    else:
+        _replace(given, field)
+        # Without its type nobody can say whether its default fits.
+        if field == "type":
+            given.pop("default", None)
+            return frozenset({"inputs.type", "inputs.default"})
+    return frozenset({f"inputs.{field}"})
+
+
+def _replace(holder: dict[str, Any], field: str) -> None:
+    holder.pop(field, None)
+    if field in _STAND_INS:
+        holder[field] = _STAND_INS[field]

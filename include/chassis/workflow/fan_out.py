@@ -1,0 +1,125 @@
+"""Rules of ``for_each``: where a task's items come from, and which tasks may go through the same ones.
+
+Tasks that share their items become one mapped task group, in which each item goes its own way from step to step.
+Airflow sees the group as one thing that waits for all that any of its tasks waits for outside; so nothing in it may
+wait, through a task outside, for the group itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from chassis.workflow.graph import find_cycles, reachable, share_items
+from chassis.workflow.names import shown, suggestion
+from chassis.workflow.output_schemas import list_fault
+from chassis.workflow.spec import InputSpec, TaskSpec
+
+Fault = tuple[str, str]
+"""A fault's code and message."""
+
+
+def source_faults(
+    task: TaskSpec,
+    tasks: Mapping[str, TaskSpec],
+    waits_for: Mapping[str, Sequence[str]],
+    inputs: Mapping[str, InputSpec],
+) -> Iterator[Fault]:
+    """What is wrong with where a mapped task gets its items."""
+    source = task.for_each
+    if source is None:
+        return
+    if source.input is not None:
+        yield from _input_faults(source.input, inputs)
+    if source.same_as is not None:
+        yield from _same_as_faults(task, source.same_as, tasks)
+    if source.output_of is not None:
+        yield from _output_faults(task, source.output_of, tasks, waits_for)
+
+
+def _input_faults(name: str, inputs: Mapping[str, InputSpec]) -> Iterator[Fault]:
+    if name not in inputs:
+        arrays = [other for other, given in inputs.items() if given.type == "array"]
+        yield (
+            "unknown_input",
+            f"for_each names the input {shown(name)}, which does not exist{suggestion(name, arrays)}",
+        )
+    elif inputs[name].type != "array":
+        message = f"for_each names the input {shown(name)}, which is no array but of type {inputs[name].type}"
+        yield "input_not_array", message
+
+
+def _same_as_faults(task: TaskSpec, name: str, tasks: Mapping[str, TaskSpec]) -> Iterator[Fault]:
+    roots = [other.id for other in tasks.values() if other.for_each and other.for_each.same_as is None]
+    says = f"for_each says same_as {shown(name)}"
+    if name == task.id:
+        yield "same_as_itself", f"{says}, which is the task itself{suggestion(name, set(roots))}"
+        return
+    if name not in tasks:
+        yield "unknown_task", f"{says}, which does not exist{suggestion(name, roots)}"
+        return
+    theirs = tasks[name].for_each
+    if theirs is None:
+        yield "same_as_unmapped", f"{says}, which has no for_each{suggestion(name, roots)}"
+    elif theirs.same_as is not None:
+        message = f"{says}, which has its items from {shown(theirs.same_as)} itself; write same_as: {theirs.same_as}"
+        yield "same_as_chain", message
+
+
+def _output_faults(
+    task: TaskSpec, name: str, tasks: Mapping[str, TaskSpec], waits_for: Mapping[str, Sequence[str]]
+) -> Iterator[Fault]:
+    says = f"for_each takes its items from the output of {shown(name)}"
+    if name not in tasks:
+        yield "unknown_task", f"{says}, which does not exist{suggestion(name, tasks.keys() - {task.id})}"
+        return
+    if name not in reachable(waits_for, task.id):
+        yield "items_not_upstream", f"{says}, which it doesn't wait for; add {name} to depends_on"
+    if tasks[name].for_each is not None:
+        yield "nested_for_each", f"{says}, which is mapped itself: a fan-out inside a fan-out isn't possible"
+    elif tasks[name].output_schema is None:
+        yield (
+            "items_without_schema",
+            f"{says}, which has no output_schema and so answers in prose; give it one",
+        )
+    elif task.for_each and (wrong := list_fault(tasks[name].output_schema or {}, task.for_each.path)):
+        yield "items_no_list", f"{says}, whose output_schema {wrong}"
+
+
+def waiting_faults(tasks: Sequence[TaskSpec], waits_for: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
+    """Groups of mapped tasks that wait for themselves: the id of a task of the group, and the message.
+
+    Says nothing of a plan whose tasks are in a cycle already.
+    """
+    if find_cycles(waits_for):
+        return
+    roots = {task_id: root for task_id, root in share_items(tasks).items() if task_id in waits_for}
+    group = {task_id: roots.get(task_id, task_id) for task_id in waits_for}
+    outer: dict[str, list[str]] = {name: [] for name in group.values()}
+    for task_id, ups in waits_for.items():
+        outer[group[task_id]] += [group[up] for up in ups if up in group and group[up] != group[task_id]]
+    for cycle in find_cycles(outer):
+        # One of the cycle is a group of several tasks; else it would be a cycle of tasks.
+        root = next(name for name in cycle if sum(theirs == name for theirs in group.values()) > 1)
+        start = cycle.index(root)
+        around = [*cycle[start:-1], *cycle[: start + 1]]
+        steps = [_edge(group, waits_for, earlier, later) for earlier, later in pairwise(around)]
+        chain = ", ".join(f"{later!r} waits for {earlier!r}" for earlier, later in reversed(steps))
+        message = (
+            f"shares its items with {root!r}, and so would wait for itself: {chain}; tasks that share their items "
+            "may not wait for a task that joins them. Give the later one a for_each of its own"
+        )
+        yield steps[-1][1], message
+
+
+def _edge(
+    group: Mapping[str, str], waits_for: Mapping[str, Sequence[str]], earlier: str, later: str
+) -> tuple[str, str]:
+    """A task of the later group and one of the earlier that it waits for, earlier first."""
+    return next(
+        (up, task_id)
+        for task_id, ups in waits_for.items()
+        if group[task_id] == later
+        for up in ups
+        if group.get(up) == earlier
+    )

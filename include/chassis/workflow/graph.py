@@ -1,0 +1,171 @@
+"""The order of tasks: which waits for which, which can run side by side, which share their items.
+
+Everything here is deterministic and, where tasks are equals, keeps the order in which the plan names them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from heapq import heapify, heappop, heappush
+
+from chassis.errors import PlanError, PlanFault
+from chassis.workflow.spec import TaskSpec
+
+Edges = Mapping[str, Sequence[str]]
+"""The names that each name waits for."""
+
+
+def in_order(waits_for: Edges) -> list[str]:
+    """The names so that each comes after those it waits for; names in a cycle, and after one, are left out.
+
+    Of several that could be next the one that the mapping has first comes first. Unknown names don't count.
+    """
+    rank = {name: index for index, name in enumerate(waits_for)}
+    missing = {name: len({up for up in ups if up in rank}) for name, ups in waits_for.items()}
+    waiting: dict[str, list[str]] = {name: [] for name in waits_for}
+    for name, ups in waits_for.items():
+        for up in dict.fromkeys(ups):
+            if up in rank:
+                waiting[up].append(name)
+    ready = [(rank[name], name) for name, count in missing.items() if count == 0]
+    heapify(ready)
+    order: list[str] = []
+    while ready:
+        _, name = heappop(ready)
+        order.append(name)
+        for follower in waiting[name]:
+            missing[follower] -= 1
+            if missing[follower] == 0:
+                heappush(ready, (rank[follower], follower))
+    return order
+
+
+def find_cycles(waits_for: Edges) -> list[list[str]]:
+    """Cycles as paths that end where they begin, each name leading to one that waits for it; no name is in two.
+
+    There is a cycle in the graph if, and only if, the list isn't empty. Each is the shortest through its first name.
+    """
+    rest = {name: ups for name, ups in waits_for.items() if name not in set(in_order(waits_for))}
+    cycles: list[list[str]] = []
+    reported: set[str] = set()
+    for name in rest:
+        if name not in reported and (way := path(rest, name, name)):
+            cycles.append(way)
+            reported.update(way)
+    return cycles
+
+
+def path(waits_for: Edges, start: str, end: str) -> list[str]:
+    """The shortest way from one name to another that (through others, maybe) waits for it; empty when there is none."""
+    # It is walked backwards, from the one that waits, because that is the way the edges point.
+    came_from: dict[str, str] = {}
+    queue = deque([end])
+    while queue:
+        name = queue.popleft()
+        for up in waits_for[name]:
+            if up in came_from or up not in waits_for:
+                continue
+            came_from[up] = name
+            if up == start:
+                way = [start]
+                while way[-1] != end or len(way) == 1:
+                    way.append(came_from[way[-1]])
+                return way
+            queue.append(up)
+    return []
+
+
+def reachable(waits_for: Edges, name: str) -> set[str]:
+    """All names that a name waits for, directly or through others."""
+    found: set[str] = set()
+    stack = [name]
+    while stack:
+        for up in waits_for.get(stack.pop(), ()):
+            if up in waits_for and up not in found:
+                found.add(up)
+                stack.append(up)
+    return found
+
+
+def share_items(tasks: Sequence[TaskSpec]) -> dict[str, str]:
+    """The root of each mapped task: the task whose items it goes through, maybe itself."""
+    return {task.id: task.for_each.same_as or task.id for task in tasks if task.for_each is not None}
+
+
+class TaskGraph:
+    """The graph of a plan's tasks.
+
+    :raises PlanError: a dependency doesn't exist, or there is a cycle
+    """
+
+    def __init__(self, tasks: Sequence[TaskSpec]) -> None:
+        self.tasks = {task.id: task for task in tasks}
+        self._waits_for: dict[str, tuple[str, ...]] = {task.id: task.depends_on for task in tasks}
+        self._roots = share_items(tasks)
+        faults = [
+            PlanFault("unknown_dependency", f"task {task.id!r}", f"depends on {up!r}, which does not exist")
+            for task in tasks
+            for up in task.depends_on
+            if up not in self.tasks
+        ]
+        faults += [
+            PlanFault("cycle", f"task {cycle[0]!r}", f"is in a cycle: {' -> '.join(cycle)}")
+            for cycle in find_cycles(self._waits_for)
+        ]
+        if faults:
+            raise PlanError(faults)
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Every task after all that it depends on."""
+        return tuple(in_order(self._waits_for))
+
+    @cached_property
+    def levels(self) -> tuple[tuple[str, ...], ...]:
+        """The tasks by the number of tasks before them: those of one level wait for none of each other."""
+        by_level: dict[int, list[str]] = {}
+        for task_id in self.order:
+            by_level.setdefault(self._depth[task_id], []).append(task_id)
+        return tuple(tuple(by_level[level]) for level in sorted(by_level))
+
+    @cached_property
+    def critical_path(self) -> tuple[str, ...]:
+        """The longest chain of tasks, each waiting for the one before: no run can be shorter."""
+        if not self.order:
+            return ()
+        way = [max(self.order, key=lambda task_id: self._depth[task_id])]
+        while ups := self._waits_for[way[-1]]:
+            way.append(max(ups, key=lambda up: self._depth[up]))
+        return tuple(reversed(way))
+
+    @cached_property
+    def width(self) -> int:
+        """The most tasks on one level. A mapped task counts once, however many items it has."""
+        return max((len(level) for level in self.levels), default=0)
+
+    def upstream(self, task_id: str) -> tuple[str, ...]:
+        """All tasks that a task waits for, directly or through others, in order."""
+        found = reachable(self._waits_for, task_id)
+        return tuple(other for other in self.order if other in found)
+
+    @cached_property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The mapped tasks that share their items, in order, by the task that has the items."""
+        groups: dict[str, list[str]] = {root: [] for root in self.order if self._roots.get(root) == root}
+        for task_id in self.order:
+            if task_id in self._roots:
+                groups[self._roots[task_id]].append(task_id)
+        return {root: tuple(members) for root, members in groups.items()}
+
+    def group_of(self, task_id: str) -> str | None:
+        """The root of the group that a task is in; None for a task that isn't mapped."""
+        return self._roots.get(task_id)
+
+    @cached_property
+    def _depth(self) -> dict[str, int]:
+        depth: dict[str, int] = {}
+        for task_id in self.order:
+            depth[task_id] = max((depth[up] + 1 for up in self._waits_for[task_id]), default=0)
+        return depth

@@ -1,0 +1,128 @@
+"""What a model of ``spec`` says of a wrong value, in the plan's own words: the place, the fault, the way out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from chassis.errors import PlanFault
+from chassis.workflow.names import nearest, shown, suggestion
+from chassis.workflow.spec import ForEach, InputSpec, Limits, Provenance, Schedule, TaskSpec, WorkflowSpec
+from chassis.workflow.values import kind_of
+
+_WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+"""What a value of the wrong type should have been, by pydantic's name for the error."""
+
+_EXAMPLES = {
+    "for_each": "{items: [a, b]}",
+    "schedule": '{cron: "0 6 * * 1"}',
+    "limits": "{max_parallel: 8}",
+    "inputs": "{product: {type: string}}",
+}
+"""How to write what people try to write shorter."""
+
+_MODELS: dict[str, type[BaseModel]] = {"schedule": Schedule, "limits": Limits, "provenance": Provenance}
+
+Loc = tuple[int | str, ...]
+"""Keys and indexes that lead to a value."""
+
+
+def fault_of(error: ErrorDetails, data: Any, *, root: type[BaseModel] = WorkflowSpec) -> PlanFault:
+    """The fault that an error of pydantic means.
+
+    :param data: the plan that it was found in, for the id of the task
+    :param root: the model that the plan was held to
+    """
+    where, rest, model = _place(error["loc"], data, root)
+    if error["type"] == "missing":
+        return PlanFault("missing", where, f"{_dotted(rest)} is missing")
+    if error["type"] == "extra_forbidden":
+        key = str(rest[-1])
+        holder = f" of {_dotted(rest[:-1])}" if rest[:-1] else ""
+        return PlanFault(
+            "unknown_key", where, f"{shown(key)} is no key{holder}{suggestion(key, model.model_fields)}"
+        )
+    code, what = _what(error)
+    if where == "the plan" and rest:
+        return PlanFault(code, _dotted(rest), what)
+    return PlanFault(code, where, f"{_dotted(rest)} {what}".strip())
+
+
+def _place(loc: Loc, data: Any, root: type[BaseModel]) -> tuple[str, Loc, type[BaseModel]]:
+    """Where an error is in the plan's words, the way on from there, and the model that the last key belongs to."""
+    match loc:
+        case ("tasks", int(index), *rest):
+            task = data["tasks"][index]
+            task_id = task.get("id") if isinstance(task, dict) else None
+            named = isinstance(task_id, str) and rest[:1] != ["id"]
+            model: type[BaseModel] = ForEach if len(rest) > 1 and rest[0] == "for_each" else TaskSpec
+            return f"task {shown(str(task_id))}" if named else f"tasks[{index}]", tuple(rest), model
+        case ("inputs", str(name), *rest):
+            return f"input {shown(name)}", tuple(rest), InputSpec
+        case (("schedule" | "limits" | "provenance") as part, *rest):
+            return str(part), tuple(rest), _MODELS[str(part)]
+    return "the plan", loc, root
+
+
+def _what(error: ErrorDetails) -> tuple[str, str]:
+    """The code of a fault and its words, to be read after the name of the field."""
+    kind, value, limits = error["type"], error["input"], error.get("ctx", {})
+    key = error["loc"][-1] if error["loc"] else ""
+    if kind in _WANTED:
+        return "wrong_type", f"must be {_WANTED[kind]}, not {kind_of(value)}{_way_out(kind, value, key)}"
+    match kind:
+        case "literal_error":
+            return (
+                "not_allowed",
+                f"must be {limits['expected']}, not {kind_of(value)}{_nearest_choice(value, limits)}",
+            )
+        case "string_too_long":
+            return (
+                "too_long",
+                f"has {len(value):,} characters, and at most {limits['max_length']:,} are allowed",
+            )
+        case "string_too_short":
+            return "blank", "must not be blank"
+        case "too_long":
+            return "too_many", f"has {len(value):,} entries, and at most {limits['max_length']:,} are allowed"
+        case "too_short":
+            return "too_few", f"has {len(value):,} entries, and at least {limits['min_length']:,} is needed"
+        case "greater_than":
+            return "out_of_range", f"must be more than {limits['gt']:g}, not {value}"
+        case "greater_than_equal":
+            return "out_of_range", f"must be at least {limits['ge']}, not {value}"
+        case "less_than_equal":
+            return "out_of_range", f"must be at most {limits['le']}, not {value}"
+    return kind, error["msg"]
+
+
+def _way_out(kind: str, value: Any, key: int | str) -> str:
+    if kind == "string_type" and isinstance(value, int | float):
+        return f"; write it in quotes: {json.dumps(str(value))}"
+    if kind == "tuple_type" and isinstance(value, str):
+        return f"; write [{value:.50}]"
+    return f"; write it like {_EXAMPLES[str(key)]}" if key in _EXAMPLES else ""
+
+
+def _nearest_choice(value: Any, limits: dict[str, Any]) -> str:
+    choices = [choice.strip("'") for choice in str(limits["expected"]).replace(" or ", ", ").split(", ")]
+    near = nearest(value, choices) if isinstance(value, str) else None
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def _dotted(loc: Loc) -> str:
+    """A way through a plan as people write it: ``for_each.items[2]``."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key:.100}" for key in loc)
+    return text.removeprefix(".")

@@ -1,0 +1,58 @@
+"""Names: how the ids in a plan look, and the nearest right name for a wrong one."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_ID = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+RESERVED_IDS = frozenset({"plan_workflow", "recurring_onboarding"})
+"""Workflow ids that are taken by the DAGs that ship with Chassis."""
+
+RESERVED_MARK = "__"
+"""Stands in the ids of Airflow tasks and groups that Chassis adds to a workflow, and so in no task id of a plan."""
+
+_SHOWN = 100
+"""Characters of a wrong name that a message shows and that are compared; a name can be as long as the plan."""
+
+_LISTED = 10
+"""Right names that a message lists when none is near the wrong one; a longer list would hide the message."""
+
+
+def is_id(text: str) -> bool:
+    """Whether the text can be a workflow id, a task id (but for the reserved mark) or an input's name."""
+    return _ID.fullmatch(text) is not None
+
+
+def has_control_character(text: str) -> bool:
+    """Whether the text holds a control character or anything else that ends a line."""
+    return _CONTROL.search(text) is not None
+
+
+def shown(text: str) -> str:
+    """A wrong name in quotes for a message, cut when it is long, with control characters escaped."""
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
+
+
+def nearest(name: str, candidates: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The candidate that is most like the name, upper and lower case apart; None when none is.
+
+    :param cutoff: how alike they must be, from 0 (anything) to 1 (equal)
+    """
+    folded = {candidate.casefold(): candidate for candidate in sorted(candidates, reverse=True)}
+    found = difflib.get_close_matches(name[:_SHOWN].casefold(), folded, n=1, cutoff=cutoff)
+    return folded[found[0]] if found else None
+
+
+def suggestion(name: str, candidates: Iterable[str]) -> str:
+    """The end of a message about a wrong name: the nearest right one, or else the right ones there are."""
+    names = sorted(candidates)
+    near = nearest(name, names)
+    if near is not None:
+        return f"; did you mean {near!r}?"
+    if not names:
+        return "; there are none"
+    return f"; there {'is' if len(names) == 1 else 'are'} {', '.join(names)}" if len(names) <= _LISTED else ""

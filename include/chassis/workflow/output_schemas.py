@@ -1,0 +1,139 @@
+"""Rules of a task's ``output_schema``: a JSON schema that stands on its own.
+
+A reference to anywhere else is refused, because a validator would follow it over the network, and so is one that
+leads back to itself, because no answer can be decoded by it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from chassis.workflow.graph import find_cycles
+from chassis.workflow.names import shown, suggestion
+
+_SHOWN_FAULTS = 3
+_SHOWN_MESSAGE = 200
+_DATA = frozenset({"const", "default", "enum", "examples"})
+"""Keywords whose values are data: what looks like a keyword in there is none."""
+
+_BY_NAME = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
+"""Keywords whose values hold schemas under names of the author's choice, which are no keywords."""
+
+
+def schema_faults(schema: Mapping[str, Any]) -> list[str]:
+    """What keeps a mapping from being the JSON schema of an answer, in words; empty when nothing does."""
+    from jsonschema import Draft202012Validator
+
+    errors = Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)
+    faults = [
+        f"is no JSON schema: {_at(error.absolute_path)} {error.message[:_SHOWN_MESSAGE]}" for error in errors
+    ]
+    if not faults:
+        faults = [*_pattern_faults(schema), *_reference_faults(schema)]
+    return sorted(faults)[:_SHOWN_FAULTS]
+
+
+def list_fault(schema: Mapping[str, Any], path: str) -> str | None:
+    """What keeps an answer of this schema from having a list of texts at a dotted path.
+
+    None when it has one, and also when the schema doesn't say; the run will show it then.
+    """
+    here: Any = _resolved(schema, schema)
+    for key in path.split(".") if path else ():
+        properties = here.get("properties")
+        if here.get("type", "object") != "object":
+            return f"has no {key!r}: it is of type {here['type']} there"
+        if not isinstance(properties, Mapping):
+            return None
+        if key not in properties:
+            return f"has no {key!r}{suggestion(key, properties)}"
+        here = _resolved(schema, properties[key])
+    kind = here.get("type", "array")
+    if kind != "array":
+        return (
+            f"is of type {kind} at {path!r}, not array"
+            if path
+            else f"is of type {kind}, not array; add a path"
+        )
+    items = here.get("items")
+    of = _resolved(schema, items).get("type", "string") if isinstance(items, Mapping) else "string"
+    return None if of == "string" else f"has items of type {of}, not string"
+
+
+def _resolved(root: Mapping[str, Any], schema: Any) -> Mapping[str, Any]:
+    """The mapping that a schema's own reference, if it has one, leads to; empty when there is none to read."""
+    for _ in range(len(root.get("$defs", ())) + 1):
+        if not isinstance(schema, Mapping) or not isinstance(schema.get("$ref"), str):
+            break
+        schema = _target(root, schema["$ref"])
+    return schema if isinstance(schema, Mapping) else {}
+
+
+def _target(root: Mapping[str, Any], reference: str) -> Any:
+    """What a reference into the schema leads to; None when it leads nowhere or out of it."""
+    if not reference.startswith("#"):
+        return None
+    here: Any = root
+    for raw in unquote(reference[1:]).split("/")[1:]:
+        key = raw.replace("~1", "/").replace("~0", "~")
+        if isinstance(here, Mapping):
+            here = here.get(key)
+        elif isinstance(here, list) and key.isdecimal() and int(key) < len(here):
+            here = here[int(key)]
+        else:
+            return None
+    return here if reference == "#" or reference.startswith("#/") else None
+
+
+def _reference_faults(schema: Mapping[str, Any]) -> Iterator[str]:
+    references = dict.fromkeys(_values(schema, "$ref", "$dynamicRef"))
+    edges: dict[str, list[str]] = {}
+    for reference in references:
+        target = _target(schema, reference)
+        if isinstance(target, Mapping | bool):
+            edges[reference] = list(_values(target, "$ref", "$dynamicRef"))
+        else:
+            yield f"refers to {shown(reference)}, which is not in it; only references such as #/$defs/name are followed"
+    for cycle in find_cycles(edges):
+        yield f"refers to itself: {' -> '.join(cycle)}"
+
+
+def _pattern_faults(schema: Mapping[str, Any]) -> Iterator[str]:
+    for pattern in _values(schema, "pattern"):
+        try:
+            re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            yield f"has the pattern {shown(pattern)}, which is no regular expression: {error}"
+
+
+def _values(schema: Any, *keywords: str) -> Iterator[str]:
+    """The texts that a schema and the schemas inside it have under some keywords."""
+    for inner in _schemas(schema):
+        for keyword in keywords:
+            if isinstance(inner.get(keyword), str):
+                yield inner[keyword]
+
+
+def _schemas(schema: Any) -> Iterator[Mapping[str, Any]]:
+    """A schema and all that are inside it, those under unknown keywords included."""
+    if not isinstance(schema, Mapping):
+        return
+    yield schema
+    for key, value in schema.items():
+        if key in _DATA:
+            continue
+        if key in _BY_NAME and isinstance(value, Mapping):
+            inside = list(value.values())
+        else:
+            inside = value if isinstance(value, list) else [value]
+        for each in inside:
+            yield from _schemas(each)
+
+
+def _at(keys: Any) -> str:
+    """Where in a schema, for a message."""
+    way = ".".join(str(key) for key in keys)
+    return f"at {way}:" if way else "as a whole:"

@@ -1,0 +1,42 @@
+"""A plan as text, for people and for the plan store, and its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from chassis.errors import PlanError
+from chassis.workflow.check import HINT, check_plan
+from chassis.workflow.spec import WorkflowSpec
+from chassis.workflow.yaml_text import YamlError, read_yaml, write_yaml
+
+
+def load_plan(text: str | bytes, *, source: str = "") -> WorkflowSpec:
+    """The plan that a YAML (or JSON) text holds, checked by every rule but those on agents and services.
+
+    :param source: where the text is from, for the error's first line: a file's path, an id with its revision
+    :raises PlanError: lists all faults
+    """
+    subject = f"The plan {source}" if source else "The plan"
+    try:
+        data = read_yaml(text)
+    except YamlError as error:
+        raise PlanError(error.faults, subject=subject, hint=HINT) from None
+    return check_plan(data, subject=subject)
+
+
+def dump_plan(spec: WorkflowSpec) -> str:
+    """The plan as YAML that :func:`load_plan` reads as an equal plan. Defaults are left out; the order is the plan's."""
+    return write_yaml(spec.model_dump(mode="json", exclude_defaults=True))
+
+
+def plan_digest(spec: WorkflowSpec) -> str:
+    """SHA-256 of what the plan says, as 64 hex digits: the identity of a plan's content.
+
+    Left out are the provenance, because the same plan made again is the same plan; the order of keys, which no
+    reader of a mapping can rely on; and defaults, so that a field that a later Chassis adds changes no digest.
+    The order of tasks, items and dependencies counts.
+    """
+    content = spec.model_dump(mode="json", exclude={"provenance"}, exclude_defaults=True)
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()

@@ -1,0 +1,284 @@
+"""The planner's answer: the schema that Claude answers in, and how the answer becomes a plan.
+
+Claude proposes a title, an id, inputs and tasks. What the person gave (requirement, workflow id, values of inputs,
+schedule, limits, owner) is laid over the proposal and can't be changed by it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+
+from chassis.errors import PlanError, PlanFault
+from chassis.workflow.check import check_plan
+from chassis.workflow.messages import fault_of
+from chassis.workflow.names import shown, suggestion
+from chassis.workflow.rules import input_name_fault, workflow_id_fault
+from chassis.workflow.spec import SCHEMA_VERSION, InputType, Limits, Line, Requirement, Schedule, fault
+from chassis.workflow.values import kind_of, type_fault
+
+
+class Given(BaseModel):
+    """What the person gave. A workflow id, a schedule and limits of None leave them to the planner or to defaults."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    requirement: Requirement
+    workflow_id: str | None = Field(None, description="Id of the workflow; None: the planner names it.")
+    inputs: dict[str, JsonValue] = Field(
+        {}, description="Values of inputs by name; they become the plan's defaults."
+    )
+    schedule: Schedule | None = None
+    limits: Limits | None = None
+    owner: Line = "chassis"
+
+    @field_validator("workflow_id")
+    @classmethod
+    def _usable_id(cls, workflow_id: str | None) -> str | None:
+        if workflow_id is not None and (wrong := workflow_id_fault(workflow_id)):
+            raise fault("bad_id", wrong)
+        return workflow_id
+
+    @field_validator("inputs")
+    @classmethod
+    def _usable_inputs(cls, inputs: dict[str, Any]) -> dict[str, Any]:
+        wrong = [message for name in inputs if (message := input_name_fault(name))]
+        wrong += [
+            f"{shown(name)} must be text, a number, true, false or a list of texts, not {kind_of(value)}"
+            for name, value in inputs.items()
+            if all(type_fault(value, type_) for type_ in get_args(InputType))
+        ]
+        if wrong:
+            raise fault("bad_given_input", f"can't be used: {'; '.join(wrong)}")
+        return inputs
+
+
+def check_given(data: Mapping[str, Any]) -> Given:
+    """What the person gave, from the parameters of a run or the options of a command.
+
+    :raises PlanError: lists all that is wrong with it
+    """
+    try:
+        return Given.model_validate(dict(data))
+    except ValidationError as error:
+        faults = [fault_of(each, data, root=Given) for each in error.errors(include_url=False)]
+        raise PlanError(
+            faults, subject="What was given", hint="Correct it and start the planner again."
+        ) from None
+
+
+def proposal_schema(agents: Sequence[str]) -> dict[str, Any]:
+    """The JSON schema of the planner's answer, within what constrained decoding can follow.
+
+    No key is free (inputs are a list), nothing is recursive, and an ``output_schema`` travels as JSON text, since a
+    schema that describes any schema would be neither. Counts and sizes are left to ``check_plan``, whose messages go
+    back to Claude.
+
+    :param agents: names of the agents that tasks may name
+    """
+    return _object(
+        {
+            "title": _text("What the workflow does, in one line."),
+            "id": _text(
+                "Name of the workflow: a lower-case letter, then a-z, 0-9 and _. For example add_pet_insurance."
+            ),
+            "inputs": {
+                "type": "array",
+                "description": "What may differ from run to run. Empty when nothing does.",
+                "items": _input_schema(),
+            },
+            "tasks": {
+                "type": "array",
+                "description": "The tasks, in any order.",
+                "items": _task_schema(agents),
+            },
+        }
+    )
+
+
+def _input_schema() -> dict[str, Any]:
+    return _object(
+        {
+            "name": _text("A lower-case letter, then a-z, 0-9 and _."),
+            "type": {
+                "type": "string",
+                "enum": list(get_args(InputType)),
+                "description": "array: a list of strings.",
+            },
+            "default": {
+                "description": "The value that the requirement names; null when it names none.",
+                "anyOf": [
+                    *({"type": type_} for type_ in ("string", "number", "boolean")),
+                    {"type": "array", "items": {"type": "string"}},
+                    {"type": "null"},
+                ],
+            },
+            "description": _text("One line for the person who fills in the form."),
+        },
+        optional=("default", "description"),
+    )
+
+
+def _task_schema(agents: Sequence[str]) -> dict[str, Any]:
+    return _object(
+        {
+            "id": _text("A lower-case letter, then a-z, 0-9 and single _. For example update_service."),
+            "name": _text("A few words for people."),
+            "instruction": _text(
+                "What to do, complete on its own. {name} of an input, and {item} in a task with for_each, are replaced."
+            ),
+            "agent": {"type": "string", "enum": list(agents), "description": "The agent that does it."},
+            "depends_on": {
+                "type": "array",
+                "description": "Ids of the tasks whose results this task needs or must wait for.",
+                "items": {"type": "string"},
+            },
+            "for_each": {
+                "description": "What the task is done for, item by item, side by side; null for a task done once.",
+                "anyOf": [
+                    _object({"items": {"type": "array", "items": {"type": "string"}}}),
+                    _object({"input": _text("Name of an array input that has the items.")}),
+                    _object(
+                        {
+                            "output_of": _text(
+                                "Id of an upstream task, itself without for_each, whose output has them."
+                            ),
+                            "path": _text(
+                                "Where in that output the list of strings is, dotted; empty: it is the list."
+                            ),
+                        }
+                    ),
+                    _object(
+                        {"same_as": _text("Id of the task whose items to go through, step by step with it.")}
+                    ),
+                    {"type": "null"},
+                ],
+            },
+            "output_schema": {
+                "description": "A JSON schema of the task's output, as JSON text; null for Markdown.",
+                "anyOf": [{"type": "string"}, {"type": "null"}],
+            },
+        },
+        optional=("for_each", "output_schema"),
+    )
+
+
+def _object(properties: dict[str, Any], *, optional: Sequence[str] = ()) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }
+
+
+def _text(description: str) -> dict[str, Any]:
+    return {"type": "string", "description": description}
+
+
+def plan_from_proposal(proposal: Any, given: Given) -> dict[str, Any]:
+    """The plan that a proposal comes to, with what the person gave laid over it; ``check_plan`` is to check it.
+
+    :raises PlanError: the proposal can't become a plan; what else ``check_plan`` would find is listed, too
+    """
+    return _Proposal(proposal, given).plan()
+
+
+class _Proposal:
+    """A proposal on its way to a plan. What can't be brought over becomes a fault and is left out."""
+
+    def __init__(self, proposal: Any, given: Given) -> None:
+        self.proposal = proposal
+        self.given = given
+        self.faults: list[PlanFault] = []
+
+    def plan(self) -> dict[str, Any]:
+        if not isinstance(self.proposal, dict):
+            message = f"must be a mapping with title, id, inputs and tasks, not {kind_of(self.proposal)}"
+            raise PlanError([PlanFault("wrong_type", "the plan", message)])
+        self._refuse_keys(self.proposal, proposal_schema(()), "the plan")
+        plan: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "requirement": self.given.requirement}
+        plan |= {name: self.proposal[name] for name in ("title", "id") if name in self.proposal}
+        if self.given.workflow_id is not None:
+            plan["id"] = self.given.workflow_id
+        plan["inputs"] = self._inputs(self.proposal.get("inputs", []))
+        if "tasks" in self.proposal:
+            plan["tasks"] = self._tasks(self.proposal["tasks"])
+        for name in ("schedule", "limits"):
+            if (part := getattr(self.given, name)) is not None:
+                plan[name] = part.model_dump(mode="json", exclude_defaults=True)
+        plan["owner"] = self.given.owner
+        if self.faults:
+            raise PlanError([*self.faults, *_faults(plan)])
+        return plan
+
+    def _inputs(self, proposed: Any) -> Any:
+        if not isinstance(proposed, list):
+            return proposed
+        inputs: dict[str, Any] = {}
+        for index, entry in enumerate(proposed):
+            if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+                self._fault("wrong_type", f"inputs[{index}]", "must be a mapping with a name")
+                continue
+            name = entry["name"]
+            if name in inputs:
+                self._fault("duplicate_id", f"inputs[{index}]", f"the name {shown(name)} is there twice")
+            inputs[name] = {key: value for key, value in entry.items() if key != "name" and value is not None}
+        for name, value in self.given.inputs.items():
+            self._lay_over(inputs, name, value)
+        return inputs
+
+    def _lay_over(self, inputs: dict[str, Any], name: str, value: JsonValue) -> None:
+        if name not in inputs:
+            message = f"the person gave the input {shown(name)}, which the plan doesn't declare; declare it"
+            self._fault("unknown_given_input", "inputs", message)
+        elif wrong := type_fault(value, str(inputs[name].get("type"))):
+            message = f"is given by the person and {wrong}; declare it with the type of what was given"
+            self._fault("given_input_type", f"input {shown(name)}", message)
+        else:
+            inputs[name]["default"] = value
+
+    def _tasks(self, proposed: Any) -> Any:
+        if not isinstance(proposed, list):
+            return proposed
+        return [
+            self._task(task, index) if isinstance(task, dict) else task for index, task in enumerate(proposed)
+        ]
+
+    def _task(self, proposed: dict[str, Any], index: int) -> dict[str, Any]:
+        task_id = proposed.get("id")
+        where = f"task {shown(task_id)}" if isinstance(task_id, str) else f"tasks[{index}]"
+        self._refuse_keys(proposed, _task_schema(()), where)
+        task = {
+            key: value
+            for key, value in proposed.items()
+            if value is not None and key in _task_schema(())["properties"]
+        }
+        if isinstance(text := task.get("output_schema"), str):
+            del task["output_schema"]
+            try:
+                schema = json.loads(text)
+            except (ValueError, RecursionError) as error:
+                self._fault("bad_output_schema", where, f"output_schema is no JSON text: {error}")
+            else:
+                task |= {"output_schema": schema} if schema is not None else {}
+        return task
+
+    def _refuse_keys(self, proposed: dict[str, Any], schema: dict[str, Any], where: str) -> None:
+        for key in proposed.keys() - schema["properties"].keys():
+            message = f"{shown(str(key))} is no key of a proposal{suggestion(str(key), schema['properties'])}"
+            self._fault("unknown_key", where, message)
+
+    def _fault(self, code: str, where: str, message: str) -> None:
+        self.faults.append(PlanFault(code, where, message))
+
+
+def _faults(plan: dict[str, Any]) -> tuple[PlanFault, ...]:
+    try:
+        check_plan(plan)
+    except PlanError as error:
+        return error.faults
+    return ()

@@ -1,0 +1,79 @@
+"""Values that a run gets from outside a plan: inputs, and the items of a fan-out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from chassis.workflow.names import has_control_character, shown
+
+MAX_ITEMS = 1_000
+"""Items of one fan-out; Airflow's own ceiling is ``[core] max_map_length``, 1,024 unless changed."""
+
+MAX_ITEM = 200
+"""Characters of one item; it is the label of a mapped task instance."""
+
+_LISTED = 5
+"""Faulty items that a message names; a count stands for the others."""
+
+
+def kind_of(value: Any) -> str:
+    """What a wrong value is, for a message: ``the number 3``, ``a list``."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"the number {value!r}"
+    if isinstance(value, str):
+        return f"the text {shown(value)}"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "a mapping" if isinstance(value, dict) else f"a {type(value).__name__}"
+
+
+def type_fault(value: Any, type_: str) -> str | None:
+    """What keeps a value from being an input of this type; None when it is one."""
+    match type_:
+        case "string":
+            fits, wanted = isinstance(value, str), "text"
+        case "integer":
+            fits, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+        case "number":
+            fits, wanted = isinstance(value, int | float) and not isinstance(value, bool), "a number"
+        case "boolean":
+            fits, wanted = isinstance(value, bool), "true or false"
+        case _:
+            fits = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+            wanted = "a list of texts"
+    return None if fits else f"must be {wanted}, not {kind_of(value)}"
+
+
+def check_items(items: Any) -> list[str]:
+    """What is wrong with the items of a fan-out, in words; empty when they can be used, as no items at all can be.
+
+    Items must be different because an item's name tells its task instance from the others.
+    """
+    if not isinstance(items, list | tuple):
+        return [f"they must be a list of texts, not {kind_of(items)}"]
+    faults = []
+    if len(items) > MAX_ITEMS:
+        faults.append(f"there are {len(items):,}, and at most {MAX_ITEMS:,} are allowed")
+    bad = [f"[{index}] {wrong}" for index, item in enumerate(items) if (wrong := _item_fault(item))]
+    counts = Counter(item for item in items if isinstance(item, str))
+    bad += [f"{shown(item)} is there {count} times" for item, count in counts.items() if count > 1]
+    if len(bad) > _LISTED:
+        bad[_LISTED:] = [f"and {len(bad) - _LISTED} more such"]
+    return faults + bad
+
+
+def _item_fault(item: Any) -> str | None:
+    if not isinstance(item, str):
+        return f"must be text, not {kind_of(item)}"
+    if not item.strip():
+        return "must not be blank"
+    if len(item) > MAX_ITEM:
+        return f"has {len(item):,} characters, and at most {MAX_ITEM} are allowed"
+    if has_control_character(item):
+        return f"must be one line without control characters, and is {shown(item)}"
+    return None

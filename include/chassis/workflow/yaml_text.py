@@ -1,0 +1,205 @@
+"""YAML as Chassis reads and writes it: the part of YAML that is JSON with fewer quotes.
+
+Reading is stricter than a YAML library's safe loader. Tags, anchors and aliases are refused (an alias can make a
+kilobyte into a gigabyte), so is a key that is there twice, and only what looks like JSON's null, booleans and numbers
+is one: ``no``, ``12:30``, ``007`` and ``2026-03-01`` are the texts that their authors meant. Writing quotes whatever
+another YAML reader could take for something else, so that all readers agree on it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, cast
+
+import yaml
+from yaml.emitter import ScalarAnalysis
+
+from chassis.errors import PlanFault
+
+MAX_TEXT = 1_000_000
+"""Bytes of one text."""
+
+MAX_DEPTH = 64
+"""Mappings and lists inside each other."""
+
+_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's parser reads the same language some ten times faster; PyYAML may have been built without it."""
+
+_WORDS: dict[str, Any] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
+_FLOAT = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
+_MAX_DIGITS = 40
+"""A longer plain number is text: Python refuses to read very long ones, and no input is meant by them."""
+
+
+class YamlError(Exception):
+    """A text can't be read; ``faults`` says why and in which lines."""
+
+    def __init__(self, faults: list[PlanFault]) -> None:
+        super().__init__("; ".join(str(fault) for fault in faults))
+        self.faults = faults
+
+
+def read_yaml(text: str | bytes, *, first_line: int = 1) -> Any:
+    """The data in a text: dicts with text keys, lists, text, numbers, booleans, None.
+
+    :param first_line: number of the text's first line in its file, for messages
+    :raises YamlError: with all faults that were found before the text became unreadable
+    """
+    try:
+        text = text.decode("utf-8") if isinstance(text, bytes) else text
+        size = len(text.encode("utf-8"))
+    except UnicodeError as error:
+        raise YamlError([PlanFault("not_utf8", "the text", f"is not UTF-8: {error.reason}")]) from None
+    if size > MAX_TEXT:
+        message = f"has {size:,} bytes, and at most {MAX_TEXT:,} are allowed"
+        raise YamlError([PlanFault("text_too_long", "the text", message)])
+    return _Reader(first_line).read(text.removeprefix("\ufeff"))
+
+
+class _Reader:
+    """Builds data from the events of PyYAML's parser, which knows the syntax and builds nothing by itself."""
+
+    def __init__(self, first_line: int) -> None:
+        self.first_line = first_line
+        self.faults: list[PlanFault] = []
+
+    def read(self, text: str) -> Any:
+        data = None
+        try:
+            events = yaml.parse(text, Loader=_PARSER)
+            documents = 0
+            for event in events:
+                if isinstance(event, yaml.NodeEvent):
+                    documents += 1
+                    if documents > 1:
+                        self._fault(
+                            "several_documents", event, "a second document begins here; there must be one"
+                        )
+                        break
+                    data = self._node(event, events, depth=1)
+        except yaml.MarkedYAMLError as error:
+            where = self._line(error.problem_mark)
+            self.faults.append(PlanFault("not_yaml", where, f"is not YAML: {error.problem}"))
+        except yaml.YAMLError as error:
+            problem = getattr(error, "reason", None) or str(error)
+            self.faults.append(PlanFault("not_yaml", "the text", f"is not YAML: {problem}"))
+        if self.faults:
+            raise YamlError(self.faults)
+        return data
+
+    def _node(self, event: yaml.NodeEvent, events: Iterator[Any], *, depth: int) -> Any:
+        if isinstance(event, yaml.AliasEvent):
+            return self._fault("yaml_alias", event, f"has the alias *{event.anchor}; write the value out")
+        if event.anchor is not None:
+            self._fault(
+                "yaml_alias", event, f"has the anchor &{event.anchor}; write the value out where it is needed"
+            )
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            self._fault("yaml_tag", event, f"has the tag {tag}; only plain data is read")
+        if isinstance(event, yaml.ScalarEvent):
+            return event.value if event.style else plain(event.value)
+        if depth > MAX_DEPTH:
+            self._fault("too_deep", event, f"is more than {MAX_DEPTH} levels deep")
+            raise YamlError(self.faults)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._list(events, depth)
+        return self._mapping(events, depth)
+
+    def _list(self, events: Iterator[Any], depth: int) -> list[Any]:
+        found = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            found.append(self._node(event, events, depth=depth + 1))
+        return found
+
+    def _mapping(self, events: Iterator[Any], depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            key = self._node(event, events, depth=depth + 1)
+            if isinstance(event, yaml.ScalarEvent):
+                key = event.value
+            else:
+                self._fault("key_not_text", event, "has a key that isn't a plain text")
+                key = ""
+            if key in found:
+                self._fault("duplicate_key", event, f"has the key {key!r} a second time")
+            found[key] = self._node(next(events), events, depth=depth + 1)
+        return found
+
+    def _fault(self, code: str, event: Any, message: str) -> None:
+        self.faults.append(PlanFault(code, self._line(event.start_mark), message))
+
+    def _line(self, mark: Any) -> str:
+        return f"line {mark.line + self.first_line}, column {mark.column + 1}" if mark else "the text"
+
+
+def plain(text: str) -> Any:
+    """What a text without quotes stands for."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if len(text) <= _MAX_DIGITS:
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+    return text
+
+
+def write_yaml(data: Any) -> str:
+    """A text that :func:`read_yaml` reads as the same data: block style, long texts as blocks, keys in their order."""
+    return cast(str, yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_NEVER_FOLD))
+
+
+_NEVER_FOLD = 1 << 30
+_ONE_LINE_LIST = 100
+"""Characters up to which a list of texts and numbers stays on one line."""
+
+_LINE_ENDS = re.compile("[\x85\u2028\u2029\ufeff]")
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def analyze_scalar(self, scalar: str) -> ScalarAnalysis:
+        # PyYAML would write these as they are and read them back as other line ends; it escapes them between quotes.
+        if _LINE_ENDS.search(scalar):
+            return ScalarAnalysis(scalar, False, True, False, False, False, False)
+        # It takes a tab for unprintable, which would turn a whole text with a tab in it into one line of escapes.
+        if "\t" in scalar and "\n" in scalar and not scalar.lstrip("\n").startswith("\t"):
+            analysis = super().analyze_scalar(scalar.replace("\t", " "))
+            analysis.scalar = scalar
+            return analysis
+        return super().analyze_scalar(scalar)
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    if "\n" in text:
+        style = "|"
+    else:
+        style = None if plain(text) is text else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _represent_list(dumper: _Dumper, items: list[Any]) -> yaml.SequenceNode:
+    short = all(isinstance(item, str | int | float | None) and "\n" not in str(item) for item in items)
+    one_line = short and sum(len(str(item)) + 2 for item in items) <= _ONE_LINE_LIST
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=one_line)
+
+
+def _represent_mapping(dumper: _Dumper, mapping: dict[str, Any]) -> yaml.MappingNode:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", mapping, flow_style=False)
+
+
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(list, _represent_list)
+_Dumper.add_representer(dict, _represent_mapping)
