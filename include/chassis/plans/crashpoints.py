@@ -1,0 +1,31 @@
+"""The places at which a killed process must leave nothing half-done, each with a name that a test can arm.
+
+Set ``CHASSIS_CRASH_AT`` to one of the names, and the process that reaches it is killed as by ``kill -9``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+ARMED_BY = "CHASSIS_CRASH_AT"
+
+REVISION_CLAIMED = "store.revision-claimed"
+"""A revision number is taken; no plan stands under it yet."""
+FILE_STAGED = "store.file-staged"
+"""A file's text lies under a temporary name; its own name isn't given yet. (S3 has no such moment.)"""
+PLAN_WRITTEN = "store.plan-written"
+"""The plan is in the store; the publisher has not been told."""
+VERSION_RECORDED = "bundle.version-recorded"
+"""The version's manifest is in the store; no loader file is replaced yet."""
+SHARD_REPLACED = "bundle.shard-replaced"
+"""One loader file is replaced; others may still be the old ones."""
+
+STORE_POINTS = (REVISION_CLAIMED, FILE_STAGED, PLAN_WRITTEN)
+BUNDLE_POINTS = (VERSION_RECORDED, SHARD_REPLACED)
+
+
+def reached(point: str) -> None:
+    """Die here if a test has armed this point."""
+    if os.environ.get(ARMED_BY) == point:
+        os.kill(os.getpid(), signal.SIGKILL)
