@@ -46,18 +46,26 @@ def fault_of(error: ErrorDetails, data: Any, *, root: type[BaseModel] = Workflow
     :param root: the model that the plan was held to
     """
     where, rest, model = _place(error["loc"], data, root)
+    code, what = in_words(error, rest, model)
+    if where == "the plan" and rest and code not in ("missing", "unknown_key"):
+        where, what = what.split(" ", 1)
+    return PlanFault(code, where, what)
+
+
+def in_words(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str, str]:
+    """The code of an error of pydantic and a sentence that begins with the field.
+
+    :param loc: the way to the value from where the reader is told to look
+    :param model: the model that the last key belongs to
+    """
     if error["type"] == "missing":
-        return PlanFault("missing", where, f"{_dotted(rest)} is missing")
+        return "missing", f"{_dotted(loc)} is missing"
     if error["type"] == "extra_forbidden":
-        key = str(rest[-1])
-        holder = f" of {_dotted(rest[:-1])}" if rest[:-1] else ""
-        return PlanFault(
-            "unknown_key", where, f"{shown(key)} is no key{holder}{suggestion(key, model.model_fields)}"
-        )
+        key = str(loc[-1])
+        holder = f" of {_dotted(loc[:-1])}" if loc[:-1] else ""
+        return "unknown_key", f"{shown(key)} is no key{holder}{suggestion(key, model.model_fields)}"
     code, what = _what(error)
-    if where == "the plan" and rest:
-        return PlanFault(code, _dotted(rest), what)
-    return PlanFault(code, where, f"{_dotted(rest)} {what}".strip())
+    return code, f"{_dotted(loc)} {what}".strip()
 
 
 def _place(loc: Loc, data: Any, root: type[BaseModel]) -> tuple[str, Loc, type[BaseModel]]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 _ID = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_AGENT_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 RESERVED_IDS = frozenset({"plan_workflow", "recurring_onboarding"})
@@ -25,6 +26,11 @@ _LISTED = 10
 def is_id(text: str) -> bool:
     """Whether the text can be a workflow id, a task id (but for the reserved mark) or an input's name."""
     return _ID.fullmatch(text) is not None
+
+
+def is_agent_name(text: str) -> bool:
+    """Whether the text can be the name of an agent definition."""
+    return _AGENT_NAME.fullmatch(text) is not None
 
 
 def has_control_character(text: str) -> bool:

@@ -6,7 +6,6 @@ leads back to itself, because no answer can be decoded by it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -31,9 +30,7 @@ def schema_faults(schema: Mapping[str, Any]) -> list[str]:
     faults = [
         f"is no JSON schema: {_at(error.absolute_path)} {error.message[:_SHOWN_MESSAGE]}" for error in errors
     ]
-    if not faults:
-        faults = [*_pattern_faults(schema), *_reference_faults(schema)]
-    return sorted(faults)[:_SHOWN_FAULTS]
+    return sorted(faults or _reference_faults(schema))[:_SHOWN_FAULTS]
 
 
 def list_fault(schema: Mapping[str, Any], path: str) -> str | None:
@@ -89,30 +86,22 @@ def _target(root: Mapping[str, Any], reference: str) -> Any:
 
 
 def _reference_faults(schema: Mapping[str, Any]) -> Iterator[str]:
-    references = dict.fromkeys(_values(schema, "$ref", "$dynamicRef"))
+    references = dict.fromkeys(_references(schema))
     edges: dict[str, list[str]] = {}
     for reference in references:
         target = _target(schema, reference)
         if isinstance(target, Mapping | bool):
-            edges[reference] = list(_values(target, "$ref", "$dynamicRef"))
+            edges[reference] = list(_references(target))
         else:
             yield f"refers to {shown(reference)}, which is not in it; only references such as #/$defs/name are followed"
     for cycle in find_cycles(edges):
         yield f"refers to itself: {' -> '.join(cycle)}"
 
 
-def _pattern_faults(schema: Mapping[str, Any]) -> Iterator[str]:
-    for pattern in _values(schema, "pattern"):
-        try:
-            re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:
-            yield f"has the pattern {shown(pattern)}, which is no regular expression: {error}"
-
-
-def _values(schema: Any, *keywords: str) -> Iterator[str]:
-    """The texts that a schema and the schemas inside it have under some keywords."""
+def _references(schema: Any) -> Iterator[str]:
+    """All that a schema and the schemas inside it refer to."""
     for inner in _schemas(schema):
-        for keyword in keywords:
+        for keyword in ("$ref", "$dynamicRef"):
             if isinstance(inner.get(keyword), str):
                 yield inner[keyword]
 

@@ -46,12 +46,12 @@ def fault(code: str, message: str) -> PydanticCustomError:
     return PydanticCustomError(code, "{text}", {"text": message})  # type: ignore[arg-type]
 
 
-def _as_tuple(value: Any) -> Any:
+def as_tuple(value: Any) -> Any:
     """YAML and JSON give lists. Nothing else is taken: a set would have no stable order."""
     return tuple(value) if isinstance(value, list) else value
 
 
-def _not_blank(text: str) -> str:
+def not_blank(text: str) -> str:
     if not text.strip():
         raise fault("blank", "must not be blank")
     return text
@@ -70,13 +70,13 @@ def _no_bool(value: Any) -> Any:
 
 
 Line = Annotated[
-    str, Field(min_length=1, max_length=200), AfterValidator(_not_blank), AfterValidator(_one_line)
+    str, Field(min_length=1, max_length=200), AfterValidator(not_blank), AfterValidator(_one_line)
 ]
 """One line of text for people or a name: 1 to 200 characters, not blank, no control characters."""
 
 Description = Annotated[str, Field(max_length=2_000), AfterValidator(_one_line)]
-Requirement = Annotated[str, Field(max_length=MAX_REQUIREMENT), AfterValidator(_not_blank)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_TASKS)]
+Requirement = Annotated[str, Field(max_length=MAX_REQUIREMENT), AfterValidator(not_blank)]
+Names = Annotated[tuple[str, ...], BeforeValidator(as_tuple), Field(max_length=MAX_TASKS)]
 
 
 class _Part(BaseModel):
@@ -86,7 +86,7 @@ class _Part(BaseModel):
 class ForEach(_Part):
     """What a mapped task goes through, item by item, side by side: exactly one source of items."""
 
-    items: Annotated[tuple[str, ...] | None, BeforeValidator(_as_tuple)] = Field(
+    items: Annotated[tuple[str, ...] | None, BeforeValidator(as_tuple)] = Field(
         None,
         description="The items themselves: at most 1,000 different texts of 1 to 200 characters, in this order.",
     )
@@ -149,7 +149,7 @@ class Schedule(_Part):
     cron: str | None = Field(None, description="Five fields: minute, hour, day of month, month, day of week.")
     preset: Preset | None = None
     asset: (
-        Annotated[str, Field(max_length=1_500), AfterValidator(_one_line), AfterValidator(_not_blank)] | None
+        Annotated[str, Field(max_length=1_500), AfterValidator(_one_line), AfterValidator(not_blank)] | None
     ) = Field(None, description="Name or URI of the Airflow asset whose update starts a run.")
     timezone: str = Field("UTC", description="IANA name of the timezone that cron and preset are meant in.")
     catchup: bool = Field(
@@ -187,7 +187,7 @@ class TaskSpec(_Part):
         description="Airflow task id: a lower-case letter, then up to 99 of a-z, 0-9 and single _."
     )
     name: Line = Field(description="What grid and graph show.")
-    instruction: Annotated[str, Field(max_length=MAX_INSTRUCTION), AfterValidator(_not_blank)] = Field(
+    instruction: Annotated[str, Field(max_length=MAX_INSTRUCTION), AfterValidator(not_blank)] = Field(
         description="What to do, complete on its own. {name} of an input, or {item}, is replaced at run time."
     )
     agent: str = Field("task-executor", description="Name of the agent definition that does it.")
@@ -267,10 +267,10 @@ class WorkflowSpec(_Part):
     )
     schedule: Schedule | None = None
     owner: Line = "chassis"
-    tags: Annotated[tuple[Annotated[Line, Field(max_length=100)], ...], BeforeValidator(_as_tuple)] = Field(
+    tags: Annotated[tuple[Annotated[Line, Field(max_length=100)], ...], BeforeValidator(as_tuple)] = Field(
         (), max_length=50, description="Airflow tags, besides those that Chassis sets."
     )
-    tasks: Annotated[tuple[TaskSpec, ...], BeforeValidator(_as_tuple)] = Field(
+    tasks: Annotated[tuple[TaskSpec, ...], BeforeValidator(as_tuple)] = Field(
         min_length=1, max_length=MAX_TASKS
     )
     limits: Limits = Limits()
