@@ -16,7 +16,7 @@ from typing import Any
 import pendulum
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task_group
 
-from chassis.dag.operators import Dependency, ItemsOperator, PlanErrorOperator, TaskOperator, timeout_of
+from chassis.dag.operators import Dependency, ItemsOperator, PlanErrorOperator, ClaudeTaskOperator, timeout_of
 from chassis.settings import Settings
 from chassis.workflow import InputSpec, Schedule, TaskGraph, TaskSpec, WorkflowSpec, plan_digest
 
@@ -25,6 +25,7 @@ EPOCH = pendulum.datetime(2026, 1, 1, tz="UTC")
 
 TAG = "chassis"
 ERROR_TAG = "plan-error"
+RETIRED_TAG = "retired"
 SHORT_DIGEST = 12
 """Hex digits of a plan's digest in its tag and its file name."""
 
@@ -34,10 +35,11 @@ def digest_tag(digest: str) -> str:
     return f"plan:{digest[:SHORT_DIGEST]}"
 
 
-def build_dag(spec: WorkflowSpec, *, revision: int, settings: Settings) -> DAG:
+def build_dag(spec: WorkflowSpec, *, revision: int, settings: Settings, retired: bool = False) -> DAG:
     """The DAG of a plan.
 
     :param revision: the plan's revision in the store, shown as a tag
+    :param retired: whether the workflow is not to run by itself any more; it keeps its history and its tasks
     :raises Exception: whatever Airflow raises on a DAG that it can't build; ``loader`` turns that into a visible DAG
     """
     with DAG(
@@ -45,12 +47,12 @@ def build_dag(spec: WorkflowSpec, *, revision: int, settings: Settings) -> DAG:
         dag_display_name=spec.title,
         description=spec.title,
         doc_md=_describe(spec),
-        schedule=_timetable(spec.schedule),
+        schedule=None if retired else _timetable(spec.schedule),
         start_date=_start_date(spec),
         catchup=bool(spec.schedule and spec.schedule.catchup),
         max_active_tasks=spec.limits.max_parallel,
         params={name: _param(given) for name, given in spec.inputs.items()},
-        tags=[TAG, digest_tag(plan_digest(spec)), f"revision:{revision}", *spec.tags],
+        tags=[TAG, digest_tag(plan_digest(spec)), f"revision:{revision}", *spec.tags, *([RETIRED_TAG] if retired else [])],
         default_args={"owner": spec.owner},
         is_paused_upon_creation=False,
     ) as dag:
@@ -126,8 +128,8 @@ class _Builder:
             self.operators[source.output_of] >> finder
         return finder.output
 
-    def _operator(self, task: TaskSpec, **mapping: Any) -> TaskOperator:
-        return TaskOperator(
+    def _operator(self, task: TaskSpec, **mapping: Any) -> ClaudeTaskOperator:
+        return ClaudeTaskOperator(
             spec=task,
             requirement=self.spec.requirement,
             inputs=tuple(self.spec.inputs),

@@ -8,15 +8,17 @@ scheduler then ignores their runs.) In a worker, Airflow says which DAG it wants
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.sdk import get_parsing_context
 
 from chassis.dag.factory import build_dag, build_error_dag
 from chassis.errors import ChassisError
+from chassis.plans.refs import PlanRef
+from chassis.plans.store import PlanStore
 from chassis.settings import Settings
-from chassis.workflow import load_plan
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -24,31 +26,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def load_dags(
-    revisions: Mapping[str, int], read: Callable[[str], str], settings: Settings | None = None
-) -> dict[str, DAG]:
-    """DAGs by id, of all the workflows given or of the one that Airflow is parsing for.
+def load_shard(names: Mapping[str, str], *, cache: str) -> dict[str, DAG]:
+    """The DAGs of a loader file of ``PlanBundle``, or the one of them that Airflow is parsing for.
 
-    :param revisions: the revision of each workflow, by its id
-    :param read: gives the plan text of a workflow id
+    :param names: the plan file of each workflow, by the workflow's id
+    :param cache: folder for copies of plans of a store on S3
     """
-    settings = settings or Settings.load()
-    wanted = get_parsing_context().dag_id
-    ids = [wanted] if wanted in revisions else [] if wanted else sorted(revisions)
-    return {workflow_id: _load(workflow_id, revisions[workflow_id], read, settings) for workflow_id in ids}
-
-
-def _load(workflow_id: str, revision: int, read: Callable[[str], str], settings: Settings) -> DAG:
-    try:
-        spec = load_plan(read(workflow_id), source=f"{workflow_id} revision {revision}")
-        if spec.id != workflow_id:
-            return build_error_dag(workflow_id, f"The plan stored for '{workflow_id}' says that it is '{spec.id}'.")
-        return build_dag(spec, revision=revision, settings=settings)
-    except ChassisError as error:
-        return build_error_dag(workflow_id, str(error))
-    except Exception as error:  # noqa: BLE001  a loader never raises; the reason is shown instead
-        log.warning("The plan of workflow %s can't be built.", workflow_id, exc_info=True)
-        return build_error_dag(workflow_id, f"Airflow can't build this plan: {type(error).__name__}: {error}")
+    refs = {workflow_id: PlanRef.parse(workflow_id, name) for workflow_id, name in names.items()}
+    return _load({workflow_id: ref for workflow_id, ref in refs.items() if ref}, Path(cache))
 
 
 def load_current_dags() -> dict[str, DAG]:
@@ -58,12 +43,26 @@ def load_current_dags() -> dict[str, DAG]:
     """
     from airflow.sdk.configuration import conf
 
-    from chassis.plans.store import PlanStore
-
     if "PlanBundle" in conf.get("dag_processor", "dag_bundle_config_list", fallback=""):
         return {}
     settings = Settings.load()
-    store = PlanStore(settings.plans_root, settings.plans_conn_id)
-    heads = store.heads()
-    revisions = {workflow_id: head.revision for workflow_id, head in heads.items()}
-    return load_dags(revisions, lambda workflow_id: store.read_text(heads[workflow_id]), settings)
+    heads = PlanStore(settings.plans_root, settings.plans_conn_id).heads()
+    return _load(heads, None)
+
+
+def _load(refs: Mapping[str, PlanRef], cache: Path | None) -> dict[str, DAG]:
+    settings = Settings.load()
+    store = PlanStore(settings.plans_root, settings.plans_conn_id, cache=cache)
+    wanted = get_parsing_context().dag_id
+    chosen = refs.values() if wanted is None else [refs[wanted]] if wanted in refs else []
+    return {ref.id: _load_one(ref, store, settings) for ref in chosen}
+
+
+def _load_one(ref: PlanRef, store: PlanStore, settings: Settings) -> DAG:
+    try:
+        return build_dag(store.read(ref), revision=ref.revision, settings=settings, retired=ref.retired)
+    except ChassisError as error:
+        return build_error_dag(ref.id, str(error))
+    except Exception as error:
+        log.warning("The plan of workflow %s can't be built.", ref.id, exc_info=True)
+        return build_error_dag(ref.id, f"Airflow can't build this plan: {type(error).__name__}: {error}")

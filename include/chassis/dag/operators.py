@@ -39,14 +39,18 @@ class ClaudeOperator(BaseOperator):
     The worker prepares the call, the triggerer makes it and ends the task (``chassis.dag.triggers``); with
     ``deferrable=False`` the worker does both and keeps its slot meanwhile. Either way the result is the XCom.
 
+    :param aws_conn_id: Airflow connection that reaches Bedrock; None takes the setting ``[chassis] conn_id``
     :param deferrable: None takes the setting ``[chassis] deferrable``
     """
 
     ui_color = "#f3e6dc"
 
-    def __init__(self, *, deferrable: bool | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, aws_conn_id: str | None = None, deferrable: bool | None = None, **kwargs: Any
+    ) -> None:
         kwargs.setdefault("retry_policy", ClaudeRetryPolicy())
         super().__init__(**kwargs)
+        self.aws_conn_id = aws_conn_id
         self.deferrable = deferrable
 
     @abstractmethod
@@ -55,6 +59,8 @@ class ClaudeOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         settings = Settings.load()
+        if self.aws_conn_id is not None:
+            settings = settings.model_copy(update={"conn_id": self.aws_conn_id})
         with reported(self, context):
             call = self.prepare(context, settings)
             if settings.deferrable if self.deferrable is None else self.deferrable:
@@ -94,8 +100,8 @@ class Dependency:
     instances: Literal["one", "same", "all"]
 
 
-class TaskOperator(ClaudeOperator):
-    """Does one task of a plan, or one item of it.
+class ClaudeTaskOperator(ClaudeOperator):
+    """Does one task of a plan, or one item of it; in a hand-written DAG, a task that the DAG's author specifies.
 
     :param spec: the task as the plan has it
     :param requirement: the plan's requirement, verbatim
@@ -111,8 +117,8 @@ class TaskOperator(ClaudeOperator):
         *,
         spec: TaskSpec,
         requirement: str,
-        inputs: Sequence[str],
-        dependencies: Sequence[Dependency],
+        inputs: Sequence[str] = (),
+        dependencies: Sequence[Dependency] = (),
         item: str | None = None,
         **kwargs: Any,
     ) -> None:

@@ -18,9 +18,9 @@ from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 from chassis.dag.calls import PlanCall
 from chassis.dag.factory import ERROR_TAG, TAG, digest_tag
 from chassis.dag.operators import ClaudeOperator, reported
-from chassis.errors import ChassisError, PlanError, PlanFault
+from chassis.errors import ChassisError
 from chassis.settings import Settings
-from chassis.workflow import Given, Limits, Schedule, load_plan
+from chassis.workflow import Given, check_given, load_plan
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -151,17 +151,16 @@ def given_from(params: Mapping[str, Any]) -> Given:
 
     :raises PlanError: lists what is wrong with it, such as a cron or a timezone that doesn't exist
     """
-    try:
-        schedule = Schedule(cron=params["schedule"], timezone=params["timezone"]) if params["schedule"] else None
-        return Given(
-            requirement=params["requirement"],
-            workflow_id=params["workflow_id"] or None,
-            inputs=params["inputs"],
-            schedule=schedule,
-            limits=Limits(budget_usd=params["budget_usd"], max_parallel=params["max_parallel"]),
-        )
-    except ValueError as error:
-        raise PlanError([PlanFault("given", "the planner's parameters", str(error))]) from None
+    schedule = {"cron": params["schedule"], "timezone": params["timezone"]} if params["schedule"] else None
+    return check_given(
+        {
+            "requirement": params["requirement"],
+            "workflow_id": params["workflow_id"] or None,
+            "inputs": params["inputs"],
+            "schedule": schedule,
+            "limits": {"budget_usd": params["budget_usd"], "max_parallel": params["max_parallel"]},
+        }
+    )
 
 
 class PublishOperator(BaseOperator):

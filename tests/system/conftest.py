@@ -1,0 +1,84 @@
+"""One real Airflow (scheduler, dag-processor, triggerer, API server) and one simulator for the whole suite."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chassis.cli.stack import LocalStack
+from chassis.plans.store import PlanStore
+from chassis.simulator.control import SimulatorControl
+from tests.system.driver import AirflowDriver
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("chassis-home")
+
+
+@pytest.fixture(scope="session")
+def stack(home: Path) -> Iterator[LocalStack]:
+    """The local stack with the project's DAGs and the tests' own (``tests/system/dags``)."""
+    dags = home / "dags"
+    dags.mkdir()
+    for folder in (PROJECT / "dags", PROJECT / "tests/system/dags"):
+        for file in folder.glob("*.py"):
+            (dags / file.name).symlink_to(file)
+    stack = LocalStack(
+        home,
+        dags_folder=dags,
+        env={"AIRFLOW__CHASSIS__RETRY_DELAY_SECONDS": "1", "AIRFLOW__CHASSIS__TASK_RETRIES": "1"},
+    )
+    stack.start()
+    try:
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(scope="session")
+def airflow(stack: LocalStack) -> AirflowDriver:
+    return AirflowDriver(stack.url, stack.username, stack.password)
+
+
+@pytest.fixture
+def simulator(stack: LocalStack) -> Iterator[SimulatorControl]:
+    """The simulator with an empty log and no faults or answers of another test."""
+    assert stack.simulator_url
+    control = SimulatorControl(stack.simulator_url)
+    control.reset()
+    yield control
+    control.reset()
+
+
+@pytest.fixture
+def store(stack: LocalStack) -> PlanStore:
+    return PlanStore(str(stack.home / "plans"))
+
+
+Chassis = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def chassis(stack: LocalStack) -> Chassis:
+    """The command line as a person runs it, against the suite's stack."""
+
+    def run(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "chassis.cli.main", *arguments],
+            env=os.environ | {"CHASSIS_HOME": str(stack.home), "NO_COLOR": "1", "COLUMNS": "160"},
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run

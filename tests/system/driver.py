@@ -1,0 +1,107 @@
+"""How the system tests speak with a real Airflow: its REST API, as any client would."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import httpx
+
+from chassis.simulator.request import ClaudeRequest
+
+T = TypeVar("T")
+
+FINAL = {"success", "failed"}
+
+
+def wait_for(what: str, check: Callable[[], T | None], *, seconds: float = 120, every: float = 0.5) -> T:
+    """Poll until ``check`` gives something true, and say what was waited for when it doesn't."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = check()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s for {what}; the last look gave {found!r}")
+        time.sleep(every)
+
+
+class AirflowDriver:
+    """A signed-in client of one Airflow."""
+
+    def __init__(self, url: str, username: str, password: str) -> None:
+        self.url = url.rstrip("/")
+        token = httpx.post(
+            f"{self.url}/auth/token", json={"username": username, "password": password}, timeout=30
+        )
+        token.raise_for_status()
+        self.http = httpx.Client(
+            base_url=f"{self.url}/api/v2",
+            headers={"Authorization": f"Bearer {token.json()['access_token']}"},
+            timeout=60,
+        )
+
+    def get(self, path: str, **params: Any) -> Any:
+        answer = self.http.get(path, params=params)
+        assert answer.is_success, f"GET {path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json()
+
+    def find(self, path: str) -> Any | None:
+        answer = self.http.get(path)
+        return answer.json() if answer.is_success else None
+
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        answer = self.http.post(f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
+        assert answer.is_success, f"trigger {dag_id}: {answer.status_code} {answer.text[:500]}"
+        return str(answer.json()["dag_run_id"])
+
+    def wait_run(self, dag_id: str, run_id: str, *, seconds: float = 240) -> str:
+        def ended() -> str | None:
+            run = self.find(f"/dags/{dag_id}/dagRuns/{run_id}")
+            return run["state"] if run and run["state"] in FINAL else None
+
+        return wait_for(f"run {run_id} of {dag_id} to end", ended, seconds=seconds)
+
+    def instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        return list(
+            self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=1000)["task_instances"]
+        )
+
+    def states(self, dag_id: str, run_id: str) -> dict[tuple[str, int], str | None]:
+        return {(ti["task_id"], ti["map_index"]): ti["state"] for ti in self.instances(dag_id, run_id)}
+
+    def result(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        return self.get(path, map_index=map_index, deserialize=True)["value"]
+
+    def log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1) -> str:
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
+        answer = self.http.get(
+            path, params={"map_index": map_index, "full_content": True}, headers={"Accept": "application/x-ndjson"}
+        )
+        assert answer.is_success, f"log of {task_id}: {answer.status_code} {answer.text[:500]}"
+        return answer.text
+
+    def plan(self, requirement: str, **params: Any) -> tuple[str, str]:
+        """Run the planner to its end; the workflow's id and the id of the run that it started."""
+        run_id = self.trigger("plan_workflow", {"requirement": requirement, **params})
+        state = self.wait_run("plan_workflow", run_id)
+        assert state == "success", self.log("plan_workflow", run_id, "plan")[-3000:]
+        workflow_id = self.result("plan_workflow", run_id, "publish")["workflow_id"]
+        return str(workflow_id), f"planned__{run_id}"
+
+    def plan_and_run(self, requirement: str, **params: Any) -> tuple[str, str, str]:
+        """Plan, and wait for the planned run; the workflow's id, the run's id, and its final state."""
+        workflow_id, run_id = self.plan(requirement, **params)
+        return workflow_id, run_id, self.wait_run(workflow_id, run_id)
+
+
+def results_in_prompt(request: dict[str, Any]) -> list[tuple[str, str | None]]:
+    """Task and item of each dependency's result that a request of the simulator's log holds, in order."""
+    prompt = ClaudeRequest(request["model"], request["body"], request["stream"])
+    return [
+        (fence.attributes["task"], fence.attributes.get("item"))
+        for fence in prompt.fences
+        if fence.name == "result"
+    ]
