@@ -118,7 +118,7 @@ class SimulatorControl:
         self._call("POST", "latency", {"seconds": seconds})
 
     def reset(self) -> None:
-        """Back to how it was started: its scenario's faults and answers and its latency, the log and cache empty."""
+        """Back to how it was started: its scenario and latency, the log and the prompt cache empty."""
         self._call("POST", "reset")
 
     def _call(self, method: str, name: str, data: Any = None) -> Any:

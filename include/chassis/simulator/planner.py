@@ -18,7 +18,7 @@ _SUM = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ALONE = rf"(?<![\w.]){_NUMBER}(?!\w|\.\d)"
-_LIST = re.compile(rf"{_ALONE}(?:\s*(?:,|\+|and|plus|to)+\s*{_ALONE})+", re.IGNORECASE)
+_LIST = re.compile(rf"{_ALONE}(?:\s*(?:(?:,|\+|and|plus|to)\s*)+{_ALONE})+", re.IGNORECASE)
 _PRODUCT = re.compile(
     r"\badd\s+(?:an?\s+|the\s+|our\s+)?(?:new\s+)?(?P<product>\S.{0,80}?)\s+product\s+to\s+(?P<services>[^.\n]{1,400})",
     re.IGNORECASE,
@@ -70,7 +70,7 @@ def service_names(catalogue: str) -> tuple[str, ...]:
 
 
 def numbers_in(text: str) -> list[str]:
-    """The numbers of a text, as written: of its first list ("5, 3 and 1", "5 + 3") if it has one, else all."""
+    """The numbers of a text, as written: those of its first list ("5, 3 and 1", "5 + 3"), else all."""
     listed = _LIST.search(text)
     return re.findall(_ALONE, listed[0] if listed else text)
 
