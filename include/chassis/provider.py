@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chassis import __version__
+from chassis.claude.form import CONNECTION_TYPES
 from chassis.settings import SECTION, Settings
 
 
@@ -15,6 +16,7 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Chassis",
         "description": "Plans requirements with Claude on Amazon Bedrock and runs the plans as DAGs.",
         "versions": [__version__],
+        "connection-types": CONNECTION_TYPES,
         "config": {
             SECTION: {
                 "description": "Chassis: planner, plan store and calls to Claude.",

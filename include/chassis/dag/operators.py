@@ -132,6 +132,7 @@ class ClaudeTaskOperator(ClaudeOperator):
     def prepare(self, context: Context, settings: Settings) -> TaskCall:
         from chassis.agents import load_agent
         from chassis.catalogue import load_catalogue
+        from chassis.claude.options import connection_model
         from chassis.execution import build_request
 
         agent = load_agent(settings.agents_folder, self.spec.agent)
@@ -146,7 +147,7 @@ class ClaudeTaskOperator(ClaudeOperator):
             service=catalogue.find(self.item) if self.item else None,
             results=self._results(context),
             settings=settings,
-            model=self.spec.model or agent.model or settings.model,
+            model=self.spec.model or agent.model or connection_model(settings.conn_id) or settings.model,
         )
         return TaskCall(
             conn_id=settings.conn_id,

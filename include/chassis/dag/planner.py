@@ -121,6 +121,7 @@ class PlanOperator(ClaudeOperator):
     def prepare(self, context: Context, settings: Settings) -> PlanCall:
         from chassis.agents import load_agent, load_agents
         from chassis.catalogue import load_catalogue
+        from chassis.claude.options import connection_model
         from chassis.planning import build_request
 
         params = context["params"]
@@ -129,10 +130,9 @@ class PlanOperator(ClaudeOperator):
         catalogue = load_catalogue(settings.services_file)
         planner = load_agent(settings.agents_folder, PLANNER_AGENT)
         workers = {name: agent for name, agent in agents.items() if name != PLANNER_AGENT}
-        if model := params["model"]:
-            settings = settings.model_copy(update={"model": model})
+        model = params["model"] or planner.model or connection_model(settings.conn_id)
         request = build_request(
-            given=given, catalogue=catalogue, agents=tuple(workers.values()), agent=planner, settings=settings
+            given=given, catalogue=catalogue, agents=tuple(workers.values()), agent=planner, settings=settings, model=model
         )
         return PlanCall(
             conn_id=settings.conn_id,
