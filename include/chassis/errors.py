@@ -146,6 +146,10 @@ class CredentialsMissingError(ClaudeError):
     """The connection gives no AWS credentials. A retry can't help."""
 
 
+class ConnectionSetupError(ClaudeError):
+    """The Airflow connection to Bedrock is incomplete or holds a wrong option. A retry can't help."""
+
+
 class CredentialsRefusedError(ClaudeError):
     """AWS refused the credentials: expired, unknown or badly signed (401, 403 with such a type). A retry can't help."""
 

@@ -1,20 +1,29 @@
 """One task of a plan: what Claude is asked, and what its answer becomes.
 
-:func:`build_request` runs in a worker and imports no Claude SDK; :func:`execute_request` runs wherever the call
-is made, usually in the triggerer.
+:func:`build_request` runs in a worker and imports no Claude SDK; :func:`execute_request` runs where the
+call is made, usually in the triggerer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chassis.claude.request import ClaudeRequest
-from chassis.claude.usage import Usage
+from chassis.claude.answers import embedded, value_faults
+from chassis.claude.conversation import converse
+from chassis.claude.request import ClaudeRequest, Message, text_block
+from chassis.claude.usage import Usage, cost_usd
+from chassis.errors import TaskBlockedError
+from chassis.prompts import DATA_RULES, json_text, run_message, task_message
+from chassis.workflow import render_instruction
+
+COMPLETED, BLOCKED = "completed", "blocked"
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from anthropic import AsyncAnthropicBedrock
 
     from chassis.agents import AgentDefinition
@@ -81,7 +90,57 @@ def build_request(
     :param settings: bounds of the prompt and of the answer
     :param model: the Bedrock model to ask
     """
-    raise NotImplementedError
+    first = run_message(requirement=requirement, inputs=inputs, limit=settings.context_chars)
+    second = task_message(
+        task_id=task.id,
+        item=item,
+        instruction=render_instruction(task.instruction, inputs, item),
+        service=service.to_yaml() if service else None,
+        results=[(result.task, result.item, _told(result)) for result in results],
+        limit=settings.context_chars,
+    )
+    # What all tasks of a run share comes first and carries the cache's breakpoint.
+    content = (text_block(first, cached=True), text_block(second))
+    return ClaudeRequest(
+        model=model,
+        max_tokens=agent.max_tokens or settings.max_tokens,
+        system=(agent.prompt, DATA_RULES),
+        messages=(Message(role="user", content=content),),
+        answer_schema=answer_schema(task.output_schema),
+        subject=_subject(task.id, item),
+    )
+
+
+def answer_schema(output_schema: dict[str, Any] | None) -> dict[str, Any]:
+    """The schema of a task's answer: what became of it, and its output."""
+    if output_schema is None:
+        output: dict[str, Any] = {
+            "type": "string",
+            "description": "The result in Markdown; empty when blocked.",
+        }
+        definitions: dict[str, Any] = {}
+    else:
+        wanted, definitions = embedded(output_schema, "output")
+        output = {"description": "The result; null when blocked.", "anyOf": [wanted, {"type": "null"}]}
+    properties = {
+        "status": {
+            "type": "string",
+            "enum": [COMPLETED, BLOCKED],
+            "description": "blocked: it can't be done with what is given. Never pretend to have done it.",
+        },
+        "reason": {
+            "type": "string",
+            "description": "When blocked: what is missing or in the way. Otherwise empty.",
+        },
+        "summary": {"type": "string", "description": "The result in one or two sentences."},
+        "output": output,
+    }
+    return definitions | {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 async def execute_request(
@@ -100,4 +159,46 @@ async def execute_request(
     :raises TaskBlockedError: Claude says that it can't do the task, with the reason
     :raises ClaudeError: no usable answer
     """
-    raise NotImplementedError
+
+    def check(answer: dict[str, Any]) -> list[str]:
+        return _faults(answer, output_schema)
+
+    answer = await converse(client, request, check=check, repairs=repairs)
+    data = answer.data
+    if data["status"] == BLOCKED:
+        raise TaskBlockedError(
+            f"{_subject(task_id, item).capitalize()} is blocked: {data['reason'].strip()}",
+            hint="Change the inputs or the plan, then clear the task.",
+        )
+    return TaskResult(
+        task=task_id,
+        item=item,
+        summary=data["summary"],
+        output=data["output"],
+        usage=answer.usage,
+        cost_usd=await asyncio.to_thread(cost_usd, request.model, answer.usage),
+        model=answer.model,
+        request_ids=answer.request_ids,
+        simulated=answer.simulated,
+    )
+
+
+def _faults(answer: dict[str, Any], output_schema: dict[str, Any] | None) -> list[str]:
+    """What is wrong with an answer that keeps its schema."""
+    if answer["status"] == BLOCKED:
+        return [] if answer["reason"].strip() else ["reason: it is empty, but status is blocked"]
+    faults = [] if answer["summary"].strip() else ["summary: it is empty"]
+    if output_schema is None:
+        return faults if answer["output"].strip() else [*faults, "output: it is empty"]
+    # By itself, too: the answer's own schema allows null here, for a blocked task.
+    return [*faults, *(f"output: {fault}" for fault in value_faults(answer["output"], output_schema))]
+
+
+def _told(result: UpstreamResult) -> str:
+    """A dependency's result as the text of its fence."""
+    output = result.output if isinstance(result.output, str) else json_text(result.output)
+    return f"Status: {result.status}\nSummary: {result.summary}\n\nOutput:\n{output}"
+
+
+def _subject(task_id: str, item: str | None) -> str:
+    return f"task '{task_id}'" if item is None else f"task '{task_id}' [{item}]"

@@ -1,7 +1,7 @@
 """What is asked of Claude, as plain data.
 
-A worker makes the request up and the triggerer carries it out, so it must survive a trip through JSON; it holds
-prompts, and no credentials.
+A worker makes the request up and the triggerer carries it out, so it must survive a trip through JSON. It
+holds prompts, and no credentials.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ class ClaudeRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = Field(description="Bedrock model id, inference profile or ARN.")
+    model: str = Field(min_length=1, description="Bedrock model id, inference profile or ARN.")
     max_tokens: int = Field(ge=1, description="Output tokens that one answer may have.")
     system: tuple[str, ...] = Field(description="Parts of the system prompt, in order.")
     messages: tuple[Message, ...] = Field(description="Turns so far; the last one is the user's.")
     answer_schema: dict[str, Any] = Field(description="JSON schema (an object at its top) of the answer.")
-    answer_name: str = Field(
-        "answer", description="What the answer is, in one word, for Claude and for logs."
-    )
+    answer_name: str = Field("answer", description="Name of the forced tool, where a tool takes the answer.")
+    subject: str = Field("", description="What is asked for, in the words of logs: task 'deploy' [claims].")
 
 
 class Message(BaseModel):
@@ -36,6 +35,6 @@ class Message(BaseModel):
 
 
 def text_block(text: str, *, cached: bool = False) -> dict[str, Any]:
-    """A content block of text; ``cached`` ends there the prefix that Claude is to keep in its prompt cache."""
+    """A content block of text; ``cached`` ends there the prefix that goes into the prompt cache."""
     block: dict[str, Any] = {"type": "text", "text": text}
     return block | {"cache_control": {"type": "ephemeral"}} if cached else block

@@ -1,0 +1,107 @@
+"""The SDK's client for Bedrock, with the three things that a long-lived Airflow process needs changed.
+
+It signs each request with the live credentials of an AWS session (the SDK copies keys once, so an assumed
+role would run out), it speaks the ``anthropic_version`` of the connection, and it leaves long waits to
+Airflow.
+
+Importing this module imports the Claude SDK (seconds of CPU): only functions import it, in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import anthropic  # noqa: TID253  this module is imported inside functions only
+import httpx2  # noqa: TID253
+from anthropic.lib.bedrock._stream_decoder import get_response_stream_shape  # noqa: TID253
+
+if TYPE_CHECKING:
+    from anthropic._models import FinalRequestOptions
+    from botocore.credentials import Credentials
+
+    from chassis.claude.options import ClaudeOptions
+
+LONGEST_WAIT = 20.0
+"""Seconds that a server's ``retry-after`` may keep a call waiting here; a longer one is left to Airflow."""
+
+
+class BedrockClient(anthropic.AsyncAnthropicBedrock):
+    """A client of one Airflow connection.
+
+    :param conn_id: the connection's id, for messages
+    :param region: AWS region, which is part of every signature
+    :param endpoint: address to call; None for AWS's own of the region
+    :param auth: live AWS credentials, which may renew themselves, or a Bedrock API key
+    :param verify: False for no check of certificates, a path for one's own authorities
+    """
+
+    def __init__(
+        self,
+        *,
+        conn_id: str,
+        region: str,
+        endpoint: str | None,
+        auth: Credentials | str,
+        options: ClaudeOptions,
+        verify: bool | str | None,
+    ) -> None:
+        # A prompt is nobody's business in a log, and at DEBUG the SDK writes whole requests.
+        logging.getLogger("anthropic").setLevel(logging.INFO)
+        timeout = httpx2.Timeout(options.timeout_seconds, connect=options.connect_timeout_seconds)
+        super().__init__(
+            aws_region=region,
+            base_url=endpoint,
+            timeout=timeout,
+            max_retries=options.max_retries,
+            http_client=anthropic.DefaultAsyncHttpxClient(
+                timeout=timeout, follow_redirects=False, verify=_tls_context(verify)
+            ),
+        )
+        # The SDK takes a token from the environment by itself; whether that is wanted, the hook has decided.
+        self.api_key = None
+        self.conn_id = conn_id
+        self._auth = auth
+        self._anthropic_version = options.anthropic_version
+
+    async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
+        if isinstance(options.json_data, dict):
+            options.json_data = {"anthropic_version": self._anthropic_version, **options.json_data}
+        return await super()._prepare_options(options)
+
+    async def _prepare_request(self, request: httpx2.Request) -> None:
+        if isinstance(self._auth, str):
+            request.headers["Authorization"] = f"Bearer {self._auth}"
+        else:
+            # In a thread: credentials that have run out are renewed by a call to AWS.
+            request.headers.update(await asyncio.to_thread(self._signed, request, self._auth))
+
+    def _signed(self, request: httpx2.Request, credentials: Credentials) -> dict[str, str]:
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+
+        # A proxy may drop the connection header, so it may not be signed.
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "connection"}
+        signed = AWSRequest(request.method.upper(), str(request.url), headers=headers, data=request.read())
+        SigV4Auth(credentials.get_frozen_credentials(), "bedrock", self.aws_region).add_auth(signed)
+        return {name: value for name, value in signed.prepare().headers.items() if value is not None}
+
+    def _should_retry(self, response: httpx2.Response) -> bool:
+        wait = self._parse_retry_after_header(response.headers)
+        return super()._should_retry(response) and (wait is None or wait <= LONGEST_WAIT)
+
+
+@lru_cache(maxsize=8)
+def _tls_context(verify: bool | str | None) -> ssl.SSLContext:
+    """Loading the authorities costs 20 ms each time, which a client of its own for each call would pay."""
+    if isinstance(verify, str):
+        return ssl.create_default_context(cafile=verify)
+    return httpx2.create_ssl_context(verify=verify is not False)
+
+
+def warm_up() -> None:
+    """Load what the first answer would otherwise load on the event loop."""
+    get_response_stream_shape()

@@ -1,0 +1,306 @@
+"""What went wrong between here and Bedrock, as one of Chassis's own errors: a fact and a hint.
+
+The SDK's exceptions carry the request with its signature and session token, and pickle with them. None may
+leave the function that caught it, not even as a cause or a context: build the :class:`ClaudeError` in the
+except clause, and raise it after that clause.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chassis.errors import (
+    AccessDeniedError,
+    ClaudeError,
+    ConnectionSetupError,
+    CredentialsMissingError,
+    CredentialsRefusedError,
+    ModelNotFoundError,
+    RequestRefusedError,
+    ServiceFaultError,
+    StreamBrokenError,
+    ThrottledError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    import anthropic
+    import httpx2
+
+_REFUSED_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidSignature",
+        "MissingAuthenticationToken",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClient",
+    }
+)
+_THROTTLED = frozenset(
+    {"Throttling", "TooManyRequests", "ServiceQuotaExceeded", "rate_limit_error", "RequestLimitExceeded"}
+)
+_REFUSED = frozenset({"Validation", "invalid_request_error", "request_too_large"})
+_FAULTS = frozenset({408, 409, 424, 429})
+_STREAMING = 200
+"""The status of a stream that was opened well: of an error frame inside it, only the type counts."""
+_LONGEST_QUOTE = 300
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What Bedrock's (or STS's) refusal said, whatever it came in."""
+
+    status: int | None
+    error_type: str
+    message: str
+    place: str
+    request_id: str = ""
+    retry_after: float | None = None
+
+    @property
+    def kind(self) -> str:
+        """The error's type in one spelling: services append Exception, streams begin with a small letter."""
+        name = self.error_type.removesuffix("Exception")
+        return name if "_" in name else name[:1].upper() + name[1:]
+
+    @property
+    def label(self) -> str:
+        status = None if self.status == _STREAMING else self.status
+        return ", ".join(str(fact) for fact in (status, self.error_type) if fact)
+
+
+def foreign_errors() -> tuple[type[Exception], ...]:
+    """The exceptions that :func:`claude_failure` knows; to be caught, and never to be let through."""
+    import json
+
+    import anthropic
+    import httpx2
+    from botocore.eventstream import ParserError
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return (
+        anthropic.AnthropicError,
+        httpx2.HTTPError,
+        BotoCoreError,
+        ClientError,
+        ParserError,
+        json.JSONDecodeError,
+        UnicodeDecodeError,
+    )
+
+
+def claude_failure(error: Exception, *, place: str) -> ClaudeError:
+    """The error of Chassis's own for ``error``, one of :func:`foreign_errors`.
+
+    :param place: what was asked, in the message's words: a model at a host, or a connection
+    """
+    import anthropic
+    import httpx2
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    match error:
+        case anthropic.APIStatusError():
+            return _refusal(_api_answer(error, place))
+        case anthropic.APIConnectionError():
+            return _unreachable(error, place)
+        case ClientError():
+            return _refusal(_aws_answer(error, place))
+        case BotoCoreError():
+            return _aws_failure(error, place)
+        case httpx2.HTTPError():
+            return _broken(error, place)
+        case _:
+            return StreamBrokenError(
+                f"The answer of {place} could not be read ({type(error).__name__}).", hint="A retry may help."
+            )
+
+
+def _api_answer(error: anthropic.APIStatusError, place: str) -> _Answer:
+    body = error.body if isinstance(error.body, dict) else {}
+    part = body.get("error")
+    inner = part if isinstance(part, dict) else {}
+    headers = error.response.headers
+    # AWS names the type in a header ("ThrottlingException:http://..."), a stream's error frame in its body.
+    named = str(inner.get("type") or headers.get("x-amzn-errortype") or "").partition(":")[0]
+    told = inner.get("message") or body.get("message") or body.get("Message") or ""
+    return _Answer(
+        status=error.status_code,
+        error_type=named,
+        message=_quote(str(told)),
+        place=place,
+        request_id=headers.get("x-amzn-requestid", ""),
+        retry_after=_seconds(headers),
+    )
+
+
+def _aws_answer(error: Any, place: str) -> _Answer:
+    facts = error.response.get("Error", {})
+    meta = error.response.get("ResponseMetadata", {})
+    return _Answer(
+        status=meta.get("HTTPStatusCode"),
+        error_type=str(facts.get("Code", "")),
+        message=_quote(str(facts.get("Message", ""))),
+        place=f"{place} ({error.operation_name})",
+        request_id=str(meta.get("RequestId", "")),
+    )
+
+
+def _refusal(answer: _Answer) -> ClaudeError:
+    """The table: which error an HTTP status and AWS's name for it are. The more special rows come first."""
+    words = answer.message.lower()
+    status, kind = answer.status, answer.kind
+    if kind in _REFUSED_CREDENTIALS or status == 401 or (status == 403 and _about_api_key(words)):
+        return _credentials_refused(answer)
+    if kind in _THROTTLED:
+        return _throttled(answer)
+    if status == 403:
+        return _failure(
+            AccessDeniedError,
+            answer,
+            "refused access",
+            "Ask for access to the model in the Bedrock console, and allow bedrock:InvokeModel and "
+            "bedrock:InvokeModelWithResponseStream on it for these credentials.",
+        )
+    if status == 404 or (status == 400 and _about_model(words)):
+        return _failure(
+            ModelNotFoundError,
+            answer,
+            "doesn't offer this model",
+            "Check the model's id and region; newer models want an inference profile, such as "
+            "us.anthropic.claude-opus-4-6-v1.",
+        )
+    if status == 429 and kind != "ModelNotReady":
+        return _throttled(answer)
+    if kind in _REFUSED or (status is not None and 400 <= status < 500 and status not in _FAULTS):
+        hint = "Give the task less text: see [chassis] context_chars." if _about_length(words) else ""
+        return _failure(RequestRefusedError, answer, "refused the request", hint)
+    return _failure(ServiceFaultError, answer, "failed", "This passes as a rule: a retry may help.")
+
+
+def _about_api_key(words: str) -> bool:
+    return "api key" in words or "bearer token" in words
+
+
+def _about_model(words: str) -> bool:
+    return "model identifier" in words or "on-demand throughput" in words or "model id" in words
+
+
+def _about_length(words: str) -> bool:
+    return "too long" in words or "too large" in words or "too many tokens" in words
+
+
+def _credentials_refused(answer: _Answer) -> ClaudeError:
+    expired = answer.kind in ("ExpiredToken", "RequestExpired") or "expired" in answer.message.lower()
+    hint = (
+        "Renew the keys of the Airflow connection; a role (role_arn in its extra) is renewed by Chassis."
+        if expired
+        else "Check the keys, the session token or the bearer token of the Airflow connection."
+    )
+    return _failure(
+        CredentialsRefusedError,
+        answer,
+        "refused the credentials: they have expired" if expired else "refused the credentials",
+        hint,
+    )
+
+
+def _throttled(answer: _Answer) -> ClaudeError:
+    return _failure(
+        ThrottledError,
+        answer,
+        "asked to slow down",
+        "Lower the slots of the pool or max_parallel of the plan, or ask AWS for a higher quota.",
+    )
+
+
+def _failure(kind: type[ClaudeError], answer: _Answer, verb: str, hint: str) -> ClaudeError:
+    label = f" ({answer.label})" if answer.label else ""
+    told = f": {answer.message}" if answer.message else ""
+    message = f"{_capital(answer.place)} {verb}{label}{told}"
+    return kind(
+        message if message.endswith(".") else f"{message}.",
+        hint=hint,
+        status=answer.status,
+        error_type=answer.error_type,
+        request_id=answer.request_id,
+        retry_after=answer.retry_after,
+    )
+
+
+def _unreachable(error: anthropic.APIConnectionError, place: str) -> ClaudeError:
+    import anthropic
+    import httpx2
+
+    cause = error.__cause__
+    if isinstance(cause, httpx2.ConnectTimeout):
+        fact = "accepted no connection in time"
+    elif isinstance(error, anthropic.APITimeoutError):
+        return UnreachableError(
+            f"{_capital(place)} did not begin to answer in time.",
+            hint="A retry may help; timeout_seconds of the Airflow connection bounds the wait.",
+        )
+    else:
+        fact = f"can't be reached: {_quote(str(cause)) or type(cause).__name__}"
+    return UnreachableError(
+        f"{_capital(place)} {fact}.",
+        hint="Check region_name and endpoint_url of the Airflow connection, and this machine's way to that "
+        "host (DNS, proxy, VPC endpoint, firewall).",
+    )
+
+
+def _broken(error: httpx2.HTTPError, place: str) -> ClaudeError:
+    import httpx2
+
+    stalled = isinstance(error, httpx2.TimeoutException)
+    fact = "stopped in the middle of the answer" if stalled else "broke off in the middle of the answer"
+    return StreamBrokenError(f"{_capital(place)} {fact} ({type(error).__name__}).", hint="A retry may help.")
+
+
+def _aws_failure(error: Any, place: str) -> ClaudeError:
+    """What AWS's SDK raised by itself, while it looked for credentials or fetched them."""
+    from botocore import exceptions
+
+    told = _quote(str(error))
+    if isinstance(error, exceptions.HTTPClientError):
+        return UnreachableError(
+            f"The credentials of {place} can't be fetched: {told}.",
+            hint="Check this machine's way to AWS STS (DNS, proxy, VPC endpoint, firewall).",
+        )
+    about_credentials = (
+        exceptions.NoCredentialsError,
+        exceptions.PartialCredentialsError,
+        exceptions.CredentialRetrievalError,
+        exceptions.MetadataRetrievalError,
+        exceptions.SSOError,
+        exceptions.TokenRetrievalError,
+        exceptions.NoAuthTokenError,
+    )
+    if isinstance(error, about_credentials):
+        return CredentialsMissingError(
+            f"There are no AWS credentials for {place}: {told}.",
+            hint="Set the keys, role_arn, profile_name or bearer_token of that connection.",
+        )
+    return ConnectionSetupError(
+        f"AWS's SDK can't use {place}: {told}.", hint="Correct the connection's extra."
+    )
+
+
+def _quote(message: str) -> str:
+    """The first line of what a server said: the rest of a signature error repeats the signed headers."""
+    line = message.strip().partition("\n")[0].partition("The Canonical String")[0].strip()
+    return line.removesuffix(".") if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}..."
+
+
+def _seconds(headers: httpx2.Headers) -> float | None:
+    try:
+        return max(0.0, float(headers["retry-after"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,212 @@
+"""The Airflow hook that reaches Claude on Bedrock.
+
+It reads an Airflow connection of the type ``aws`` or ``claude_bedrock`` the way the amazon provider does
+(keys, profile, assumed role, web identity, AWS's default chain), and adds a Bedrock API key
+(``bearer_token``), the endpoint and the options of :mod:`chassis.claude.options`. Without any connection,
+AWS's default chain is asked.
+
+Importing this module imports boto3 (0.3 s): workers and the triggerer do so when they make a call, and
+nothing does so when a DAG is parsed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook  # noqa: TID253  the base class
+from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper  # noqa: TID253
+from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
+from airflow.sdk.log import mask_secret
+from botocore.credentials import RefreshableCredentials  # noqa: TID253  imported by the base class anyway
+
+from chassis.claude.failures import claude_failure, foreign_errors
+from chassis.claude.form import CONNECTION_TYPE
+from chassis.claude.options import ClaudeOptions, claude_extra, read_options
+from chassis.errors import ChassisError, ConnectionSetupError, CredentialsMissingError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+    from botocore.credentials import Credentials
+
+    from chassis.claude.client import BedrockClient
+
+SERVICE = "bedrock-runtime"
+_MOST_RENEWING = 32
+
+# Credentials that renew themselves, by connection: without this, forty calls of an assumed role would ask STS
+# forty times. Others are cheap to resolve and resolved each time, so that a changed file or variable counts.
+_renewing: dict[str, RefreshableCredentials] = {}
+_renewing_lock = threading.Lock()
+
+
+class ClaudeBedrockHook(AwsBaseHook):
+    """Reaches Claude on Bedrock through an Airflow connection.
+
+    :param aws_conn_id: the connection; None for AWS's default chain
+    """
+
+    conn_name_attr = "aws_conn_id"
+    default_conn_name = CONNECTION_TYPE
+    conn_type = CONNECTION_TYPE
+    hook_name = "Claude on Amazon Bedrock"
+
+    def __init__(self, aws_conn_id: str | None = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(aws_conn_id, client_type=SERVICE, **kwargs)
+
+    async def aclient(self) -> BedrockClient:
+        """A client for the running event loop; close it (``async with``) to close its connections.
+
+        Reading the connection, importing the SDK and resolving credentials happen in a thread, so that this
+        is fit for the triggerer. Building one costs a millisecond once the SDK is there.
+
+        :raises ConnectionSetupError: the connection has a wrong option, or there is no region
+        :raises CredentialsMissingError: nothing gives credentials
+        :raises ClaudeError: AWS refused to give or renew them
+        """
+        return await asyncio.to_thread(self._build_client)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask Claude for one token and say what was proved: endpoint, credentials and access to the model.
+
+        This is what Airflow's Test button runs. The call costs about a hundredth of a cent.
+        """
+        from chassis.claude.probe import probe
+
+        try:
+            return True, asyncio.run(probe(self))
+        except ChassisError as error:
+            return False, str(error)
+
+    @cached_property
+    def claude_options(self) -> ClaudeOptions:
+        """The options of Claude that stand in the connection."""
+        return read_options(self._connection)
+
+    @cached_property
+    def conn_config(self) -> AwsConnectionWrapper:
+        """The connection in the amazon provider's terms: as one of the type ``aws``, which it insists on."""
+        connection = self._connection
+        if connection is None:
+            wrapped = None
+        else:
+            wrapped = AwsConnectionWrapper.from_connection_metadata(
+                connection.conn_id, connection.login, connection.password, claude_extra(connection)
+            )
+        return AwsConnectionWrapper(
+            conn=wrapped, region_name=self._region_name, botocore_config=self._config, verify=self._verify
+        )
+
+    @cached_property
+    def _connection(self) -> Connection | None:
+        if not self.aws_conn_id:
+            return None
+        try:
+            connection: Connection = self.get_connection(self.aws_conn_id)
+        except AirflowNotFoundException:
+            self.log.info("There is no connection '%s': asking AWS's default chain.", self.aws_conn_id)
+            return None
+        return connection
+
+    def _build_client(self) -> BedrockClient:
+        try:
+            return self._connected()
+        except foreign_errors() as error:
+            failure = claude_failure(error, place=self._named())
+        except (AirflowException, NotImplementedError) as error:
+            failure = ConnectionSetupError(f"The amazon provider can't use {self._named()}: {error}")
+        # Outside the except clauses: a foreign exception would otherwise travel along as this one's context.
+        raise failure
+
+    def _connected(self) -> BedrockClient:
+        from chassis.claude.client import BedrockClient, warm_up
+
+        warm_up()
+        return BedrockClient(
+            conn_id=self.aws_conn_id or "",
+            region=self._region(),
+            endpoint=self._endpoint(),
+            auth=self._auth(),
+            options=self.claude_options,
+            verify=self.verify,
+        )
+
+    def _region(self) -> str:
+        region = self.region_name or os.environ.get("AWS_REGION") or self._default_region()
+        if not region:
+            raise ConnectionSetupError(
+                f"There is no AWS region for {self._named()}.",
+                hint='Set "region_name" in its extra, or AWS_REGION in the environment.',
+            )
+        return region
+
+    def _default_region(self) -> str | None:
+        from botocore.session import Session
+
+        region: str | None = Session(profile=self.conn_config.profile_name).get_config_variable("region")
+        return region
+
+    def _endpoint(self) -> str | None:
+        endpoint = self.conn_config.get_service_endpoint_url(SERVICE)
+        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+            raise ConnectionSetupError(
+                f"The endpoint_url of {self._named()} is no address: {endpoint!r}.",
+                hint="It must begin with https:// or, for the simulator, http://.",
+            )
+        return endpoint
+
+    def _auth(self) -> Credentials | str:
+        """The connection's bearer token; else its credentials; else what the environment has."""
+        config = self.conn_config
+        given = config.login or config.aws_access_key_id or config.profile_name or config.role_arn
+        token = config.extra_config.get("bearer_token")
+        if token is None and not given:
+            token = os.environ.get("AWS_BEARER_TOKEN_BEDROCK")
+        if token:
+            mask_secret(token)
+            return str(token)
+        credentials = self._credentials()
+        if credentials is None:
+            raise CredentialsMissingError(
+                f"There are no AWS credentials for {self._named()}.",
+                hint="Set login (access key id) and password (secret access key) of that connection, or "
+                "role_arn, profile_name or bearer_token in its extra, or give this machine an AWS role.",
+            )
+        return credentials
+
+    def _credentials(self) -> Credentials | None:
+        key = self._fingerprint()
+        with _renewing_lock:
+            known = _renewing.get(key)
+        if known is not None:
+            return known
+        session = self.get_session(region_name=self._region())
+        credentials: Credentials | None = session.get_credentials()
+        if credentials is not None:
+            frozen = credentials.get_frozen_credentials()
+            mask_secret(frozen.secret_key)
+            if frozen.token:
+                mask_secret(frozen.token)
+        if isinstance(credentials, RefreshableCredentials):
+            with _renewing_lock:
+                _renewing[key] = credentials
+                while len(_renewing) > _MOST_RENEWING:
+                    del _renewing[next(iter(_renewing))]
+        return credentials
+
+    def _fingerprint(self) -> str:
+        """Of everything in the connection that decides who calls. It is hashed: it holds the secret key."""
+        config = self.conn_config
+        facts = [self.aws_conn_id, config.login, config.password, config.extra_config, self._region()]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+    def _named(self) -> str:
+        if not self.aws_conn_id:
+            return "AWS's default chain"
+        missing = "" if self._connection is not None else " (which doesn't exist)"
+        return f"the Airflow connection '{self.aws_conn_id}'{missing}"

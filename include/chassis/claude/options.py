@@ -1,0 +1,83 @@
+"""The options of Claude that stand in an Airflow connection.
+
+A connection of Chassis's own type (``claude_bedrock``, with a form) holds them at the top of its extra. A
+connection of the type ``aws``, whose extra belongs to many services, holds them under the key ``claude``;
+that key works in both and wins. An option that isn't known is refused there, and every fault is named at
+once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from chassis.claude.form import CONNECTION_TYPE
+from chassis.errors import ConnectionSetupError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+KEY = "claude"
+
+
+class ClaudeOptions(BaseModel):
+    """How Claude is asked through one connection."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = Field(
+        None, description="Model for who names none; None for the setting [chassis] model."
+    )
+    anthropic_version: str = Field(
+        "bedrock-2023-05-31", description="Version of the request format, in the body."
+    )
+    timeout_seconds: float = Field(300, gt=0, description="Longest silence within an answer, in seconds.")
+    connect_timeout_seconds: float = Field(10, gt=0, description="Longest wait for a connection, in seconds.")
+    max_retries: int = Field(2, ge=0, le=10, description="Quick retries of a call, before Airflow's retries.")
+
+
+def read_options(connection: Connection | None) -> ClaudeOptions:
+    """The options of ``connection``; the defaults when there is none.
+
+    :raises ConnectionSetupError: names each option that is unknown or can't be used
+    """
+    if connection is None:
+        return ClaudeOptions()
+    given = claude_extra(connection)
+    nested = given.pop(KEY, {})
+    if not isinstance(nested, dict):
+        nested = {KEY: nested}
+    own = connection.conn_type == CONNECTION_TYPE
+    flat = {name: given[name] for name in ClaudeOptions.model_fields if own and name in given}
+    try:
+        return ClaudeOptions(**(flat | nested))
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise ConnectionSetupError(
+            f"The options of Claude in the Airflow connection '{connection.conn_id}' are wrong: {faults}.",
+            hint=f"Its extra may set {', '.join(ClaudeOptions.model_fields)}.",
+        ) from None
+
+
+def claude_extra(connection: Connection) -> dict[str, Any]:
+    """The connection's extra without what is empty: a form stores a field left blank as an empty string."""
+    extra: dict[str, Any] = connection.extra_dejson
+    return {name: value for name, value in extra.items() if value not in ("", None)}
+
+
+def connection_model(conn_id: str) -> str | None:
+    """The model that the connection names; None when it names none or doesn't exist.
+
+    Reads the connection without importing the AWS SDK, for a worker that makes up a request.
+
+    :raises ConnectionSetupError: the connection's options are wrong
+    """
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        return None
+    return read_options(connection).model

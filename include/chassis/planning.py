@@ -1,0 +1,126 @@
+"""A requirement becomes a plan: Claude proposes, :mod:`chassis.workflow` judges, and faults go back.
+
+What the person gave (workflow id, inputs, schedule, limits) is laid over each proposal. A fault in that is
+nothing that Claude can repair: it is raised at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.claude.conversation import converse
+from chassis.claude.request import ClaudeRequest, Message, text_block
+from chassis.claude.usage import Usage  # noqa: TC001 - pydantic reads it at run time
+from chassis.errors import PlanError, PlanFault
+from chassis.prompts import DATA_RULES, planner_message
+from chassis.workflow import Given, WorkflowSpec, check_plan, plan_from_proposal, proposal_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from anthropic import AsyncAnthropicBedrock
+
+    from chassis.agents import AgentDefinition
+    from chassis.catalogue import Catalogue
+    from chassis.settings import Settings
+
+
+class Proposal(BaseModel):
+    """A plan that keeps every rule, and what it took to get it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    spec: WorkflowSpec = Field(description="The plan, without provenance.")
+    usage: Usage = Field(description="Of all attempts.")
+    model: str = Field(description="The model that answered, by its own name for itself.")
+    request_ids: tuple[str, ...]
+    simulated: bool = Field(description="Whether the simulator answered instead of Claude.")
+    attempts: int = Field(description="Proposals that were made, the good one included.")
+
+
+def build_request(
+    *,
+    given: Given,
+    catalogue: Catalogue,
+    agents: Sequence[AgentDefinition],
+    agent: AgentDefinition,
+    settings: Settings,
+    model: str | None = None,
+) -> ClaudeRequest:
+    """Make up the planner's request.
+
+    :param given: the requirement, and what else the person gave
+    :param catalogue: the services that a plan may name
+    :param agents: the agents that a plan may name
+    :param agent: the planning agent: its prompt becomes the system prompt
+    :param model: the model that the person named for this run; None for the agent's, or the configured one
+    """
+    message = planner_message(
+        requirement=given.requirement,
+        catalogue=catalogue.to_yaml(),
+        agents={each.name: each.description for each in agents},
+        inputs=given.inputs,
+        limit=settings.context_chars,
+    )
+    return ClaudeRequest(
+        model=model or agent.model or settings.model,
+        max_tokens=agent.max_tokens or settings.max_tokens,
+        system=(agent.prompt, DATA_RULES),
+        messages=(Message(role="user", content=(text_block(message, cached=True),)),),
+        answer_schema=proposal_schema([each.name for each in agents]),
+        subject="a plan",
+    )
+
+
+async def propose_plan(
+    client: AsyncAnthropicBedrock,
+    request: ClaudeRequest,
+    *,
+    given: Given,
+    agents: Collection[str],
+    services: Collection[str],
+    attempts: int,
+) -> Proposal:
+    """Ask for a plan until one keeps every rule.
+
+    :param agents: names of the agents that a plan may name
+    :param services: names of the services that a plan may name
+    :param attempts: proposals that Claude may make, at least 1
+    :raises PlanError: what the person gave breaks a rule, which Claude can't repair
+    :raises AnswerInvalidError: the last proposal still had faults; they are in the message
+    :raises ClaudeError: any other failure
+    """
+
+    def check(proposal: Any) -> list[str]:
+        try:
+            _plan(proposal, given, agents, services)
+        except PlanError as error:
+            if beyond_claude := [fault for fault in error.faults if _is_the_persons(fault, given)]:
+                raise PlanError(
+                    beyond_claude,
+                    subject="What was given with the requirement",
+                    hint="Correct it and start the planner again.",
+                ) from None
+            return [str(fault) for fault in error.faults]
+        return []
+
+    answer = await converse(client, request, check=check, repairs=attempts - 1)
+    return Proposal(
+        spec=_plan(answer.data, given, agents, services),
+        usage=answer.usage,
+        model=answer.model,
+        request_ids=answer.request_ids,
+        simulated=answer.simulated,
+        attempts=answer.attempts,
+    )
+
+
+def _plan(proposal: Any, given: Given, agents: Collection[str], services: Collection[str]) -> WorkflowSpec:
+    return check_plan(plan_from_proposal(proposal, given), agents=agents, services=services)
+
+
+def _is_the_persons(fault: PlanFault, given: Given) -> bool:
+    """Whether a fault is in a value that the person gave: items for a fan-out that can't be used."""
+    return fault.code == "bad_items" and fault.where in {f"input {name!r}" for name in given.inputs}
