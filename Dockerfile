@@ -1,0 +1,16 @@
+# The image of every Airflow component in docker-compose.yaml, on Airflow's image without optional providers:
+# each provider that is installed costs at every task start, and requirements-image.lock pins all that there is.
+FROM apache/airflow:slim-3.3.2-python3.12
+
+# What changes seldom comes first, so that a change of the project builds in seconds.
+COPY requirements-image.lock /opt/chassis/
+RUN pip install --no-cache-dir --require-hashes --requirement /opt/chassis/requirements-image.lock
+
+COPY --chown=airflow:0 pyproject.toml README.md LICENSE airflow_settings.yaml /opt/chassis/
+COPY --chown=airflow:0 include /opt/chassis/include
+COPY --chown=airflow:0 dags /opt/chassis/dags
+RUN pip install --no-cache-dir --no-deps --no-build-isolation /opt/chassis \
+    && pip check \
+    # A volume takes its owner from the folder that it is first mounted over.
+    && mkdir -p /opt/airflow/plans /home/airflow/.aws
+COPY --chown=airflow:0 dags /opt/airflow/dags
