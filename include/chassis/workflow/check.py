@@ -1,15 +1,14 @@
 """From data of any kind to a plan that obeys every rule, or to the list of all that is wrong with it.
 
-First each part is held to its own rules by the models of ``spec``; then what could be read is held to the ``rules``
-between the parts, so that one wrong field doesn't hide a cycle behind it.
+First each part is held to its own rules by the models of ``spec``; then what could be read is held to the
+``rules`` between the parts, so that one wrong field doesn't hide a cycle behind it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -20,6 +19,9 @@ from chassis.workflow.rules import RULES, Draft
 from chassis.workflow.spec import SCHEMA_VERSION, InputSpec, TaskSpec, WorkflowSpec
 from chassis.workflow.values import kind_of
 from chassis.workflow.yaml_text import MAX_DEPTH
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 MAX_FAULTS = 100
 """Faults that one error lists. Finding the nearest name for each of a hundred thousand would take minutes."""
@@ -154,7 +156,7 @@ class _Copier:
 
 
 def _set_aside(data: dict[str, Any], loc: tuple[int | str, ...], kind: str) -> frozenset[str]:
-    """Take what is faulty out of the plan, so that the rest can be read; the parts of the plan that suffer by it."""
+    """Take what is faulty out of the plan, so that the rest can be read; which parts suffer by it."""
     extra = kind == "extra_forbidden"
     match loc:
         case ("tasks", int(index), field, *_) if isinstance(field, str):

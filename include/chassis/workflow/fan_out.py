@@ -1,19 +1,23 @@
 """Rules of ``for_each``: where a task's items come from, and which tasks may go through the same ones.
 
-Tasks that share their items become one mapped task group, in which each item goes its own way from step to step.
-Airflow sees the group as one thing that waits for all that any of its tasks waits for outside; so nothing in it may
-wait, through a task outside, for the group itself.
+Tasks that share their items become one mapped task group, in which each item goes its own way from step to
+step. Airflow sees the group as one thing that waits for all that any of its tasks waits for outside; so
+nothing in it may wait, through a task outside, for the group itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from chassis.workflow.graph import find_cycles, reachable, share_items
 from chassis.workflow.names import shown, suggestion
 from chassis.workflow.output_schemas import list_fault
-from chassis.workflow.spec import InputSpec, TaskSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from chassis.workflow.spec import InputSpec, TaskSpec
 
 Fault = tuple[str, str]
 """A fault's code and message."""
@@ -62,7 +66,8 @@ def _same_as_faults(task: TaskSpec, name: str, tasks: Mapping[str, TaskSpec]) ->
     if theirs is None:
         yield "same_as_unmapped", f"{says}, which has no for_each{suggestion(name, roots)}"
     elif theirs.same_as is not None:
-        message = f"{says}, which has its items from {shown(theirs.same_as)} itself; write same_as: {theirs.same_as}"
+        root = shown(theirs.same_as)
+        message = f"{says}, which has its items from {root} itself; write same_as: {theirs.same_as:.100}"
         yield "same_as_chain", message
 
 
@@ -106,8 +111,8 @@ def waiting_faults(tasks: Sequence[TaskSpec], waits_for: Mapping[str, Sequence[s
         steps = [_edge(group, waits_for, earlier, later) for earlier, later in pairwise(around)]
         chain = ", ".join(f"{later!r} waits for {earlier!r}" for earlier, later in reversed(steps))
         message = (
-            f"shares its items with {root!r}, and so would wait for itself: {chain}; tasks that share their items "
-            "may not wait for a task that joins them. Give the later one a for_each of its own"
+            f"shares its items with {root!r} and so would wait for itself: {chain}. Tasks that share their "
+            "items may not wait for one that joins them; give the later one a for_each of its own"
         )
         yield steps[-1][1], message
 

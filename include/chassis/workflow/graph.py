@@ -9,9 +9,12 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
 
 from chassis.errors import PlanError, PlanFault
-from chassis.workflow.spec import TaskSpec
+
+if TYPE_CHECKING:
+    from chassis.workflow.spec import TaskSpec
 
 Edges = Mapping[str, Sequence[str]]
 """The names that each name waits for."""
@@ -43,11 +46,13 @@ def in_order(waits_for: Edges) -> list[str]:
 
 
 def find_cycles(waits_for: Edges) -> list[list[str]]:
-    """Cycles as paths that end where they begin, each name leading to one that waits for it; no name is in two.
+    """Cycles as paths that end where they begin, each name leading to one that waits for it.
 
-    There is a cycle in the graph if, and only if, the list isn't empty. Each is the shortest through its first name.
+    No name is in two of them. There is a cycle if, and only if, the list isn't empty. Each is the shortest
+    through its first name.
     """
-    rest = {name: ups for name, ups in waits_for.items() if name not in set(in_order(waits_for))}
+    ordered = set(in_order(waits_for))
+    rest = {name: ups for name, ups in waits_for.items() if name not in ordered}
     cycles: list[list[str]] = []
     reported: set[str] = set()
     for name in rest:
@@ -58,7 +63,7 @@ def find_cycles(waits_for: Edges) -> list[list[str]]:
 
 
 def path(waits_for: Edges, start: str, end: str) -> list[str]:
-    """The shortest way from one name to another that (through others, maybe) waits for it; empty when there is none."""
+    """The shortest way from one name to another that waits for it, maybe through others; empty for none."""
     # It is walked backwards, from the one that waits, because that is the way the edges point.
     came_from: dict[str, str] = {}
     queue = deque([end])

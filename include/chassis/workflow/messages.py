@@ -1,17 +1,18 @@
-"""What a model of ``spec`` says of a wrong value, in the plan's own words: the place, the fault, the way out."""
+"""What a model says of a wrong value, in the plan's own words: the place, the fault, the way out."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
-
-from pydantic import BaseModel
-from pydantic_core import ErrorDetails
+from typing import TYPE_CHECKING, Any
 
 from chassis.errors import PlanFault
 from chassis.workflow.names import nearest, shown, suggestion
 from chassis.workflow.spec import ForEach, InputSpec, Limits, Provenance, Schedule, TaskSpec, WorkflowSpec
 from chassis.workflow.values import kind_of
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
 
 _WANTED = {
     "string_type": "text",
@@ -69,7 +70,7 @@ def in_words(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str
 
 
 def _place(loc: Loc, data: Any, root: type[BaseModel]) -> tuple[str, Loc, type[BaseModel]]:
-    """Where an error is in the plan's words, the way on from there, and the model that the last key belongs to."""
+    """Where an error is in the plan's words, the way on from there, and the model of the last key."""
     match loc:
         case ("tasks", int(index), *rest):
             task = data["tasks"][index]

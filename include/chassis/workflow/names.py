@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _ID = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _AGENT_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
@@ -14,10 +17,10 @@ RESERVED_IDS = frozenset({"plan_workflow", "recurring_onboarding"})
 """Workflow ids that are taken by the DAGs that ship with Chassis."""
 
 RESERVED_MARK = "__"
-"""Stands in the ids of Airflow tasks and groups that Chassis adds to a workflow, and so in no task id of a plan."""
+"""Stands in the ids of the Airflow tasks and groups that Chassis adds, and so in no task id of a plan."""
 
 _SHOWN = 100
-"""Characters of a wrong name that a message shows and that are compared; a name can be as long as the plan."""
+"""Characters of a wrong name that are shown and compared; one can be as long as the plan."""
 
 _LISTED = 10
 """Right names that a message lists when none is near the wrong one; a longer list would hide the message."""

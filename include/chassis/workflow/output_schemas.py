@@ -1,7 +1,7 @@
 """Rules of a task's ``output_schema``: a JSON schema that stands on its own.
 
-A reference to anywhere else is refused, because a validator would follow it over the network, and so is one that
-leads back to itself, because no answer can be decoded by it.
+A reference to anywhere else is refused, because a validator would follow it over the network, and so is one
+that leads back to itself, because no answer can be decoded by it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def list_fault(schema: Mapping[str, Any], path: str) -> str | None:
 
 
 def _resolved(root: Mapping[str, Any], schema: Any) -> Mapping[str, Any]:
-    """The mapping that a schema's own reference, if it has one, leads to; empty when there is none to read."""
+    """The schema itself or what it refers to; empty when there is nothing to read."""
     for _ in range(len(root.get("$defs", ())) + 1):
         if not isinstance(schema, Mapping) or not isinstance(schema.get("$ref"), str):
             break
@@ -93,7 +93,7 @@ def _reference_faults(schema: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(target, Mapping | bool):
             edges[reference] = list(_references(target))
         else:
-            yield f"refers to {shown(reference)}, which is not in it; only references such as #/$defs/name are followed"
+            yield f"refers to {shown(reference)}, which is not in it; write a reference such as #/$defs/name"
     for cycle in find_cycles(edges):
         yield f"refers to itself: {' -> '.join(cycle)}"
 

@@ -1,16 +1,18 @@
 """``{name}`` in an instruction: found when a plan is checked, replaced when a task runs.
 
-A placeholder is an identifier in braces and nothing more: ``{item.__class__}``, ``{0}``, ``{{ var.value.x }}`` and
-JSON are plain text. Values are put in literally, in one pass over the instruction, so that a value that looks like
-a placeholder stays what it is. There is no ``str.format`` and no template engine.
+A placeholder is an identifier in braces and nothing more: ``{item.__class__}``, ``{0}``, ``{{ var.value.x
+}}`` and JSON are plain text. Values are put in literally, in one pass over the instruction, so that a value
+that looks like a placeholder stays what it is. There is no ``str.format`` and no template engine.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ITEM = "item"
 """The placeholder of a mapped task's item; no input may have this name."""
@@ -26,8 +28,8 @@ def placeholders(instruction: str) -> tuple[str, ...]:
 def render_instruction(instruction: str, inputs: Mapping[str, Any], item: str | None) -> str:
     """The instruction with its placeholders replaced.
 
-    A text goes in as it is, a list of texts with commas between, any other value as JSON. A name that has no value
-    stays as it is in its braces.
+    A text goes in as it is, a list of texts with commas between, any other value as JSON. A name that has
+    no value stays as it is in its braces.
 
     :param item: the item of a mapped task's instance; None for a task that isn't mapped
     """

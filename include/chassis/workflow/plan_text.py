@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import TYPE_CHECKING
 
 from chassis.errors import PlanError
 from chassis.workflow.check import HINT, check_plan
-from chassis.workflow.spec import WorkflowSpec
 from chassis.workflow.yaml_text import YamlError, read_yaml, write_yaml
+
+if TYPE_CHECKING:
+    from chassis.workflow.spec import WorkflowSpec
 
 
 def load_plan(text: str | bytes, *, source: str = "") -> WorkflowSpec:
@@ -26,16 +29,16 @@ def load_plan(text: str | bytes, *, source: str = "") -> WorkflowSpec:
 
 
 def dump_plan(spec: WorkflowSpec) -> str:
-    """The plan as YAML that :func:`load_plan` reads as an equal plan. Defaults are left out; the order is the plan's."""
+    """The plan as YAML that :func:`load_plan` reads as an equal plan, without defaults and in its order."""
     return write_yaml(spec.model_dump(mode="json", exclude_defaults=True))
 
 
 def plan_digest(spec: WorkflowSpec) -> str:
     """SHA-256 of what the plan says, as 64 hex digits: the identity of a plan's content.
 
-    Left out are the provenance, because the same plan made again is the same plan; the order of keys, which no
-    reader of a mapping can rely on; and defaults, so that a field that a later Chassis adds changes no digest.
-    The order of tasks, items and dependencies counts.
+    Left out are the provenance, because the same plan made again is the same plan; the order of keys, which
+    no reader of a mapping can rely on; and defaults, so that a field that a later Chassis adds changes no
+    digest. The order of tasks, items and dependencies counts.
     """
     content = spec.model_dump(mode="json", exclude={"provenance"}, exclude_defaults=True)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)

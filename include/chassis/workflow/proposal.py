@@ -1,18 +1,17 @@
 """The planner's answer: the schema that Claude answers in, and how the answer becomes a plan.
 
-Claude proposes a title, an id, inputs and tasks. What the person gave (requirement, workflow id, values of inputs,
-schedule, limits, owner) is laid over the proposal and can't be changed by it.
+Claude proposes a title, an id, inputs and tasks. What the person gave (requirement, workflow id, values of
+inputs, schedule, limits, owner) is laid over the proposal and can't be changed by it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
-from chassis.errors import PlanError, PlanFault
+from chassis.errors import DefinitionError, PlanError, PlanFault
 from chassis.workflow.check import check_plan
 from chassis.workflow.messages import fault_of
 from chassis.workflow.names import shown, suggestion
@@ -20,9 +19,12 @@ from chassis.workflow.rules import input_name_fault, workflow_id_fault
 from chassis.workflow.spec import SCHEMA_VERSION, InputType, Limits, Line, Requirement, Schedule, fault
 from chassis.workflow.values import kind_of, type_fault
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 
 class Given(BaseModel):
-    """What the person gave. A workflow id, a schedule and limits of None leave them to the planner or to defaults."""
+    """What the person gave. None leaves the id to the planner, and schedule and limits to their defaults."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -73,17 +75,21 @@ def check_given(data: Mapping[str, Any]) -> Given:
 def proposal_schema(agents: Sequence[str]) -> dict[str, Any]:
     """The JSON schema of the planner's answer, within what constrained decoding can follow.
 
-    No key is free (inputs are a list), nothing is recursive, and an ``output_schema`` travels as JSON text, since a
-    schema that describes any schema would be neither. Counts and sizes are left to ``check_plan``, whose messages go
-    back to Claude.
+    No key is free (inputs are a list), nothing is recursive, and an ``output_schema`` travels as JSON text,
+    since a schema that describes any schema would be neither. Counts and sizes are left to ``check_plan``,
+    whose messages go back to Claude.
 
     :param agents: names of the agents that tasks may name
+    :raises DefinitionError: there are none
     """
+    if not agents:
+        message = "There is no agent that a plan could give its tasks to."
+        raise DefinitionError(message, hint="Add an agent file besides the planner's.")
     return _object(
         {
             "title": _text("What the workflow does, in one line."),
             "id": _text(
-                "Name of the workflow: a lower-case letter, then a-z, 0-9 and _. For example add_pet_insurance."
+                "Of the workflow: a lower-case letter, then a-z, 0-9 and _. For example add_pet_insurance."
             ),
             "inputs": {
                 "type": "array",
@@ -128,7 +134,7 @@ def _task_schema(agents: Sequence[str]) -> dict[str, Any]:
             "id": _text("A lower-case letter, then a-z, 0-9 and single _. For example update_service."),
             "name": _text("A few words for people."),
             "instruction": _text(
-                "What to do, complete on its own. {name} of an input, and {item} in a task with for_each, are replaced."
+                "What to do, complete on its own. {name} of an input, and {item} under for_each, are replaced."
             ),
             "agent": {"type": "string", "enum": list(agents), "description": "The agent that does it."},
             "depends_on": {
@@ -137,7 +143,7 @@ def _task_schema(agents: Sequence[str]) -> dict[str, Any]:
                 "items": {"type": "string"},
             },
             "for_each": {
-                "description": "What the task is done for, item by item, side by side; null for a task done once.",
+                "description": "What it is done for, item by item, side by side; null for a task done once.",
                 "anyOf": [
                     _object({"items": {"type": "array", "items": {"type": "string"}}}),
                     _object({"input": _text("Name of an array input that has the items.")}),
@@ -179,8 +185,12 @@ def _text(description: str) -> dict[str, Any]:
     return {"type": "string", "description": description}
 
 
+_PROPOSAL_KEYS = frozenset({"title", "id", "inputs", "tasks"})
+_TASK_KEYS = frozenset(_task_schema([])["properties"])
+
+
 def plan_from_proposal(proposal: Any, given: Given) -> dict[str, Any]:
-    """The plan that a proposal comes to, with what the person gave laid over it; ``check_plan`` is to check it.
+    """The plan that a proposal comes to, with what the person gave laid over it, for ``check_plan`` to check.
 
     :raises PlanError: the proposal can't become a plan; what else ``check_plan`` would find is listed, too
     """
@@ -199,7 +209,7 @@ class _Proposal:
         if not isinstance(self.proposal, dict):
             message = f"must be a mapping with title, id, inputs and tasks, not {kind_of(self.proposal)}"
             raise PlanError([PlanFault("wrong_type", "the plan", message)])
-        self._refuse_keys(self.proposal, proposal_schema(()), "the plan")
+        self._refuse_keys(self.proposal, _PROPOSAL_KEYS, "the plan")
         plan: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "requirement": self.given.requirement}
         plan |= {name: self.proposal[name] for name in ("title", "id") if name in self.proposal}
         if self.given.workflow_id is not None:
@@ -251,12 +261,8 @@ class _Proposal:
     def _task(self, proposed: dict[str, Any], index: int) -> dict[str, Any]:
         task_id = proposed.get("id")
         where = f"task {shown(task_id)}" if isinstance(task_id, str) else f"tasks[{index}]"
-        self._refuse_keys(proposed, _task_schema(()), where)
-        task = {
-            key: value
-            for key, value in proposed.items()
-            if value is not None and key in _task_schema(())["properties"]
-        }
+        self._refuse_keys(proposed, _TASK_KEYS, where)
+        task = {key: value for key, value in proposed.items() if value is not None and key in _TASK_KEYS}
         if isinstance(text := task.get("output_schema"), str):
             del task["output_schema"]
             try:
@@ -267,10 +273,11 @@ class _Proposal:
                 task |= {"output_schema": schema} if schema is not None else {}
         return task
 
-    def _refuse_keys(self, proposed: dict[str, Any], schema: dict[str, Any], where: str) -> None:
-        for key in proposed.keys() - schema["properties"].keys():
-            message = f"{shown(str(key))} is no key of a proposal{suggestion(str(key), schema['properties'])}"
-            self._fault("unknown_key", where, message)
+    def _refuse_keys(self, proposed: dict[str, Any], known: frozenset[str], where: str) -> None:
+        for key in proposed:
+            if key not in known:
+                message = f"{shown(str(key))} is no key of a proposal{suggestion(str(key), known)}"
+                self._fault("unknown_key", where, message)
 
     def _fault(self, code: str, where: str, message: str) -> None:
         self.faults.append(PlanFault(code, where, message))

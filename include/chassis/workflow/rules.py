@@ -1,7 +1,7 @@
-"""The rules that hold between the parts of a plan. Each finds all that breaks it and says what would be right.
+"""The rules that hold between the parts of a plan. Each finds all that breaks it and says what is right.
 
-A rule names the parts that it reads. When one of these couldn't be read (``check`` found it faulty by itself), the
-rule is left out: what it would say then might be wrong.
+A rule names the parts that it reads. When one of these couldn't be read (``check`` found it faulty by
+itself), the rule is left out: what it would say then might be wrong.
 """
 
 from __future__ import annotations
@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from chassis.errors import PlanFault
 from chassis.workflow import fan_out, output_schemas, values
 from chassis.workflow.graph import find_cycles
 from chassis.workflow.names import RESERVED_IDS, RESERVED_MARK, is_id, nearest, shown, suggestion
 from chassis.workflow.placeholders import ITEM, placeholders
-from chassis.workflow.spec import TaskSpec, WorkflowSpec
+
+if TYPE_CHECKING:
+    from chassis.workflow.spec import TaskSpec, WorkflowSpec
 
 _LIKE_A_SERVICE = 0.8
 """How alike an item and a service must be for the item to be meant as one."""
@@ -150,19 +153,21 @@ def _schedule(draft: Draft) -> Iterator[PlanFault]:
         return
     for name, given in draft.spec.inputs.items():
         if given.default is None:
-            message = "has no default, which it needs in a plan with a schedule: nobody gives inputs to a scheduled run"
+            message = "has no default, and nobody gives inputs to a scheduled run; give it one"
             yield PlanFault("input_without_default", f"input {shown(name)}", message)
 
 
 def _agents(draft: Draft) -> Iterator[PlanFault]:
+    if draft.agents is None:
+        return
     for task in draft.spec.tasks:
-        if draft.agents is not None and task.agent not in draft.agents:
-            message = f"names the agent {shown(task.agent)}, which does not exist{suggestion(task.agent, draft.agents)}"
-            yield PlanFault("unknown_agent", place(task), message)
+        if task.agent not in draft.agents:
+            near = suggestion(task.agent, draft.agents)
+            yield PlanFault("unknown_agent", place(task), f"names no known agent: {shown(task.agent)}{near}")
 
 
 def _services(draft: Draft) -> Iterator[PlanFault]:
-    """A list that has one service in it, or nearly one, is a list of services; any other list is the plan's own."""
+    """A list with a service in it, or nearly one, is a list of services; any other list is the plan's own."""
     services = draft.services
     if not services:
         return

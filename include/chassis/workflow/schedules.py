@@ -1,4 +1,4 @@
-"""Crons and timezones that Airflow can run by. What reads them is imported only when a plan has a schedule."""
+"""Crons and timezones that Airflow can run by. What reads them is imported when a plan has a schedule."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def cron_fault(cron: str, presets: tuple[str, ...]) -> str | None:
     if cron in presets:
         return f'{cron!r} is a preset; write preset: "{cron}"'
     if not _CRON.fullmatch(cron) or _RANDOM.search(cron):
-        return f"{shown(cron)} must be five fields with single spaces (minute, hour, day, month, weekday), such as '0 6 * * 1'"
-    from croniter import CroniterBadDateError, croniter
+        return f"{shown(cron)} must be minute, hour, day, month and weekday, such as '0 6 * * 1'"
+    from croniter import CroniterBadDateError, croniter  # type: ignore[import-untyped]
 
     try:
         croniter(cron, _EPOCH).get_next()

@@ -1,9 +1,9 @@
 """What a plan is: frozen models, data only, no code, no templates, no import paths.
 
 The models hold each part to its own rules (types, sizes, a cron that parses). What holds between the parts
-(dependencies that exist, no cycle, placeholders that are declared) is in ``rules``, and a plan comes into being
-through ``check_plan`` or ``load_plan``, which apply both. Sizes are bounded because a plan is read at every start
-of one of its tasks, and is shown to people.
+(dependencies that exist, no cycle, placeholders that are declared) is in ``rules``, and a plan comes into
+being through ``check_plan`` or ``load_plan``, which apply both. Sizes are bounded because a plan is read at
+every start of one of its tasks, and is shown to people.
 
 A default never changes its meaning within a schema version: it is left out of the text and of the digest.
 """
@@ -43,7 +43,7 @@ PRESETS: tuple[str, ...] = get_args(Preset)
 
 def fault(code: str, message: str) -> PydanticCustomError:
     """An error of a validator that keeps its own code and words in the list of faults."""
-    return PydanticCustomError(code, "{text}", {"text": message})  # type: ignore[arg-type]
+    return PydanticCustomError(code, "{text}", {"text": message})
 
 
 def as_tuple(value: Any) -> Any:
@@ -88,7 +88,7 @@ class ForEach(_Part):
 
     items: Annotated[tuple[str, ...] | None, BeforeValidator(as_tuple)] = Field(
         None,
-        description="The items themselves: at most 1,000 different texts of 1 to 200 characters, in this order.",
+        description="The items in this order: at most 1,000 different texts of 1 to 200 characters.",
     )
     input: str | None = Field(
         None, description="Name of an array input: its items are known when a run starts."
@@ -256,7 +256,7 @@ class Provenance(_Part):
 
 
 class WorkflowSpec(_Part):
-    """A whole plan. Build one through ``check_plan`` or ``load_plan``, which also apply the rules between its parts."""
+    """A whole plan. Get one from ``check_plan`` or ``load_plan``, which apply the rules between its parts."""
 
     schema_version: Annotated[Literal[1], BeforeValidator(_no_bool)]
     id: str = Field(description="The DAG id.")

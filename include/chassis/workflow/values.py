@@ -50,7 +50,7 @@ def type_fault(value: Any, type_: str) -> str | None:
 
 
 def check_items(items: Any) -> list[str]:
-    """What is wrong with the items of a fan-out, in words; empty when they can be used, as no items at all can be.
+    """What is wrong with the items of a fan-out, in words; nothing when they can be used, or there are none.
 
     Items must be different because an item's name tells its task instance from the others.
     """

@@ -1,21 +1,25 @@
 """YAML as Chassis reads and writes it: the part of YAML that is JSON with fewer quotes.
 
-Reading is stricter than a YAML library's safe loader. Tags, anchors and aliases are refused (an alias can make a
-kilobyte into a gigabyte), so is a key that is there twice, and only what looks like JSON's null, booleans and numbers
-is one: ``no``, ``12:30``, ``007`` and ``2026-03-01`` are the texts that their authors meant. Writing quotes whatever
-another YAML reader could take for something else, so that all readers agree on it.
+Reading is stricter than a YAML library's safe loader. Tags, anchors and aliases are refused (an alias can
+make a kilobyte into a gigabyte), so is a key that is there twice, and only what looks like JSON's null,
+booleans and numbers is one: ``no``, ``12:30``, ``007`` and ``2026-03-01`` are the texts that their authors
+meant. Writing quotes whatever another YAML reader could take for something else, so that all readers agree
+on it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from yaml.emitter import ScalarAnalysis
 
 from chassis.errors import PlanFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from yaml.emitter import ScalarAnalysis
 
 MAX_TEXT = 1_000_000
 """Bytes of one text."""
@@ -55,7 +59,7 @@ def read_yaml(text: str | bytes, *, first_line: int = 1) -> Any:
         text = text.decode("utf-8") if isinstance(text, bytes) else text
         size = len(text.encode("utf-8"))
     except UnicodeError as error:
-        raise YamlError([PlanFault("not_utf8", "the text", f"is not UTF-8: {error.reason}")]) from None
+        raise YamlError([PlanFault("not_utf8", "the text", f"is not UTF-8: {error}")]) from None
     if size > MAX_TEXT:
         message = f"has {size:,} bytes, and at most {MAX_TEXT:,} are allowed"
         raise YamlError([PlanFault("text_too_long", "the text", message)])
@@ -152,42 +156,42 @@ def plain(text: str) -> Any:
 
 
 def write_yaml(data: Any) -> str:
-    """A text that :func:`read_yaml` reads as the same data: block style, long texts as blocks, keys in their order."""
-    return cast(str, yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_NEVER_FOLD))
+    """A text that :func:`read_yaml` reads as the same data, keys in their order and long texts as blocks."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_NEVER_FOLD)
 
 
 _NEVER_FOLD = 1 << 30
 _ONE_LINE_LIST = 100
 """Characters up to which a list of texts and numbers stays on one line."""
 
-_LINE_ENDS = re.compile("[\x85\u2028\u2029\ufeff]")
+_OTHER_LINE_ENDS = re.compile("[\x85\u2028\u2029\ufeff]")
 
 
 class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:
+    """PyYAML's safe dumper without aliases, with lists indented, and with blocks that come back unchanged."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
         return True
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+    def increase_indent(self, flow: bool = False, _indentless: bool = False) -> None:
         super().increase_indent(flow, False)
 
     def analyze_scalar(self, scalar: str) -> ScalarAnalysis:
-        # PyYAML would write these as they are and read them back as other line ends; it escapes them between quotes.
-        if _LINE_ENDS.search(scalar):
-            return ScalarAnalysis(scalar, False, True, False, False, False, False)
-        # It takes a tab for unprintable, which would turn a whole text with a tab in it into one line of escapes.
-        if "\t" in scalar and "\n" in scalar and not scalar.lstrip("\n").startswith("\t"):
-            analysis = super().analyze_scalar(scalar.replace("\t", " "))
-            analysis.scalar = scalar
-            return analysis
-        return super().analyze_scalar(scalar)
+        # A tab counts as unprintable there: a text with a tab in it would become one line of escapes.
+        # (Not so at its very beginning, where libyaml takes the tab for indentation.)
+        tabs = "\t" in scalar and not scalar.lstrip("\n").startswith("\t")
+        analysis = super().analyze_scalar(scalar.replace("\t", " ") if tabs else scalar)
+        analysis.scalar = scalar
+        if (tabs and "\n" not in scalar) or _OTHER_LINE_ENDS.search(scalar):
+            # Written as they are these would come back as others; between double quotes they are escaped.
+            analysis.allow_flow_plain = analysis.allow_block_plain = False
+            analysis.allow_single_quoted = analysis.allow_block = False
+        return analysis
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    if "\n" in text:
-        style = "|"
-    else:
-        style = None if plain(text) is text else '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    quoted = None if plain(text) is text else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else quoted)
 
 
 def _represent_list(dumper: _Dumper, items: list[Any]) -> yaml.SequenceNode:
