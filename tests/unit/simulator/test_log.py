@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -8,7 +9,6 @@ from chassis.simulator import log as log_module
 from chassis.simulator.errors import SimulatorError
 from chassis.simulator.log import RequestLog
 from chassis.simulator.request import ClaudeRequest
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
