@@ -134,7 +134,7 @@ def _task_schema(agents: Sequence[str]) -> dict[str, Any]:
             "id": _text("A lower-case letter, then a-z, 0-9 and single _. For example update_service."),
             "name": _text("A few words for people."),
             "instruction": _text(
-                "What to do, complete on its own. {name} of an input, and {item} under for_each, are replaced."
+                "What to do, complete on its own. {name} of an input, and {item} under for_each, is replaced."
             ),
             "agent": {"type": "string", "enum": list(agents), "description": "The agent that does it."},
             "depends_on": {

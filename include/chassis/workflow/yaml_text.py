@@ -170,11 +170,11 @@ _OTHER_LINE_ENDS = re.compile("[\x85\u2028\u2029\ufeff]")
 class _Dumper(yaml.SafeDumper):
     """PyYAML's safe dumper without aliases, with lists indented, and with blocks that come back unchanged."""
 
-    def ignore_aliases(self, _data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's
         return True
 
-    def increase_indent(self, flow: bool = False, _indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's
+        super().increase_indent(flow, indentless=False)
 
     def analyze_scalar(self, scalar: str) -> ScalarAnalysis:
         # A tab counts as unprintable there: a text with a tab in it would become one line of escapes.
