@@ -154,7 +154,7 @@ def task_message(
 def faults_message(faults: Sequence[str]) -> str:
     """The turn that sends an answer back to Claude with everything that is wrong with it."""
     listed = fence("faults", "\n".join(f"- {fault}" for fault in faults))
-    return f"Your answer can't be used as it is.\n\n{listed}\n\nAnswer again, in full, with all faults corrected."
+    return f"Your answer can't be used as it is.\n\n{listed}\n\nAnswer again, in full and corrected."
 
 
 def _digits(text: str) -> str:

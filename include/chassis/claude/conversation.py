@@ -206,8 +206,8 @@ def _as_sent(reply: Reply) -> list[dict[str, Any]]:
     """The reply as a turn to send back: the API takes neither empty texts nor a tool's input as text."""
     content: list[dict[str, Any]] = []
     for block in reply.blocks.values():
-        if block["type"] == "tool_use":
-            content.append({key: block[key] for key in ("type", "id", "name")} | {"input": tool_input(block)})
+        if "input" in block:
+            content.append(block | {"input": tool_input(block)})
         elif block["type"] != "text":
             content.append(block)
         elif block["text"].strip():

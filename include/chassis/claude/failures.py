@@ -175,7 +175,7 @@ def _refusal(answer: _Answer) -> ClaudeError:
         )
     if status == 429 and kind != "ModelNotReady":
         return _throttled(answer)
-    if kind in _REFUSED or (status is not None and 400 <= status < 500 and status not in _FAULTS):
+    if kind in _REFUSED or (status is not None and 300 <= status < 500 and status not in _FAULTS):
         hint = "Give the task less text: see [chassis] context_chars." if _about_length(words) else ""
         return _failure(RequestRefusedError, answer, "refused the request", hint)
     return _failure(ServiceFaultError, answer, "failed", "This passes as a rule: a retry may help.")
@@ -265,7 +265,7 @@ def _aws_failure(error: Any, place: str) -> ClaudeError:
     from botocore import exceptions
 
     told = _quote(str(error))
-    if isinstance(error, exceptions.HTTPClientError):
+    if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         return UnreachableError(
             f"The credentials of {place} can't be fetched: {told}.",
             hint="Check this machine's way to AWS STS (DNS, proxy, VPC endpoint, firewall).",

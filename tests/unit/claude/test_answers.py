@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from chassis.claude.answers import MOST_FAULTS, decodable, embedded, listed, parse_answer, value_faults
+from chassis.simulator.decodable import check_decodable
+
+TEXT = {"type": "string"}
+
+
+def closed(**properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "it is empty"),
+        (" \n", "it is empty"),
+        ("{", "line 1, column 2"),
+        ('{"a": 1} and more', "Extra data"),
+        ('{"a": NaN}', "NaN"),
+        ("Infinity", "Infinity"),
+        ("[" * 200_000, "it is not JSON"),
+        ("9" * 5000, "it is not JSON"),
+    ],
+)
+def test_what_is_no_json_is_told(text: str, fault: str) -> None:
+    value, faults = parse_answer(text)
+    assert value is None
+    assert fault in faults[0]
+
+
+def test_characters_that_no_column_can_hold_are_replaced() -> None:
+    value, faults = parse_answer('{"a\\u0000": ["x\\ud800y", {"b": "\\u0000"}], "n": 1}')
+    assert faults == []
+    assert value == {"a\ufffd": ["x\ufffdy", {"b": "\ufffd"}], "n": 1}
+    json.dumps(value, ensure_ascii=False).encode()
+
+
+def test_a_fault_says_where_it_is() -> None:
+    schema = closed(services={"type": "array", "items": closed(name=TEXT)})
+    faults = value_faults({"services": [{"name": "a"}, {"name": 2}]}, schema)
+    assert faults == ["services.1.name: 2 is not of type 'string'"]
+
+
+def test_all_faults_are_told_at_once() -> None:
+    faults = value_faults({"a": 1, "c": 2}, closed(a=TEXT, b=TEXT))
+    assert len(faults) == 3
+    assert {"a: 1 is not of type 'string'", "'b' is a required property"} < set(faults)
+
+
+def test_of_several_variants_the_likeliest_one_is_held_against_the_value() -> None:
+    schema = closed(output={"anyOf": [closed(names={"type": "array", "items": TEXT}), {"type": "null"}]})
+    assert value_faults({"output": {"names": [1]}}, schema) == ["output.names.0: 1 is not of type 'string'"]
+    assert value_faults({"output": None}, schema) == []
+
+
+def test_a_huge_wrong_value_does_not_fill_the_message() -> None:
+    (fault,) = value_faults({"a": ["x" * 100_000]}, closed(a=TEXT))
+    assert len(fault) < 400
+
+
+def test_a_pattern_is_never_run() -> None:
+    schema = closed(a={"type": "string", "pattern": "^(a+)+$"}) | {"patternProperties": {"^(b+)+$": TEXT}}
+    started = time.monotonic()
+    assert value_faults({"a": "a" * 60 + "!", "b" * 60 + "!": 1}, schema) == []
+    assert time.monotonic() - started < 2, "a pattern with catastrophic backtracking was run"
+
+
+def test_a_property_that_is_named_like_a_keyword_is_still_checked() -> None:
+    assert value_faults({"pattern": 1}, closed(pattern=TEXT)) == ["pattern: 1 is not of type 'string'"]
+
+
+def test_a_remote_reference_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr(socket.socket, "connect", lambda self, address: opened.append(address))
+    with pytest.raises(Exception, match=r"127\.0\.0\.1"):
+        value_faults({}, {"$ref": "http://127.0.0.1:9/schema.json"})
+    assert opened == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (closed(a=TEXT, b={"type": "array", "items": {"type": "integer"}}), True),
+        (closed(a={"enum": ["x", "y", None]}), True),
+        (closed(a={"const": 1}), True),
+        (closed(a={"anyOf": [TEXT, {"type": "null"}]}), True),
+        (closed(a={"oneOf": [TEXT, closed(b=TEXT)]}), True),
+        (closed(a={"$ref": "#/$defs/b"}) | {"$defs": {"b": closed(c=TEXT)}}, True),
+        ({"type": "object", "properties": {"a": TEXT}}, True),
+        ({"type": "object"}, False),
+        (closed(a=TEXT) | {"additionalProperties": TEXT}, False),
+        (closed(a=TEXT) | {"additionalProperties": True}, False),
+        (closed(a=TEXT) | {"patternProperties": {"x": TEXT}}, False),
+        (closed(a={}), False),
+        (closed(a=True), False),
+        (closed(a={"type": "array"}), False),
+        (closed(a={"type": ["string", "null"]}), False),
+        (closed(a={"enum": [{"x": 1}]}), False),
+        (closed(a={"enum": []}), False),
+        (closed(a={"allOf": [TEXT]}), False),
+        (closed(a={"not": TEXT}), False),
+        (closed(a={"type": "array", "prefixItems": [TEXT]}), False),
+        (closed(a={"$ref": "#/$defs/b"}) | {"$defs": {"b": closed(c={"$ref": "#/$defs/b"})}}, False),
+        (closed(a={"$ref": "#/$defs/none"}), False),
+        (closed(a={"$ref": "#/definitions/b"}) | {"definitions": {"b": TEXT}}, False),
+        (closed(a={"$ref": "#"}), False),
+    ],
+)
+def test_what_constrained_decoding_can_express(schema: dict[str, Any], expected: bool) -> None:
+    import anthropic
+
+    assert decodable(schema) is expected
+    if expected:
+        # What the SDK makes of it must be what the simulator, by Anthropic's documentation, takes.
+        check_decodable(anthropic.transform_schema(schema))
+
+
+def test_a_schema_without_references_is_embedded_as_it_is() -> None:
+    schema = closed(a=TEXT)
+    assert embedded(schema, "output") == (schema, {})
+
+
+def test_a_schema_with_references_still_means_the_same_inside_another() -> None:
+    schema = closed(home={"$ref": "#/$defs/address"}, work={"$ref": "#/properties/home"})
+    schema["$defs"] = {"address": closed(city=TEXT)}
+    place, definitions = embedded(schema, "output")
+    larger = closed(output={"anyOf": [place, {"type": "null"}]}) | definitions
+    good = {"home": {"city": "a"}, "work": {"city": "b"}}
+    assert value_faults(good, schema) == value_faults({"output": good}, larger) == []
+    bad = {"home": {"city": 1}, "work": {"city": "b"}}
+    assert value_faults({"output": bad}, larger) == [f"output.{fault}" for fault in value_faults(bad, schema)]
+
+
+def test_a_reference_inside_data_is_left_alone() -> None:
+    schema = closed(a={"enum": [{"$ref": "#/x"}]})
+    assert embedded(schema, "output") == (schema, {})
+
+
+def test_many_faults_are_counted_rather_than_listed() -> None:
+    faults = [str(number) for number in range(MOST_FAULTS + 5)]
+    assert listed(faults) == [*faults[:MOST_FAULTS], "and 5 more"]
+    assert listed(faults[:MOST_FAULTS]) == faults[:MOST_FAULTS]

@@ -1,0 +1,209 @@
+"""Every way in which a call to Bedrock fails is one of Chassis's own errors, in a sentence, and holds no secret."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any
+
+import anthropic
+import httpx2
+import pytest
+from botocore import exceptions as aws
+from botocore.eventstream import ChecksumMismatch
+
+from chassis.claude.failures import claude_failure, foreign_errors
+from chassis.errors import ClaudeError, restore_error
+
+SECRET = "FwoGZXIvYXdzEXAMPLETOKEN"
+CLIENT = anthropic.AsyncAnthropicBedrock(aws_region="us-east-1", api_key="unused")
+PLACE = "model 'm' at bedrock-runtime.us-east-1.amazonaws.com"
+
+
+def refused(status: int, error_type: str = "", message: str = "Words of AWS.", **headers: str) -> anthropic.APIStatusError:
+    """The SDK's exception for an answer of Bedrock's, with all that it drags along."""
+    request = httpx2.Request(
+        "POST",
+        "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/invoke",
+        headers={"authorization": f"AWS4-HMAC-SHA256 {SECRET}", "x-amz-security-token": SECRET},
+        json={"messages": "the prompt"},
+    )
+    named = {"x-amzn-errortype": f"{error_type}:http://internal.amazon.com/"} if error_type else {}
+    response = httpx2.Response(
+        status,
+        headers=named | {"x-amzn-requestid": "r-1"} | {name.replace("_", "-"): value for name, value in headers.items()},
+        json={"message": message},
+        request=request,
+    )
+    return CLIENT._make_status_error_from_response(response)
+
+
+def frame(error_type: str, message: str = "Words of AWS.") -> anthropic.APIStatusError:
+    """The SDK's exception for an error frame inside a stream that was opened with status 200."""
+    response = httpx2.Response(200, request=httpx2.Request("POST", "https://bedrock/model/m"))
+    body = {"type": "error", "error": {"type": error_type, "message": message}}
+    return anthropic.APIStatusError(str(body), response=response, body=body)
+
+
+def unreached(cause: Exception) -> anthropic.APIConnectionError:
+    request = httpx2.Request("POST", "https://bedrock/model/m", headers={"authorization": SECRET})
+    timed_out = isinstance(cause, httpx2.TimeoutException)
+    error = anthropic.APITimeoutError(request) if timed_out else anthropic.APIConnectionError(request=request)
+    error.__cause__ = cause
+    return error
+
+
+def sts(code: str, status: int = 403) -> aws.ClientError:
+    facts: Any = {"Error": {"Code": code, "Message": "Words."}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return aws.ClientError(facts, "AssumeRole")
+
+
+MODEL_ID_INVALID = "The provided model identifier is invalid."
+ON_DEMAND = "Invocation of model ID anthropic.claude with on-demand throughput isn't supported."
+API_KEY = "Authentication failed: Please make sure your API Key is valid."
+
+TABLE: list[tuple[Exception, str, bool]] = [
+    (refused(403, "ExpiredTokenException"), "CredentialsRefusedError", False),
+    (refused(403, "UnrecognizedClientException"), "CredentialsRefusedError", False),
+    (refused(403, "InvalidSignatureException"), "CredentialsRefusedError", False),
+    (refused(403, "MissingAuthenticationTokenException"), "CredentialsRefusedError", False),
+    (refused(403, "AccessDeniedException", API_KEY), "CredentialsRefusedError", False),
+    (refused(401), "CredentialsRefusedError", False),
+    (refused(403, "AccessDeniedException"), "AccessDeniedError", False),
+    (refused(403), "AccessDeniedError", False),
+    (refused(404, "ResourceNotFoundException"), "ModelNotFoundError", False),
+    (refused(400, "ValidationException", MODEL_ID_INVALID), "ModelNotFoundError", False),
+    (refused(400, "ValidationException", ON_DEMAND), "ModelNotFoundError", False),
+    (refused(400, "ValidationException"), "RequestRefusedError", False),
+    (refused(413), "RequestRefusedError", False),
+    (refused(422), "RequestRefusedError", False),
+    (refused(302), "RequestRefusedError", False),
+    (refused(429, "ThrottlingException"), "ThrottledError", True),
+    (refused(429), "ThrottledError", True),
+    (refused(400, "ServiceQuotaExceededException"), "ThrottledError", True),
+    (refused(429, "ModelNotReadyException"), "ServiceFaultError", True),
+    (refused(408, "ModelTimeoutException"), "ServiceFaultError", True),
+    (refused(409), "ServiceFaultError", True),
+    (refused(424, "ModelErrorException"), "ServiceFaultError", True),
+    (refused(500, "InternalServerException"), "ServiceFaultError", True),
+    (refused(503, "ServiceUnavailableException"), "ServiceFaultError", True),
+    (refused(529), "ServiceFaultError", True),
+    (frame("throttlingException"), "ThrottledError", True),
+    (frame("rate_limit_error"), "ThrottledError", True),
+    (frame("validationException"), "RequestRefusedError", False),
+    (frame("invalid_request_error"), "RequestRefusedError", False),
+    (frame("internalServerException"), "ServiceFaultError", True),
+    (frame("modelStreamErrorException"), "ServiceFaultError", True),
+    (frame("modelTimeoutException"), "ServiceFaultError", True),
+    (frame("overloaded_error"), "ServiceFaultError", True),
+    (unreached(httpx2.ConnectError("[Errno -2] Name or service not known")), "UnreachableError", True),
+    (unreached(httpx2.ConnectTimeout("")), "UnreachableError", True),
+    (unreached(httpx2.ReadTimeout("")), "UnreachableError", True),
+    (httpx2.ReadTimeout(""), "StreamBrokenError", True),
+    (httpx2.RemoteProtocolError("peer closed"), "StreamBrokenError", True),
+    (httpx2.ReadError(""), "StreamBrokenError", True),
+    (ChecksumMismatch(1, 2), "StreamBrokenError", True),
+    (json.JSONDecodeError("Expecting value", "x", 0), "StreamBrokenError", True),
+    (aws.NoCredentialsError(), "CredentialsMissingError", False),
+    (aws.PartialCredentialsError(provider="env", cred_var="aws_secret_access_key"), "CredentialsMissingError", False),
+    (aws.UnauthorizedSSOTokenError(), "CredentialsMissingError", False),
+    (aws.MetadataRetrievalError(error_msg="no role"), "CredentialsMissingError", False),
+    (aws.ProfileNotFound(profile="prod"), "ConnectionSetupError", False),
+    (aws.EndpointConnectionError(endpoint_url="https://sts.amazonaws.com"), "UnreachableError", True),
+    (aws.ConnectTimeoutError(endpoint_url="https://sts.amazonaws.com"), "UnreachableError", True),
+    (sts("AccessDenied"), "AccessDeniedError", False),
+    (sts("ExpiredToken"), "CredentialsRefusedError", False),
+    (sts("InvalidClientTokenId"), "CredentialsRefusedError", False),
+    (sts("SignatureDoesNotMatch"), "CredentialsRefusedError", False),
+    (sts("Throttling", 400), "ThrottledError", True),
+    (sts("ServiceUnavailable", 503), "ServiceFaultError", True),
+]
+every_failure = pytest.mark.parametrize(
+    ("error", "expected", "retryable"), TABLE, ids=[f"{type(e).__name__}-{name}-{n}" for n, (e, name, _) in enumerate(TABLE)]
+)
+
+
+@every_failure
+def test_each_failure_has_its_error_and_says_whether_a_retry_helps(
+    error: Exception, expected: str, retryable: bool
+) -> None:
+    assert isinstance(error, foreign_errors()), "what is not caught would be let through"
+    failure = claude_failure(error, place=PLACE)
+    assert type(failure).__name__ == expected
+    assert failure.retryable is retryable
+
+
+@every_failure
+def test_a_failure_is_a_clear_sentence_with_a_way_out(error: Exception, expected: str, retryable: bool) -> None:
+    failure = claude_failure(error, place=PLACE)
+    assert failure.message[0].isupper()
+    assert failure.message.endswith(".")
+    assert not failure.message.endswith("..")
+    assert "\n" not in failure.message
+    assert PLACE[1:] in failure.message, "the fact names the place"
+    assert failure.hint or expected == "RequestRefusedError"
+
+
+@every_failure
+def test_nothing_secret_survives_in_any_form(error: Exception, expected: str, retryable: bool) -> None:
+    failure = claude_failure(error, place=PLACE)
+    assert failure.__cause__ is None
+    assert failure.__context__ is None
+    for form in (pickle.dumps(failure), json.dumps(failure.describe()).encode(), str(failure).encode()):
+        assert SECRET.encode() not in form
+        assert b"the prompt" not in form
+    restored = restore_error(json.loads(json.dumps(failure.describe())))
+    assert (type(restored), str(restored)) == (type(failure), str(failure))
+
+
+def test_the_facts_of_an_answer_are_attributes() -> None:
+    failure = claude_failure(refused(429, "ThrottlingException", retry_after="7"), place=PLACE)
+    assert failure.describe() | {"message": "", "hint": ""} == {
+        "class": "ThrottledError",
+        "message": "",
+        "hint": "",
+        "status": 429,
+        "error_type": "ThrottlingException",
+        "request_id": "r-1",
+        "retry_after": 7.0,
+        "usage": {},
+    }
+
+
+@pytest.mark.parametrize("value", ["soon", "-3"])
+def test_a_wait_that_makes_no_sense_is_no_wait(value: str) -> None:
+    assert not claude_failure(refused(429, retry_after=value), place=PLACE).retry_after
+
+
+def test_the_canonical_request_of_a_signature_error_is_not_repeated() -> None:
+    words = "The request signature does not match.\n\nThe Canonical String for this request should have been\n'POST\n" + SECRET
+    for told in (words, words.replace("\n", " ")):
+        failure = claude_failure(refused(403, "InvalidSignatureException", told), place=PLACE)
+        assert SECRET not in str(failure)
+        assert "The request signature does not match" in failure.message
+
+
+def test_a_page_of_text_is_cut() -> None:
+    assert len(claude_failure(refused(500, message="x" * 10_000), place=PLACE).message) < 500
+
+
+def test_an_answer_that_is_no_json_is_understood_by_its_status() -> None:
+    response = httpx2.Response(502, text="<html>Bad gateway</html>", request=httpx2.Request("POST", "https://proxy/"))
+    error = CLIENT._make_status_error_from_response(response)
+    assert isinstance(claude_failure(error, place=PLACE), ClaudeError)
+    assert "502" in str(claude_failure(error, place=PLACE))
+
+
+def test_the_words_of_the_commonest_failures() -> None:
+    expired = claude_failure(refused(403, "ExpiredTokenException", "The security token is expired"), place=PLACE)
+    assert "have expired" in expired.message
+    assert "Renew" in expired.hint
+    denied = claude_failure(refused(403, "AccessDeniedException"), place=PLACE)
+    assert "bedrock:InvokeModelWithResponseStream" in denied.hint
+    unknown = claude_failure(refused(400, "ValidationException", MODEL_ID_INVALID), place=PLACE)
+    assert "inference profile" in unknown.hint
+    no_route = claude_failure(unreached(httpx2.ConnectError("Name or service not known")), place=PLACE)
+    assert "Name or service not known" in no_route.message
+    assert "endpoint_url" in no_route.hint
+    role = claude_failure(sts("AccessDenied"), place="the Airflow connection 'x'")
+    assert "AssumeRole" in role.message
