@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chassis.simulator.request import ClaudeRequest, Kind
 
 _ENTRIES = 10_000  # older ones are dropped: a simulator may run for weeks
-_BODIES = 1_000  # prompts are what is big: the bodies of older entries are dropped earlier
+_BODY_BYTES = 64 * 1024 * 1024  # prompts are what is big: the bodies of older entries are dropped earlier
 
 
 @dataclass
@@ -42,10 +42,6 @@ class Entry:
     usage: dict[str, Any] | None = None
     body: dict[str, Any] | None = None
 
-    def describe(self, request: ClaudeRequest) -> None:
-        """Note what the request asks for, once it is known to be readable."""
-        self.kind, self.task, self.item, self.body = request.kind, request.task, request.item, request.body
-
 
 class RequestLog:
     """The newest requests, in order of arrival; with ``file``, each is also appended there as a line of JSON.
@@ -57,7 +53,8 @@ class RequestLog:
 
     def __init__(self, file: str | Path | None = None) -> None:
         self._entries: deque[Entry] = deque(maxlen=_ENTRIES)
-        self._with_body: deque[Entry] = deque()
+        self._with_body: deque[tuple[Entry, int]] = deque()
+        self._body_bytes = 0
         self._open: dict[int, Entry] = {}
         self._count = 0
         try:
@@ -79,15 +76,26 @@ class RequestLog:
         self._entries.append(entry)
         return entry
 
+    def describe(self, entry: Entry, request: ClaudeRequest, size: int) -> None:
+        """Note what a request asks for, once it is known to be readable; ``size`` is its body's, in bytes."""
+        entry.kind, entry.task, entry.item, entry.body = (
+            request.kind,
+            request.task,
+            request.item,
+            request.body,
+        )
+        self._with_body.append((entry, size))
+        self._body_bytes += size
+        while self._body_bytes > _BODY_BYTES:
+            oldest, dropped = self._with_body.popleft()
+            oldest.body = None
+            self._body_bytes -= dropped
+
     def end(self, entry: Entry) -> None:
         entry.ended = time.time()
         self._open.pop(entry.n, None)
-        if entry.body is not None:
-            self._with_body.append(entry)
-        while len(self._with_body) > _BODIES:
-            self._with_body.popleft().body = None
         if self._file:
-            line = {name: value for name, value in asdict(entry).items() if name != "body"}
+            line = {name: value for name, value in vars(entry).items() if name != "body"}
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
 
@@ -98,6 +106,7 @@ class RequestLog:
         """Forget all entries; what is in flight goes on and goes on being counted."""
         self._entries.clear()
         self._with_body.clear()
+        self._body_bytes = 0
 
     def close(self) -> None:
         if self._file:

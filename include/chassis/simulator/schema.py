@@ -114,7 +114,7 @@ class Fitter:
     def _number(self, schema: dict[str, Any], kind: str) -> float | int:
         low = schema.get("minimum", schema.get("exclusiveMinimum", float("-inf")))
         high = schema.get("maximum", schema.get("exclusiveMaximum", float("inf")))
-        candidates = [*reversed(self._hints.numbers), 0, 1, low + 1, high - 1, low, high]
+        candidates = [*reversed(self._hints.numbers), 1, 0, low + 1, high - 1, low, high]
         fits = (number for number in candidates if _within(number, schema))
         return _as_kind(next(fits, 0), kind)
 

@@ -47,13 +47,29 @@ class _Bedrock:
         try:
             if operation not in ("invoke", _STREAM):
                 raise ApiError(404, "UnknownOperationException", f"Unknown operation: {operation}.")
-            request = await _read_request(http, entry)
+            request = await self._read(http, entry)
             return await self._answer(http, entry, request)
         except ApiError as error:
             entry.status = error.status
             return error_response(error, entry.request_id)
         finally:
             self._state.log.end(entry)
+
+    async def _read(self, http: web.Request, entry: Entry) -> ClaudeRequest:
+        body = await http.read()
+        headers = {name.lower(): ",".join(http.headers.getall(name)) for name in http.headers}
+        try:
+            verify(SignedRequest(http.method, http.raw_path, headers, body))
+        except AuthError as error:
+            raise ApiError(403, error.error_type, error.message) from None
+        check_model(entry.model)
+        try:
+            data = json.loads(body)
+        except ValueError:
+            data = None
+        request = ClaudeRequest(entry.model, check_body(data), entry.stream)
+        self._state.log.describe(entry, request, len(body))
+        return request
 
     async def _answer(self, http: web.Request, entry: Entry, request: ClaudeRequest) -> web.StreamResponse:
         # Both are picked before the wait, so that rules hit requests in the order of their arrival.
@@ -76,20 +92,3 @@ def _read_path(raw_path: str) -> tuple[str, str]:
     """Model id and operation of ``/model/{id}/{operation}``."""
     model, _, operation = raw_path.partition("?")[0].removeprefix("/model/").rpartition("/")
     return unquote(model), operation
-
-
-async def _read_request(http: web.Request, entry: Entry) -> ClaudeRequest:
-    body = await http.read()
-    headers = {name.lower(): ",".join(http.headers.getall(name)) for name in http.headers}
-    try:
-        verify(SignedRequest(http.method, http.raw_path, headers, body))
-    except AuthError as error:
-        raise ApiError(403, error.error_type, error.message) from None
-    check_model(entry.model)
-    try:
-        data = json.loads(body)
-    except ValueError:
-        data = None
-    request = ClaudeRequest(entry.model, check_body(data), entry.stream)
-    entry.describe(request)
-    return request

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anthropic  # noqa: TID253 - tests may import what DAG parsing may not
@@ -20,9 +21,8 @@ from tests.integration.simulator.calls import client, send, task_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-_ENVIRONMENT = os.environ | {"PYTHONPATH": os.path.dirname(os.path.dirname(chassis.__file__))}
+_ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(chassis.__file__).parents[1])}
 
 
 @contextmanager

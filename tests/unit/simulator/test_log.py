@@ -42,12 +42,12 @@ def test_clearing_forgets_entries_and_goes_on_counting_what_is_open() -> None:
 
 
 def test_old_bodies_and_then_old_entries_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "_BODIES", 2)
+    monkeypatch.setattr(log_module, "_BODY_BYTES", 250)
     monkeypatch.setattr(log_module, "_ENTRIES", 4)
     log = RequestLog()
     for number in range(6):
         entry = log.begin(f"r{number}", "m", True)
-        entry.describe(REQUEST)
+        log.describe(entry, REQUEST, 100)
         log.end(entry)
     found = log.as_data()
     assert [entry["request_id"] for entry in found] == ["r2", "r3", "r4", "r5"]
@@ -59,7 +59,7 @@ def test_the_file_gets_a_line_for_each_request_and_no_prompt(tmp_path: Path) -> 
     for name in ("r1", "r2"):
         log = RequestLog(file)
         entry = log.begin(name, "m", True)
-        entry.describe(REQUEST)
+        log.describe(entry, REQUEST, 100)
         log.end(entry)
         log.close()
     lines = [json.loads(line) for line in file.read_text().splitlines()]
