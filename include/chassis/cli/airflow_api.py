@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 Json = dict[str, Any]
+Instance = tuple[str, int]
+"""A task instance of a run: task id and map index, which is -1 for a task that isn't mapped."""
+
 _PAGE = 100  # Airflow's own upper limit ([api] maximum_page_limit)
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -103,12 +106,13 @@ class Airflow:
         """All task instances of a run."""
         return list(self._pages(f"{_run(dag_id, run_id)}/taskInstances", "task_instances"))
 
-    def xcom(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1) -> Any:
-        """What a task instance returned; None when it returned nothing."""
+    def xcom(
+        self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, key: str = "return_value"
+    ) -> Any:
+        """What a task instance returned, or left under another key; None when it left nothing."""
         found = self._find(
-            f"{_run(dag_id, run_id)}/taskInstances/{_segment(task_id)}/xcomEntries/return_value",
+            f"{_run(dag_id, run_id)}/taskInstances/{_segment(task_id)}/xcomEntries/{_segment(key)}",
             map_index=map_index,
-            deserialize=True,
         )
         return None if found is None else found["value"]
 
@@ -120,36 +124,36 @@ class Airflow:
         content = self._call("GET", path, params={"map_index": map_index, "full_content": True})["content"]
         return [event if isinstance(event, dict) else {"event": str(event)} for event in content]
 
-    def clear(self, dag_id: str, run_id: str, instances: list[str | list[str | int]]) -> list[Json]:
-        """Run task instances again: a task id means all of its instances, ``[task id, map index]`` one."""
+    def downstream(self, dag_id: str, run_id: str, instances: list[Instance]) -> list[Json]:
+        """Task instances and all that follow them; inside a mapped group, those of the same item only."""
+        return self._clear(dag_id, run_id, instances, include_downstream=True, dry_run=True)
+
+    def clear(self, dag_id: str, run_id: str, instances: list[Instance]) -> list[Json]:
+        """Make exactly these task instances run again.
+
+        :raises AirflowRefusedError: one of them runs (409), and none was cleared
+        """
+        return self._clear(dag_id, run_id, instances, dry_run=False, prevent_running_task=True)
+
+    def _clear(self, dag_id: str, run_id: str, instances: list[Instance], **options: bool) -> list[Json]:
         body = {
             "dag_run_id": run_id,
-            "task_ids": instances,
-            "dry_run": False,
+            "task_ids": [task_id if index < 0 else [task_id, index] for task_id, index in instances],
             "only_failed": False,  # Airflow's default leaves out what never ran
-            "reset_dag_runs": True,
+            **options,
         }
-        return list(
-            self._call("POST", f"/dags/{_segment(dag_id)}/clearTaskInstances", json=body)["task_instances"]
-        )
+        path = f"/dags/{_segment(dag_id)}/clearTaskInstances"
+        return list(self._call("POST", path, json=body)["task_instances"])
 
-    def find_pool(self, name: str) -> Json | None:
-        """A pool, or None when there is no such pool."""
-        return self._find(f"/pools/{_segment(name)}")
+    def find_entry(self, kind: str, name: str) -> Json | None:
+        """An entry of ``pools``, ``connections`` or ``variables``, or None when there is no such entry."""
+        return self._find(f"/{kind}/{_segment(name)}")
 
-    def find_connection(self, conn_id: str) -> Json | None:
-        """A connection that is kept in Airflow's database, or None."""
-        return self._find(f"/connections/{_segment(conn_id)}")
-
-    def find_variable(self, key: str) -> Json | None:
-        """A variable, or None when there is no such variable."""
-        return self._find(f"/variables/{_segment(key)}")
-
-    def create(self, kind: str, body: Json) -> None:
+    def create_entry(self, kind: str, body: Json) -> None:
         """Add an entry to ``pools``, ``connections`` or ``variables``."""
         self._call("POST", f"/{kind}", json=body)
 
-    def replace(self, kind: str, name: str, body: Json) -> None:
+    def replace_entry(self, kind: str, name: str, body: Json) -> None:
         """Change an entry of ``pools``, ``connections`` or ``variables``."""
         self._call("PATCH", f"/{kind}/{_segment(name)}", json=body)
 
@@ -204,7 +208,13 @@ class Airflow:
 
     def _answer(self, answer: httpx.Response) -> Json:
         if answer.is_success:
-            return dict(answer.json())
+            try:
+                return dict(answer.json())
+            except (ValueError, TypeError):
+                raise AirflowUnreachableError(
+                    f"What answers at {self.url} isn't Airflow's API: {answer.headers.get('content-type')}.",
+                    hint="Set CHASSIS_AIRFLOW_URL to the address of an Airflow 3 API server.",
+                ) from None
         status, detail = answer.status_code, _detail(answer)
         request = f"{answer.request.method} {answer.request.url.path}"
         if status in (401, 403):

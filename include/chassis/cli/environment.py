@@ -53,11 +53,6 @@ class StackPlan:
         return None if self.simulator_port is None else f"http://{LOOPBACK}:{self.simulator_port}"
 
 
-def default_home() -> Path:
-    """CHASSIS_HOME, or ``.chassis`` in the current folder."""
-    return Path(os.environ.get("CHASSIS_HOME") or ".chassis").absolute()
-
-
 def default_dags_folder() -> Path:
     """The checkout's ``dags``, or else the DAGs that the package brings."""
     checkout = _CHECKOUT / "dags"

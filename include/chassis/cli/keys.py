@@ -38,6 +38,14 @@ def password_file(home: Path) -> Path:
     return home / PASSWORD_FILE
 
 
+def read_password(home: Path) -> str:
+    """The password of the stack's user.
+
+    :raises FileNotFoundError: no stack was ever started in this home
+    """
+    return str(json.loads(password_file(home).read_bytes())[USERNAME])
+
+
 def load_keys(home: Path) -> Keys:
     """The stack's secrets; generated and written with mode 0600 when they aren't there yet."""
     path = home / _KEY_FILE

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import fcntl
 import importlib.metadata
-import json
 import os
 import signal
 import subprocess
@@ -23,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chassis.cli.airflow_api import Airflow, SignIn
+from chassis.cli.airflow_settings import apply_settings, find_settings_file
 from chassis.cli.environment import (
     StackPlan,
     component_commands,
@@ -31,7 +32,7 @@ from chassis.cli.environment import (
     free_port,
 )
 from chassis.cli.errors import StackError
-from chassis.cli.keys import USERNAME, load_keys, password_file
+from chassis.cli.keys import USERNAME, load_keys, password_file, read_password
 from chassis.cli.processes import end_session
 from chassis.cli.readiness import last_lines, wait_until_ready
 from chassis.cli.record import StackRecord, read_record, record_file
@@ -117,7 +118,7 @@ class LocalStack:
     @property
     def password(self) -> str:
         """Password of :attr:`username`."""
-        return str(json.loads(password_file(self.home).read_bytes())[USERNAME])
+        return read_password(self.home)
 
     @property
     def processes(self) -> dict[str, int]:
@@ -147,6 +148,7 @@ class LocalStack:
             try:
                 self._launch(tell)
                 self._wait_until_ready(since)
+                self._apply_settings(tell)
             except BaseException:
                 self.stop()
                 raise
@@ -267,6 +269,10 @@ class LocalStack:
             since=since,
             seconds=START_SECONDS,
         )
+
+    def _apply_settings(self, tell: Callable[[str], None]) -> None:
+        with Airflow(SignIn(self.url, username=self.username, password=self.password)) as airflow:
+            apply_settings(airflow, find_settings_file(), tell)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

@@ -1,0 +1,1 @@
+"""The commands, one module for each kind; importing them must stay quick, because ``--help`` does."""

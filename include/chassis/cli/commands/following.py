@@ -1,0 +1,60 @@
+"""What commands that watch a run have in common: its end, and being interrupted before it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+from rich.text import Text
+
+from chassis.cli.console import FAILED, INTERRUPTED, SUCCESS, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from chassis.cli.airflow_api import Airflow
+    from chassis.cli.report import Report
+
+
+@contextmanager
+def interruptible(airflow: Airflow, dag_id: str, run_id: str) -> Iterator[None]:
+    """Ctrl-C ends the watching, not the run: say how to go on watching, and exit with 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell(f"\nThe run goes on. How it stands: chassis status {dag_id} --run {run_id}")
+        tell(f"Live: {run_page(airflow, dag_id, run_id)}")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def run_page(airflow: Airflow, dag_id: str, run_id: str) -> str:
+    """Address of a run's page in Airflow."""
+    return f"{airflow.url}/dags/{dag_id}/runs/{run_id}"
+
+
+def show_end(report: Report, console: Console) -> int:
+    """Show how a run ended, with its results. Returns the exit code."""
+    from chassis.cli.render import print_results, status_view
+
+    if console.is_terminal:
+        console.print(status_view(report))
+    print_results(console, report)
+    if report.state == "success":
+        return SUCCESS
+    for row in report.rows:
+        if row.state == "failed":
+            item = "" if row.item is None else f" --item {_quoted(row.item)}"
+            where = f"{report.workflow_id} {row.id}{item} --run {report.dag_run_id}"
+            console.print(Text(f"Log: chassis logs {where}\nAgain: chassis retry {where}", style="dim"))
+    return FAILED
+
+
+def _quoted(item: str) -> str:
+    import shlex
+
+    from chassis.cli.text import one_line
+
+    return shlex.quote(one_line(item))

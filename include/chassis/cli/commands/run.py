@@ -1,0 +1,200 @@
+"""``chassis run`` and ``chassis plan``: from a requirement to a plan, and to its results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from chassis.cli.commands.following import interruptible, show_end
+from chassis.cli.commands.options import (
+    HOME,
+    BedrockOption,
+    BudgetOption,
+    HomeOption,
+    InputOption,
+    JsonOption,
+    MaxParallelOption,
+    RequirementArgument,
+    ScheduleOption,
+    TimezoneOption,
+    WorkflowIdOption,
+)
+from chassis.cli.console import FAILED, err, out, print_json, reports_errors, tell
+from chassis.cli.text import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from chassis.cli.airflow_api import Airflow
+    from chassis.cli.planner import Planned, PlannerRun
+    from chassis.cli.shape import Shape
+    from chassis.cli.target import Target
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What the person gave."""
+
+    requirement: str
+    inputs: dict[str, Any]
+    workflow_id: str
+    schedule: str
+    timezone: str
+    budget: float | None
+    max_parallel: int
+
+    def conf(self, action: str) -> dict[str, Any]:
+        """The parameters of the planner's run."""
+        return {
+            "requirement": self.requirement,
+            "workflow_id": self.workflow_id,
+            "inputs": self.inputs,
+            "schedule": self.schedule,
+            "timezone": self.timezone,
+            "budget_usd": self.budget,
+            "max_parallel": self.max_parallel,
+            "action": action,
+        }
+
+
+@reports_errors
+def run(
+    requirement: RequirementArgument,
+    inputs: InputOption = [],  # noqa: B006  Typer copies it
+    workflow_id: WorkflowIdOption = "",
+    schedule: ScheduleOption = "",
+    timezone: TimezoneOption = "UTC",
+    budget: BudgetOption = None,
+    max_parallel: MaxParallelOption = 16,
+    approve: Annotated[bool, typer.Option("--approve", help="Show the plan and ask before it runs.")] = False,
+    bedrock: BedrockOption = False,
+    as_json: JsonOption = False,
+    home: HomeOption = HOME,
+) -> None:
+    """Plan a requirement, run the plan and show the results; starts the local Airflow if none runs."""
+    from chassis.cli.inputs import parse_inputs
+    from chassis.cli.target import connect_or_start
+
+    request = _Request(
+        requirement, parse_inputs(inputs), workflow_id, schedule, timezone, budget, max_parallel
+    )
+    console = err() if as_json else out()
+    target = connect_or_start(home, bedrock=bedrock, tell=tell)
+    with target.airflow as airflow:
+        planner, planned, shape = _plan(target, request, console, publish_only=approve)
+        run_id = _approved_run(airflow, planned, request) if approve else planner.started_run
+        if run_id is None:
+            tell(f"Not run. It is published as revision {planned.revision} of {planned.workflow_id}.")
+            raise typer.Exit(FAILED)
+        code = _follow(airflow, planned, shape, run_id, console, as_json=as_json)
+    raise typer.Exit(code)
+
+
+@reports_errors
+def plan(
+    requirement: RequirementArgument,
+    inputs: InputOption = [],  # noqa: B006  Typer copies it
+    workflow_id: WorkflowIdOption = "",
+    schedule: ScheduleOption = "",
+    timezone: TimezoneOption = "UTC",
+    budget: BudgetOption = None,
+    max_parallel: MaxParallelOption = 16,
+    bedrock: BedrockOption = False,
+    home: HomeOption = HOME,
+) -> None:
+    """Plan a requirement and publish the plan, without running it."""
+    from chassis.cli.inputs import parse_inputs
+    from chassis.cli.target import connect_or_start
+
+    request = _Request(
+        requirement, parse_inputs(inputs), workflow_id, schedule, timezone, budget, max_parallel
+    )
+    target = connect_or_start(home, bedrock=bedrock, tell=tell)
+    with target.airflow as airflow:
+        _, planned, _ = _plan(target, request, out(), publish_only=True)
+        tell(f"The whole plan: chassis show {planned.workflow_id}")
+        tell(f"Its page: {airflow.url}/dags/{planned.workflow_id}")
+
+
+def _plan(
+    target: Target, request: _Request, console: Console, *, publish_only: bool
+) -> tuple[PlannerRun, Planned, Shape]:
+    """Have the requirement planned and published, and show the plan."""
+    from chassis.cli.planner import PLANNER, PUBLISH, RUN, PlannerRun
+    from chassis.cli.render import plan_table
+    from chassis.cli.shape import shape_of_plan
+    from chassis.workflow import load_plan
+
+    _introduce(console, target)
+    planner = PlannerRun.start(target.airflow, request.conf(PUBLISH if publish_only else RUN))
+    with interruptible(target.airflow, PLANNER, planner.run_id):
+        with _progress(console, "Planning"):
+            planned = planner.wait_for_plan(_tell_retry)
+        shape = shape_of_plan(load_plan(planned.plan), planned.revision, request.inputs)
+        console.print(_headline(planned))
+        console.print(plan_table(shape))
+        with _progress(console, "Waiting for Airflow to have the workflow"):
+            planner.wait_for_workflow(runs=not publish_only)
+    return planner, planned, shape
+
+
+def _introduce(console: Console, target: Target) -> None:
+    """Say which agent is invoked, and who answers."""
+    from chassis.cli.render import SIMULATED
+
+    line = Text("Agent planning-agent", style="bold").append(" · Claude on Amazon Bedrock", style="not bold")
+    if target.simulated:
+        line.append(f" · {SIMULATED}", style="bold yellow")
+    console.print(line)
+
+
+def _headline(planned: Planned) -> Text:
+    from chassis.cli.render import SIMULATED
+
+    planning = planned.planning
+    state = f"revision {planned.revision}" if planned.changed else f"unchanged, revision {planned.revision}"
+    line = Text(f"\nPlan {planned.workflow_id}", style="bold").append(f" · {state}", style="not bold")
+    line.append(f" · by {one_line(planning['model'])}, attempt {planning['attempts']}", style="not bold dim")
+    if planning["simulated"]:
+        line.append(f" · {SIMULATED}", style="yellow")
+    return line
+
+
+def _progress(console: Console, what: str) -> Any:
+    """A spinner on a terminal; a line in a pipe."""
+    if not console.is_terminal:
+        console.print(f"{what} ...")
+    return console.status(Text(f"{what} ..."))
+
+
+def _tell_retry(state: str) -> None:
+    if state == "up_for_retry":
+        tell("A call to Claude failed; Airflow will try it again.")
+
+
+def _approved_run(airflow: Airflow, planned: Planned, request: _Request) -> str | None:
+    """Ask, and start the run; None when the answer is no."""
+    if not typer.confirm("Run it now?", default=False, err=True):
+        return None
+    return str(airflow.trigger(planned.workflow_id, request.inputs)["dag_run_id"])
+
+
+def _follow(
+    airflow: Airflow, planned: Planned, shape: Shape, run_id: str, console: Console, *, as_json: bool
+) -> int:
+    """Show the run until its end. Returns the exit code."""
+    from chassis.cli.follow import follow
+    from chassis.cli.report import read_report, with_results
+
+    with interruptible(airflow, planned.workflow_id, run_id):
+        report = follow(
+            lambda: read_report(airflow, planned.workflow_id, run_id, shape, planning=planned.planning),
+            console,
+        )
+        report = with_results(airflow, report)
+    if as_json:
+        print_json(report.document())
+    return show_end(report, console)

@@ -1,0 +1,146 @@
+"""``chassis status``, ``retry`` and ``logs``: runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from chassis.cli.commands.following import interruptible, run_page, show_end
+from chassis.cli.commands.options import (
+    HOME,
+    HomeOption,
+    ItemOption,
+    JsonOption,
+    RunOption,
+    TaskArgument,
+    WorkflowArgument,
+)
+from chassis.cli.console import SUCCESS, out, print_json, reports_errors, tell
+from chassis.cli.text import plain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from chassis.cli.airflow_api import Airflow, Json
+    from chassis.cli.report import Report, Row
+    from chassis.cli.shape import Shape
+
+
+@reports_errors
+def status(
+    workflow: WorkflowArgument, run: RunOption = None, as_json: JsonOption = False, home: HomeOption = HOME
+) -> None:
+    """Show how a run stands, and its results once it has ended."""
+    from chassis.cli.render import status_view, totals
+    from chassis.cli.report import FINISHED, with_results
+    from chassis.cli.target import connect
+
+    with connect(home).airflow as airflow:
+        report, _ = _find(airflow, home, workflow, run)
+        report = with_results(airflow, report)
+        page = run_page(airflow, workflow, str(report.dag_run_id))
+    if as_json:
+        print_json(report.document())
+        raise typer.Exit(SUCCESS if report.state != "failed" else 1)
+    console = out()
+    console.print(Text(f"{workflow} · run {report.dag_run_id}", style="bold"))
+    if report.state in FINISHED:
+        raise typer.Exit(show_end(report, console))
+    console.print(status_view(report))
+    console.print(totals(report))
+    tell(f"Live: {page}")
+
+
+@reports_errors
+def retry(
+    workflow: WorkflowArgument,
+    task: TaskArgument,
+    item: ItemOption = None,
+    run: RunOption = None,
+    downstream: Annotated[
+        bool, typer.Option("--downstream", help="Run again also what had succeeded after it.")
+    ] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Don't watch the run to its end.")] = False,
+    home: HomeOption = HOME,
+) -> None:
+    """Run one task again, and what it kept from running; without --item, each item of it that failed."""
+    from chassis.cli.follow import follow
+    from chassis.cli.report import read_report, with_results
+    from chassis.cli.retry import find_targets
+    from chassis.cli.retry import retry as clear
+    from chassis.cli.target import connect
+
+    console = out()
+    with connect(home).airflow as airflow:
+        report, shape = _find(airflow, home, workflow, run)
+        targets = find_targets(report, task, item)
+        cleared = clear(airflow, report, targets, downstream=downstream)
+        _show_cleared(console, report, cleared)
+        run_id = str(report.dag_run_id)
+        if no_wait:
+            return
+        planning = report.planning
+        with interruptible(airflow, workflow, run_id):
+            end = follow(lambda: read_report(airflow, workflow, run_id, shape, planning=planning), console)
+            end = with_results(airflow, end)
+    raise typer.Exit(show_end(end, console))
+
+
+@reports_errors
+def logs(
+    workflow: WorkflowArgument,
+    task: TaskArgument,
+    item: ItemOption = None,
+    run: RunOption = None,
+    home: HomeOption = HOME,
+) -> None:
+    """Print the log of a task's last try; without --item, of each item of it that failed."""
+    from chassis.cli.errors import UsageError
+    from chassis.cli.render import full_name
+    from chassis.cli.retry import find_targets
+    from chassis.cli.target import connect
+
+    console = out()
+    with connect(home).airflow as airflow:
+        report, _ = _find(airflow, home, workflow, run)
+        targets = find_targets(report, task, item)
+        for row in targets:
+            if row.try_number == 0:
+                raise UsageError(f"{full_name(row)} has not run yet, so it has no log.")
+            if len(targets) > 1:
+                console.print(Text(f"== {full_name(row)}", style="bold"))
+            for event in airflow.log(
+                workflow, str(report.dag_run_id), row.id, row.try_number, map_index=row.map_index
+            ):
+                console.print(_log_line(event))
+
+
+def _find(airflow: Airflow, home: Path, workflow: str, run_id: str | None) -> tuple[Report, Shape]:
+    from chassis.cli.runs import find_run, find_shape, report_of
+
+    dag, run = find_run(airflow, workflow, run_id)
+    shape = find_shape(airflow, home, dag, run)
+    return report_of(airflow, shape, workflow, run["dag_run_id"]), shape
+
+
+def _show_cleared(console: Console, report: Report, cleared: list[tuple[str, int]]) -> None:
+    from chassis.cli.render import full_name
+
+    rows: dict[tuple[str, int], Row] = {(row.id, row.map_index): row for row in report.rows}
+    names = [full_name(rows[key]) if key in rows else key[0] for key in cleared]
+    console.print(Text(plain(f"Again in run {report.dag_run_id}: {', '.join(names)}")))
+
+
+def _log_line(event: Json) -> Text:
+    time, level = str(event.get("timestamp") or "")[:19].replace("T", " "), str(event.get("level") or "")
+    style = {"error": "red", "critical": "red", "warning": "yellow"}.get(level, "")
+    line = Text(f"{time} {level.upper():<8}".strip() + " ", style="dim").append(
+        plain(event.get("event", "")), style
+    )
+    for detail in event.get("error_detail") or ():
+        line.append(plain(f"\n    {detail['exc_type']}: {detail['exc_value']}"), "red")
+    return line

@@ -1,0 +1,92 @@
+"""``chassis up``, ``down``, ``doctor`` and ``simulator``: the local stack."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  Typer reads the annotations
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from chassis.cli.commands.options import HOME, BedrockOption, HomeOption, JsonOption
+from chassis.cli.console import FAILED, out, print_json, reports_errors, tell
+
+
+@reports_errors
+def up(
+    port: Annotated[
+        int | None,
+        typer.Option("--port", help="Port of Airflow.", show_default="8080, or a free one", min=1, max=65535),
+    ] = None,
+    bedrock: BedrockOption = False,
+    home: HomeOption = HOME,
+) -> None:
+    """Start the local Airflow, or find it running."""
+    from chassis.cli.render import SIMULATED
+    from chassis.cli.stack import running_stack
+    from chassis.cli.target import start
+
+    started = start(home, bedrock=bedrock, port=port, tell=tell)
+    record = running_stack(home)
+    assert record is not None, "start() ends with a running stack"
+    answers = f"simulator at {record.simulator_url} ({SIMULATED})" if record.simulated else "Amazon Bedrock"
+    facts = {
+        "Airflow": f"{record.url}" + ("" if started else "  (ran already)"),
+        "User": record.username,
+        "Password": f"in {record.password_file}",
+        "Answers from": answers,
+        "Logs": str(home / "logs"),
+        "End it": "chassis down" if home == HOME.absolute() else f"chassis down --home {home}",
+    }
+    console = out()
+    for name, value in facts.items():
+        console.print(Text(f"{name + ':':<14}", style="bold").append(value, style="not bold"))
+
+
+@reports_errors
+def down(home: HomeOption = HOME) -> None:
+    """End the local Airflow and everything that belongs to it."""
+    from chassis.cli.stack import stop_stack
+
+    if stop_stack(home):
+        out().print(f"The local Airflow in {home} has ended.")
+    else:
+        out().print(f"No local Airflow runs in {home}.")
+
+
+@reports_errors
+def doctor(as_json: JsonOption = False, home: HomeOption = HOME) -> None:
+    """Check Python, Airflow, its settings, the connection and the model; say the fix for what is wrong."""
+    from chassis.cli.doctor import examine
+
+    checks = examine(home)
+    if as_json:
+        print_json(
+            {"ok": all(check.ok for check in checks), "checks": [check.document() for check in checks]}
+        )
+    else:
+        console = out()
+        for check in checks:
+            console.print(check.line())
+    raise typer.Exit(0 if all(check.ok for check in checks) else FAILED)
+
+
+@reports_errors
+def simulator(
+    port: Annotated[
+        int, typer.Option("--port", help="Port to listen on; 0 for a free one.", min=0, max=65535)
+    ] = 8788,
+    latency: Annotated[float, typer.Option("--latency", help="Seconds that an answer takes.", min=0)] = 0.3,
+    scenario: Annotated[
+        Path | None, typer.Option("--scenario", help="File of answers and faults.", show_default=False)
+    ] = None,
+) -> None:
+    """Run the simulator of Amazon Bedrock alone, until Ctrl-C."""
+    from chassis.cli.errors import StackError
+    from chassis.simulator.command import serve
+    from chassis.simulator.errors import SimulatorError
+
+    try:
+        serve(port=port, latency=latency, scenario=scenario)
+    except SimulatorError as error:
+        raise StackError(str(error)) from None

@@ -1,0 +1,121 @@
+"""Where the command line writes, and how it ends.
+
+Answers go to standard output, everything about the way there to standard error: a pipe gets answers only.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from chassis.cli.text import plain
+from chassis.errors import (
+    AccessDeniedError,
+    ChassisError,
+    ConnectionSetupError,
+    CredentialsMissingError,
+    CredentialsRefusedError,
+    ModelNotFoundError,
+    PlanError,
+    PlanNotFoundError,
+    SettingsError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SUCCESS, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+_PIPE_WIDTH = 200  # of tables in a pipe: nobody's screen says how wide they may be
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_OUT_OF_REACH = (
+    UnreachableError,
+    ConnectionSetupError,
+    CredentialsMissingError,
+    CredentialsRefusedError,
+    AccessDeniedError,
+    ModelNotFoundError,
+)
+
+
+def out() -> Console:
+    """The console for answers."""
+    return _console(sys.stdout.isatty(), stderr=False)
+
+
+def err() -> Console:
+    """The console for progress and errors."""
+    return _console(sys.stderr.isatty(), stderr=True)
+
+
+def _console(terminal: bool, *, stderr: bool) -> Console:
+    """No markup, no emoji codes: text is printed as it is. In a pipe nothing is wrapped, and no colours."""
+    width = None if terminal else _PIPE_WIDTH
+    return Console(
+        stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=not terminal, width=width
+    )
+
+
+def tell(line: str) -> None:
+    """A line of progress."""
+    err().print(Text(plain(line), style="dim"))
+
+
+def print_json(document: Any) -> None:
+    """The one document of a ``--json`` command."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def exit_code(error: ChassisError) -> int:
+    """2 for what was asked wrongly, 3 for what is out of reach, 1 for the rest."""
+    from chassis.cli.errors import AirflowUnreachableError, SignInError, StackError, UsageError
+
+    if isinstance(error, UsageError | PlanError | PlanNotFoundError | SettingsError):
+        return USAGE
+    if isinstance(error, StackError | AirflowUnreachableError | SignInError | _OUT_OF_REACH):
+        return UNREACHABLE
+    return FAILED
+
+
+def show_error(error: ChassisError) -> None:
+    """What happened and where, then what to do next."""
+    console = err()
+    console.print(
+        Text("Error: ", style="bold red").append(plain(error.message).rstrip(), style="not bold default")
+    )
+    if error.hint:
+        console.print(Text(plain(error.hint), style="yellow"))
+
+
+def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn an error of Chassis into its message and exit code; with ``--json``, also into the document."""
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except ChassisError as error:
+            show_error(error)
+            if kwargs.get("as_json"):
+                print_json(_failed_document(error))
+            raise typer.Exit(exit_code(error)) from None
+
+    return wrapper
+
+
+def _failed_document(error: ChassisError) -> dict[str, Any]:
+    from chassis.cli.report import Report
+
+    return Report(
+        workflow_id=None, revision=None, dag_run_id=None, state="failed", error=error.describe()
+    ).document()

@@ -1,0 +1,216 @@
+"""``chassis doctor``: one line for each thing that must be right, with the fix for what isn't."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from rich.text import Text
+
+from chassis.cli.errors import StackError
+from chassis.cli.planner import PLANNER
+from chassis.cli.probe import MARK, Facts
+from chassis.cli.target import connect, is_remote
+from chassis.cli.text import one_line, plain
+from chassis.errors import ChassisError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from chassis.cli.airflow_api import Airflow
+
+_PROBE_SECONDS = 180
+_BUNDLE = "chassis.plans.bundle.PlanBundle"
+_COMPONENTS = {"metadatabase": "database", "scheduler": "", "dag_processor": "DAG processor", "triggerer": ""}
+_HERE = "the local stack sets this by itself; elsewhere set "
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    :ivar detail: what was found
+    :ivar fix: what to do about it; empty when nothing is
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """The check as JSON-safe data."""
+        return asdict(self)
+
+    def line(self) -> Text:
+        """The check as a line, with the fix below it."""
+        mark = Text("ok    ", style="green") if self.ok else Text("fail  ", style="bold red")
+        line = mark.append(f"{self.name}: ", style="bold default").append(
+            one_line(self.detail), style="not bold default"
+        )
+        return line if self.ok else line.append(f"\n      fix: {plain(self.fix)}", style="yellow")
+
+
+def examine(home: Path) -> list[Check]:
+    """All checks, of the Airflow that the other commands would talk to."""
+    checks = list(_airflow_checks(home))
+    try:
+        facts = _probe(_environment(home))
+    except StackError as error:
+        return [*checks, Check("Airflow's set-up", False, error.message, error.hint)]
+    with_facts = [*_package_checks(facts), *checks, *_settings_checks(facts)]
+    pool = list(_pool_checks(home, facts.pool)) if facts.pool else []
+    return [*with_facts, *pool, *_claude_checks(facts)]
+
+
+def _package_checks(facts: Facts) -> Iterator[Check]:
+    python = tuple(map(int, facts.python.split(".")[:2]))
+    yield Check("Python", (3, 11) <= python < (3, 14), facts.python, "Use Python 3.11, 3.12 or 3.13.")
+    airflow = tuple(map(int, facts.airflow.split(".")[:2]))
+    yield Check(
+        "Airflow's version", (3, 3) <= airflow < (4, 0), facts.airflow, "pip install 'apache-airflow>=3.3,<4'"
+    )
+
+
+def _airflow_checks(home: Path) -> Iterator[Check]:
+    """Whether Airflow answers, works, lets us in and has the planner."""
+    try:
+        with connect(home).airflow as airflow:
+            yield _health(airflow)
+            dag = airflow.find_dag(PLANNER)
+            yield Check(
+                "Planner",
+                dag is not None and not dag["is_stale"] and not dag["is_paused"],
+                _planner_state(dag),
+                f"Put dags/plan_workflow.py into Airflow's DAG folder, and unpause {PLANNER}.",
+            )
+    except ChassisError as error:
+        yield Check("Airflow", False, error.message, error.hint)
+
+
+def _health(airflow: Airflow) -> Check:
+    health = airflow.health()
+    sick = [
+        label or part
+        for part, label in _COMPONENTS.items()
+        if (health.get(part) or {}).get("status") != "healthy"
+    ]
+    detail = f"{airflow.url}, version {airflow.version()}"
+    fix = "`chassis up` starts what has ended of the local stack; its logs folder says why it did."
+    return Check("Airflow", not sick, f"{detail}, without {', '.join(sick)}" if sick else detail, fix)
+
+
+def _planner_state(dag: dict[str, Any] | None) -> str:
+    if dag is None:
+        return f"there is no DAG {PLANNER}"
+    state = (
+        "stale: its file is gone or broken" if dag["is_stale"] else "paused" if dag["is_paused"] else "there"
+    )
+    return f"DAG {PLANNER} is {state}"
+
+
+def _settings_checks(facts: Facts) -> Iterator[Check]:
+    if facts.settings_fault:
+        yield Check("[chassis] settings", False, facts.settings_fault, "Correct them there.")
+    yield Check(
+        "DAG bundle",
+        _BUNDLE in facts.bundles,
+        ", ".join(facts.bundles) or "none configured",
+        f"{_HERE}[dag_processor] dag_bundle_config_list to hold"
+        f' {{"name": "chassis", "classpath": "{_BUNDLE}", "kwargs": {{"refresh_interval": 2}}}}.',
+    )
+    yield Check(
+        "Serialised DAGs",
+        facts.min_update_interval == 0,
+        f"[core] min_serialized_dag_update_interval = {facts.min_update_interval}",
+        f"{_HERE}it to 0: otherwise a run can start with another plan than it is pinned to.",
+    )
+    if facts.store:
+        fault = facts.store_fault
+        yield Check(
+            "Plan store", not fault, fault or facts.store, "Set [chassis] plans_root to a place it can read."
+        )
+
+
+def _pool_checks(home: Path, name: str) -> Iterator[Check]:
+    try:
+        with connect(home).airflow as airflow:
+            pool = airflow.find_entry("pools", name)
+    except ChassisError:
+        return  # said already, by the check of Airflow itself
+    fix = f"`chassis up` adds it; elsewhere Admin > Pools: '{name}', 16 slots, Include Deferred."
+    if pool is None:
+        yield Check("Pool", False, f"there is no pool '{name}', so no call to Claude can start", fix)
+    else:
+        counts = "with" if pool["include_deferred"] else "without"
+        detail = f"'{name}' has {pool['slots']} slots, {counts} deferred tasks"
+        yield Check("Pool", bool(pool["include_deferred"]), detail, fix)
+
+
+def _claude_checks(facts: Facts) -> Iterator[Check]:
+    if not facts.conn_id:
+        return
+    state = "is there" if facts.connection_found else "doesn't exist: AWS's default credential chain is asked"
+    yield Check(
+        "Connection",
+        facts.connection_found,
+        f"'{facts.conn_id}' {state}",
+        f"In Airflow, Admin > Connections: add '{facts.conn_id}', type Amazon Web Services, with its region.",
+    )
+    yield Check(
+        "Claude",
+        facts.claude_ok,
+        facts.claude,
+        "Follow the hint above; then try the connection's Test button.",
+    )
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """The environment to examine: the local stack's, even if it is still to start, or this machine's."""
+    if is_remote():
+        return dict(os.environ)
+    from chassis.cli.environment import (
+        StackPlan,
+        component_environment,
+        default_dags_folder,
+        has_aws_credentials,
+    )
+    from chassis.cli.keys import load_keys
+    from chassis.cli.stack import running_stack
+
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    record = running_stack(home)
+    if record is not None:
+        port = urlsplit(record.url).port or 0
+        simulator = urlsplit(record.simulator_url).port if record.simulator_url else None
+    else:
+        port, simulator = 8080, None if has_aws_credentials(os.environ) else 1
+    plan = StackPlan(home=home, dags_folder=default_dags_folder(), port=port, simulator_port=simulator)
+    return component_environment(plan, load_keys(home), os.environ)
+
+
+def _probe(environment: dict[str, str]) -> Facts:
+    """The facts as a process with this environment sees them.
+
+    :raises StackError: it sees nothing, because Airflow can't even be imported or its configuration is broken
+    """
+    command = [sys.executable, "-m", "chassis.cli.probe"]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, env=environment, capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise StackError(f"Looking at Airflow's set-up took more than {_PROBE_SECONDS} s.") from None
+    for line in done.stdout.splitlines():
+        if line.startswith(MARK):
+            return Facts(**json.loads(line.removeprefix(MARK)))
+    last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+    raise StackError(
+        f"Airflow's set-up can't be read: {last}", hint=f"Run {' '.join(command)} to see all of it."
+    )

@@ -1,0 +1,80 @@
+"""Watching a run until it ends: a live table on a terminal, a line for each change in a pipe."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.live import Live
+
+from chassis.cli.errors import AirflowUnreachableError
+from chassis.cli.render import full_name, status_text, status_view
+from chassis.cli.report import FINISHED, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+T = TypeVar("T")
+
+_POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 60.0
+
+
+def follow(read: Callable[[], Report | None], console: Console | None) -> Report:
+    """Watch a run until it has ended.
+
+    :param read: how the run stands now; None as long as there is no such run
+    :param console: where to show it; None to show nothing
+    :raises AirflowUnreachableError: Airflow hasn't answered for a minute
+    """
+    with _display(console) as show:
+        while True:
+            started = time.monotonic()
+            report = patiently(read)
+            if report is not None:
+                show(report)
+                if report.state in FINISHED:
+                    return report
+            # A run of a thousand items takes long to read: leave the server four fifths of its time.
+            time.sleep(max(_POLL_SECONDS, 4 * (time.monotonic() - started)))
+
+
+def patiently(read: Callable[[], T]) -> T:
+    """What ``read`` gives, also when Airflow's API server is away for a moment, such as for its restart."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return read()
+        except AirflowUnreachableError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def _display(console: Console | None) -> Iterator[Callable[[Report], None]]:
+    if console is None:
+        yield lambda _: None
+    elif console.is_terminal:
+        with Live(console=console, transient=True, refresh_per_second=8) as live:
+            yield lambda report: live.update(status_view(report))
+    else:
+        yield _Lines(console).show
+
+
+class _Lines:
+    """Prints a line for each change of a task's state."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._labels: dict[tuple[str, int, str | None], str] = {}
+
+    def show(self, report: Report) -> None:
+        for row in report.rows:
+            key, label = (row.id, row.map_index, row.item), status_text(row.state).plain
+            if row.state is not None and self._labels.get(key) != label:
+                self._labels[key] = label
+                self._console.print(f"{full_name(row)}: {label}")

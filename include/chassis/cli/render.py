@@ -1,0 +1,153 @@
+"""How plans, runs and results look. Everything that a person or a model wrote goes through ``text.plain``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from chassis.cli.text import one_line, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import Console, RenderableType
+
+    from chassis.cli.report import Report, Row
+    from chassis.cli.shape import Shape
+
+SIMULATED = "simulated: not Claude"
+_OUTPUT_CHARACTERS = 6_000
+_LABELS = {
+    None: ("waiting", "dim"),
+    "scheduled": ("queued", "dim"),
+    "queued": ("queued", "cyan"),
+    "running": ("running", "cyan"),
+    "deferred": ("running", "cyan"),  # the triggerer waits for Claude's answer
+    "up_for_retry": ("failed, will retry", "yellow"),
+    "up_for_reschedule": ("waiting", "dim"),
+    "success": ("done", "green"),
+    "failed": ("failed", "bold red"),
+    "upstream_failed": ("not run", "red"),
+    "skipped": ("skipped", "dim"),
+    "removed": ("removed", "dim"),
+}
+
+
+def status_text(state: str | None) -> Text:
+    """A task's state in a word or two."""
+    label, style = _LABELS.get(state, (plain(state), ""))
+    return Text(label, style=style)
+
+
+def full_name(row: Row) -> str:
+    """The task's id, with its item."""
+    item = row.item if row.item is not None else (f"#{row.map_index}" if row.map_index >= 0 else None)
+    return one_line(row.id if item is None else f"{row.id} [{item}]")
+
+
+def plan_table(shape: Shape) -> Table:
+    """The tasks of a plan."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Task", "Name", "For each", "Depends on"):
+        table.add_column(heading, overflow="fold")
+    for task in shape.tasks:
+        cells = (task.id, task.name, task.for_each, ", ".join(task.depends_on))
+        table.add_row(*(Text(one_line(cell)) for cell in cells))
+    return table
+
+
+def status_table(rows: Iterable[Row]) -> Table:
+    """How the tasks of a run stand, one row for each item."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Task", "Name", "Status", "Depends on"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        name, needs = Text(one_line(row.name)), Text(one_line(", ".join(row.depends_on)))
+        table.add_row(Text(full_name(row)), name, status_text(row.state), needs)
+    return table
+
+
+def status_view(report: Report) -> Group:
+    """The table of a run and a line that counts."""
+    counts: dict[str, int] = {}
+    for row in report.rows:
+        label = status_text(row.state).plain
+        counts[label] = counts.get(label, 0) + 1
+    line = " · ".join(f"{count} {label}" for label, count in counts.items())
+    return Group(status_table(report.rows), Text(line, style="dim"))
+
+
+def print_results(console: Console, report: Report) -> None:
+    """What each finished task gave and why each failed one failed, then the totals."""
+    for row in report.rows:
+        if row.result is not None:
+            _print_result(console, row)
+        elif row.error is not None:
+            _print_error(console, row)
+    console.print(totals(report))
+
+
+def totals(report: Report) -> Text:
+    """Outcome, tokens, cost and time of a run in a line."""
+    usage = report.usage
+    cached = usage["cache_read_tokens"] + usage["cache_write_tokens"]
+    tokens = f"{usage['input_tokens'] + cached:,} tokens in"
+    tokens += f" ({cached:,} by the cache), {usage['output_tokens']:,} out"
+    cost = "price unknown" if usage["cost_usd"] is None else f"US$ {usage['cost_usd']:.4f}"
+    parts = [tokens, f"no cost ({SIMULATED})" if report.simulated else cost]
+    if report.seconds is not None:
+        parts.append(f"{report.seconds:.1f} s")
+    label, style = _LABELS.get(report.state, (report.state, "cyan"))
+    return Text(f"Run {label}: ", style=style).append(" · ".join(parts), style="not bold default")
+
+
+def _print_result(console: Console, row: Row) -> None:
+    assert row.result is not None, "only rows with a result come here"
+    title, summary = full_name(row), plain(row.result["summary"])
+    if row.simulated:
+        title += f" ({SIMULATED})"
+    output = _shortened(row.result["output"])
+    if console.is_terminal:
+        body: list[RenderableType] = [Text(summary, style="bold")]
+        if output:
+            body += [Text(), _markdown(output) if isinstance(row.result["output"], str) else Text(output)]
+        console.print(Panel(Group(*body), title=Text(title), title_align="left", border_style="green"))
+    else:
+        console.print(Text(f"== {title}: {summary}"))
+        if output:
+            console.print(Text(output))
+
+
+def _print_error(console: Console, row: Row) -> None:
+    assert row.error is not None, "only rows with an error come here"
+    message, hint = plain(row.error.get("message", "")).rstrip(), plain(row.error.get("hint", ""))
+    title = f"{full_name(row)}: {status_text(row.state).plain}"
+    if console.is_terminal:
+        body = Group(Text(message), *([Text(hint, style="yellow")] if hint else []))
+        console.print(Panel(body, title=Text(title), title_align="left", border_style="red"))
+    else:
+        console.print(Text(f"== {title}: {message} {hint}".rstrip()))
+
+
+def _shortened(output: object) -> str:
+    from chassis.prompts import cut
+
+    text = output if isinstance(output, str) else json.dumps(output, indent=2, ensure_ascii=False)
+    return plain(cut("" if output is None else text, _OUTPUT_CHARACTERS)).strip()
+
+
+def _markdown(text: str) -> RenderableType:
+    """Markdown without HTML, which Rich would leave out, and without terminal links, which can lie."""
+    from markdown_it import MarkdownIt
+    from rich.markdown import Markdown
+
+    markdown = Markdown(text, hyperlinks=False)
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
+    markdown.parsed = parser.parse(text)
+    return markdown

@@ -1,0 +1,236 @@
+"""A run as rows and as the ``--json`` document: the one place that reads Airflow's answers about a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from chassis.cli.shape import Shape, TaskShape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from chassis.cli.airflow_api import Airflow, Json
+
+FINISHED = frozenset({"success", "failed"})
+"""States of a run that has ended."""
+
+COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "calls")
+_ERROR_KEY = "error"  # under which a failed task leaves what went wrong, see chassis.dag.operators
+_FAILED = frozenset({"failed", "up_for_retry"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task instance: a task, or one item of it.
+
+    :ivar state: Airflow's state; None before it has one
+    :ivar map_index: position of the item; -1 for a task that isn't mapped, or not yet
+    :ivar result: summary, output, model and request ids of a task that is done; else None
+    :ivar usage: token counts and ``cost_usd`` of a task that is done; else None
+    :ivar error: class, message and hint of a task that failed on purpose; else None
+    """
+
+    id: str
+    item: str | None
+    name: str
+    state: str | None
+    depends_on: tuple[str, ...]
+    try_number: int = 0
+    map_index: int = -1
+    result: Json | None = None
+    usage: Json | None = None
+    error: Json | None = None
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run of a workflow, as far as it is.
+
+    :ivar planning: what the planner's ``plan`` task returned, when a planner started this run
+    """
+
+    workflow_id: str | None
+    revision: int | None
+    dag_run_id: str | None
+    state: str
+    rows: tuple[Row, ...] = ()
+    planning: Mapping[str, Any] | None = None
+    seconds: float | None = None
+    error: Json | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any answer came from the simulator."""
+        return bool(self.planning and self.planning["simulated"]) or any(row.simulated for row in self.rows)
+
+    @property
+    def usage(self) -> Json:
+        """Sums over the planner and all tasks; the cost is None when one of them has an unknown price."""
+        parts = [row.usage for row in self.rows if row.usage]
+        if self.planning:
+            parts.append({**self.planning["usage"], "cost_usd": self.planning["cost_usd"]})
+        total: Json = {count: sum(part.get(count, 0) for part in parts) for count in COUNTS}
+        costs = [part["cost_usd"] for part in parts]
+        total["cost_usd"] = None if None in costs or not costs else round(sum(costs), 6)
+        return total
+
+    def document(self) -> Json:
+        """The ``--json`` document."""
+        document = {
+            "workflow_id": self.workflow_id,
+            "revision": self.revision,
+            "dag_run_id": self.dag_run_id,
+            "state": self.state,
+            "simulated": self.simulated,
+            "tasks": [_row_document(row) for row in self.rows],
+            "usage": self.usage,
+        }
+        return document if self.error is None else {**document, "error": self.error}
+
+
+def _row_document(row: Row) -> Json:
+    document = {
+        "id": row.id,
+        "item": row.item,
+        "name": row.name,
+        "state": row.state,
+        "depends_on": list(row.depends_on),
+        "try_number": row.try_number,
+        "result": row.result,
+        "usage": row.usage,
+    }
+    return document if row.error is None else {**document, "error": row.error}
+
+
+def read_report(
+    airflow: Airflow,
+    workflow_id: str,
+    run_id: str,
+    shape: Shape,
+    *,
+    planning: Mapping[str, Any] | None = None,
+) -> Report | None:
+    """How a run stands, without results; None when there is no such run."""
+    run = airflow.find_run(workflow_id, run_id)
+    if run is None:
+        return None
+    rows = make_rows(shape, airflow.task_instances(workflow_id, run_id))
+    return Report(
+        workflow_id=workflow_id,
+        revision=shape.revision,
+        dag_run_id=run_id,
+        state=run["state"],
+        rows=tuple(rows),
+        planning=planning,
+        seconds=_seconds(run),
+    )
+
+
+def with_results(airflow: Airflow, report: Report) -> Report:
+    """The report with what each finished task gave, and why each failed one failed."""
+    assert report.workflow_id is not None, "a report of a run has a workflow"
+    assert report.dag_run_id is not None, "a report of a run has a run"
+    rows = (_with_result(airflow, report.workflow_id, report.dag_run_id, row) for row in report.rows)
+    return replace(report, rows=tuple(rows))
+
+
+def _with_result(airflow: Airflow, workflow_id: str, run_id: str, row: Row) -> Row:
+    if row.state in _FAILED:
+        error = airflow.xcom(workflow_id, run_id, row.id, map_index=row.map_index, key=_ERROR_KEY)
+        return replace(row, error=error if isinstance(error, dict) else None)
+    if row.state != "success":
+        return row
+    value = airflow.xcom(workflow_id, run_id, row.id, map_index=row.map_index)
+    if not isinstance(value, dict) or "summary" not in value:
+        return row  # not a task of a plan: a helper, or a task of the planner
+    return replace(
+        row,
+        item=value.get("item") or row.item,
+        result={key: value.get(key) for key in ("summary", "output", "model", "request_ids")},
+        usage={**value["usage"], "cost_usd": value.get("cost_usd")},
+        simulated=bool(value.get("simulated")),
+    )
+
+
+def make_rows(shape: Shape, instances: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """One row for each task instance, in the workflow's order, and for each item that is still to come.
+
+    Instances that aren't of the plan's tasks (Chassis's helpers, the stand-in for a broken plan) get a row
+    only when they failed, because then they are the reason of everything else.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for instance in sorted(instances, key=lambda instance: instance["map_index"]):
+        found.setdefault(instance["task_id"], []).append(instance)
+    labels = _Labels(found)
+    for task in shape.tasks:
+        mine = found.pop(task.id, [])
+        if task.items is not None and all(instance["map_index"] < 0 for instance in mine):
+            state = mine[0]["state"] if mine else None  # not expanded yet, or it never will be
+            yield from (replace(_row(task, state), item=item) for item in task.items)
+        elif not mine:
+            yield _row(task, None)
+        for instance in mine if task.items is None or mine[0]["map_index"] >= 0 else ():
+            yield _instance_row(task, instance, labels.item(task, instance))
+    for strangers in found.values():
+        for instance in strangers:
+            if instance["state"] in _FAILED:
+                task = TaskShape(instance["task_id"], instance["task_display_name"], ())
+                yield _instance_row(task, instance, labels.item(task, instance))
+
+
+class _Labels:
+    """Names of items by task and map index.
+
+    Airflow knows an instance's label once it has run, and until then gives the index as its label. Tasks with
+    equally many instances, whose labels never differ where both are known, go through the same items.
+    """
+
+    def __init__(self, found: Mapping[str, list[Mapping[str, Any]]]) -> None:
+        self._by_size: dict[int, dict[int, set[str]]] = {}
+        for instances in found.values():
+            labels = self._by_size.setdefault(len(instances), {})
+            for instance in instances:
+                if (label := _own_label(instance)) is not None:
+                    labels.setdefault(instance["map_index"], set()).add(label)
+        self._sizes = {task_id: len(instances) for task_id, instances in found.items()}
+
+    def item(self, task: TaskShape, instance: Mapping[str, Any]) -> str | None:
+        """The item of an instance; None when it has none, or none that is known yet."""
+        index = instance["map_index"]
+        if index < 0:
+            return None
+        if task.items is not None and index < len(task.items):
+            return task.items[index]
+        if (own := _own_label(instance)) is not None:
+            return own
+        shared = self._by_size.get(self._sizes.get(task.id, 0), {}).get(index, set())
+        return next(iter(shared)) if len(shared) == 1 else None
+
+
+def _own_label(instance: Mapping[str, Any]) -> str | None:
+    index: int = instance["map_index"]
+    label: str | None = instance["rendered_map_index"]
+    if index < 0 or not label:
+        return None
+    ran = instance["state"] in ("success", "failed")
+    return label if ran or label != str(index) else None
+
+
+def _row(task: TaskShape, state: str | None) -> Row:
+    return Row(id=task.id, item=None, name=task.name, state=state, depends_on=task.depends_on)
+
+
+def _instance_row(task: TaskShape, instance: Mapping[str, Any], item: str | None) -> Row:
+    row = _row(task, instance["state"])
+    return replace(row, item=item, try_number=instance["try_number"], map_index=instance["map_index"])
+
+
+def _seconds(run: Mapping[str, Any]) -> float | None:
+    """How long the run has taken, or takes so far."""
+    if run["start_date"] is None:
+        return None
+    end = datetime.fromisoformat(run["end_date"]) if run["end_date"] else datetime.now(UTC)
+    return (end - datetime.fromisoformat(run["start_date"])).total_seconds()

@@ -1,0 +1,74 @@
+"""Finding the run that a command means, and what is known about its workflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chassis.cli.errors import UsageError
+from chassis.cli.planner import planning_of
+from chassis.cli.report import Report, read_report
+from chassis.cli.shape import Shape, revision_of_tags, shape_of_dag, shape_of_plan
+from chassis.cli.target import is_remote, open_store
+from chassis.errors import ChassisError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chassis.cli.airflow_api import Airflow, Json
+
+_TAG = "chassis"  # of every DAG that Chassis builds, and of the planner
+_RECENT = 20
+
+
+def find_run(airflow: Airflow, workflow_id: str, run_id: str | None) -> tuple[Json, Json]:
+    """A workflow's DAG and one of its runs: the one with this id, or the newest.
+
+    :raises UsageError: there is no such workflow or run; names the nearest
+    """
+    dag = airflow.find_dag(workflow_id)
+    if dag is None:
+        names = [found["dag_id"] for found in airflow.dags(tag=_TAG)]
+        raise UsageError(f"There is no workflow '{workflow_id}'.", hint=_hint(workflow_id, names))
+    if run_id is not None:
+        run = airflow.find_run(workflow_id, run_id)
+        if run is not None:
+            return dag, run
+    recent = airflow.runs(workflow_id, limit=_RECENT)
+    if run_id is None and recent:
+        return dag, recent[0]
+    if run_id is None:
+        raise UsageError(
+            f"Workflow '{workflow_id}' has no run yet.", hint="Start one in Airflow, or plan it again."
+        )
+    names = [found["dag_run_id"] for found in recent]
+    raise UsageError(f"Workflow '{workflow_id}' has no run '{run_id}'.", hint=_hint(run_id, names))
+
+
+def find_shape(airflow: Airflow, home: Path, dag: Json, run: Json) -> Shape:
+    """The tasks of a run: of the very plan it is pinned to if the plan store has it, else of today's DAG."""
+    workflow_id, version = dag["dag_id"], run["bundle_version"]
+    if version and not is_remote():
+        try:
+            store = open_store(home)
+            ref = store.version_heads(version)[workflow_id]
+            return shape_of_plan(store.read(ref), ref.revision, run["conf"] or {})
+        except (ChassisError, KeyError):
+            pass  # no plan of ours, or a broken one: its DAG says more than no table at all
+    return shape_of_dag(airflow.tasks(workflow_id), revision_of_tags(dag))
+
+
+def report_of(airflow: Airflow, shape: Shape, workflow_id: str, run_id: str) -> Report:
+    """How a run stands that is known to exist, without its tasks' results."""
+    report = read_report(airflow, workflow_id, run_id, shape, planning=planning_of(airflow, run_id))
+    if report is None:
+        raise UsageError(f"Workflow '{workflow_id}' has no run '{run_id}' any more.")
+    return report
+
+
+def _hint(name: str, names: list[str]) -> str:
+    from chassis.workflow import nearest
+
+    near = nearest(name, names)
+    if near is not None:
+        return f"Did you mean '{near}'?"
+    return f"There is: {', '.join(names)}." if names else 'There is none yet: chassis run "REQUIREMENT".'

@@ -1,0 +1,127 @@
+"""Which Airflow a command talks to, and which plan store it reads.
+
+``CHASSIS_AIRFLOW_URL`` names an Airflow of one's own; the plan store is then what Airflow's configuration on
+this machine says. Otherwise it is the home's local stack and the home's plans, and nothing of Airflow is
+imported (importing it takes two seconds).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chassis.cli.airflow_api import Airflow, SignIn
+from chassis.cli.errors import StackError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from chassis.cli.record import StackRecord
+    from chassis.plans.store import PlanStore
+
+URL, TOKEN = "CHASSIS_AIRFLOW_URL", "CHASSIS_AIRFLOW_TOKEN"
+USERNAME, PASSWORD = "CHASSIS_AIRFLOW_USERNAME", "CHASSIS_AIRFLOW_PASSWORD"
+
+
+@dataclass(frozen=True)
+class Target:
+    """An Airflow to talk to.
+
+    :ivar simulated: whether the simulator answers; None when that can't be known beforehand
+    """
+
+    airflow: Airflow
+    simulated: bool | None
+
+
+def is_remote() -> bool:
+    """Whether the commands are meant for an Airflow of one's own."""
+    return bool(os.environ.get(URL))
+
+
+def connect(home: Path) -> Target:
+    """The Airflow to talk to, which must be there.
+
+    :raises StackError: no local stack runs in the home
+    :raises UsageError: CHASSIS_AIRFLOW_URL is set, but not who signs in
+    """
+    if is_remote():
+        return Target(Airflow(_remote_sign_in()), simulated=None)
+    from chassis.cli.stack import running_stack
+
+    record = running_stack(home)
+    if record is None:
+        raise StackError(
+            f"No local Airflow runs in {home}.",
+            hint=f"Start it with `chassis up`, or set {URL} to an Airflow of your own.",
+        )
+    return _local(home, record)
+
+
+def connect_or_start(home: Path, *, bedrock: bool, tell: Callable[[str], None]) -> Target:
+    """The Airflow to talk to; a local stack that doesn't run is started.
+
+    :param bedrock: insist on real Bedrock
+    :param tell: gets lines of progress
+    :raises StackError: the local stack does not start
+    :raises UsageError: real Bedrock is wanted, but the local stack runs with the simulator
+    """
+    from chassis.cli.stack import running_stack
+
+    if is_remote():
+        return connect(home)
+    start(home, bedrock=bedrock, port=None, tell=tell)
+    record = running_stack(home)
+    if record is None:
+        raise StackError(
+            f"The local Airflow in {home} ended right after its start.", hint="Try `chassis up`."
+        )
+    return _local(home, record)
+
+
+def start(home: Path, *, bedrock: bool, port: int | None, tell: Callable[[str], None]) -> bool:
+    """Start the home's stack; False if it ran already. Errors as of :func:`connect_or_start`."""
+    from chassis.cli.environment import free_port, has_aws_credentials
+    from chassis.cli.stack import LocalStack, running_stack
+
+    record = running_stack(home)
+    if record is not None and bedrock and record.simulated:
+        raise UsageError(
+            f"The local Airflow in {home} runs with the simulator.",
+            hint="End it with `chassis down`, then start it with `chassis up --bedrock`.",
+        )
+    simulator = record.simulated if record else not bedrock and not has_aws_credentials(os.environ)
+    # Airflow's usual port while it is free: easy to remember, and the browser stays signed in.
+    stack = LocalStack(home, simulator=simulator, port=port or free_port(preferred=8080))
+    return stack.start(tell)
+
+
+def open_store(home: Path) -> PlanStore:
+    """The plan store that goes with the Airflow to talk to."""
+    from chassis.plans.store import PlanStore
+
+    if not is_remote():
+        return PlanStore(str(home / "plans"))
+    from chassis.settings import Settings
+
+    settings = Settings.load()
+    return PlanStore(settings.plans_root, settings.plans_conn_id)
+
+
+def _local(home: Path, record: StackRecord) -> Target:
+    from chassis.cli.keys import read_password
+
+    sign_in = SignIn(record.url, username=record.username, password=read_password(home))
+    return Target(Airflow(sign_in), simulated=record.simulated)
+
+
+def _remote_sign_in() -> SignIn:
+    url, token = os.environ[URL], os.environ.get(TOKEN, "")
+    username, password = os.environ.get(USERNAME, ""), os.environ.get(PASSWORD, "")
+    if not token and not (username and password):
+        raise UsageError(
+            f"{URL} is set, but not who signs in there.", hint=f"Set {TOKEN}, or {USERNAME} and {PASSWORD}."
+        )
+    return SignIn(url, token=token, username=username, password=password)
