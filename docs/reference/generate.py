@@ -1,0 +1,147 @@
+"""Writes the generated parts of the documentation from the code: ``python docs/reference/generate.py``.
+
+A page is written by hand but for what stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``. A
+test compares the pages with what this writes, so that no page falls out of step with the code.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from chassis.agents import AgentDefinition
+from chassis.catalogue import Service
+from chassis.claude.options import ClaudeOptions
+from chassis.claude.usage import Usage
+from chassis.execution import TaskResult
+from chassis.settings import Settings
+from chassis.workflow import ForEach, InputSpec, Limits, Provenance, Schedule, TaskSpec, WorkflowSpec
+
+DOCS = Path(__file__).parents[1]
+
+PARTS: dict[str, type[BaseModel]] = {
+    model.__name__: model
+    for model in (
+        AgentDefinition,
+        ClaudeOptions,
+        ForEach,
+        InputSpec,
+        Limits,
+        Provenance,
+        Schedule,
+        Service,
+        Settings,
+        TaskResult,
+        TaskSpec,
+        Usage,
+        WorkflowSpec,
+    )
+}
+
+_WORDS: dict[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    type(None): "",
+}
+_HEADINGS: dict[Any, str] = {
+    ForEach: "for_each",
+    InputSpec: "input",
+    Limits: "limits",
+    Provenance: "provenance",
+    Schedule: "schedule",
+    TaskSpec: "task",
+    Usage: "usage",
+}
+_MADE = {
+    "plans_root": "`$AIRFLOW_HOME/plans`",
+    "agents_folder": "the agents that Chassis brings",
+    "services_file": "the catalogue that Chassis brings",
+}
+"""Defaults that depend on the machine, in words."""
+
+
+def page(text: str) -> str:
+    """A page's text with its generated parts made anew."""
+    return re.sub(
+        r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)",
+        lambda match: f"{match[1]}{table(PARTS[match[2]])}{match[3]}",
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def table(model: type[BaseModel]) -> str:
+    """A Markdown table of a model's fields."""
+    rows = ["| name | default | value | meaning |", "|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        cells = (f"`{name}`", _default(name, field), _value(field), field.description or "")
+        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if field.default_factory is not None:
+        return _MADE[name]
+    if field.default is None or field.default in ("", (), {}) or isinstance(field.default, BaseModel):
+        return "none"
+    return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+
+
+def _value(field: FieldInfo) -> str:
+    kind = _kind(field.annotation)
+    rules = [*field.metadata]
+    if get_origin(field.annotation) in (Union, types.UnionType):
+        rules += [rule for part in get_args(field.annotation) for rule in _rules(part)]
+    size = _range(rules, "ge", "le", "gt")
+    length = _range(rules, "min_length", "max_length")
+    unit = "characters" if kind == "text" else "entries"
+    return ", ".join(filter(None, [kind, size, length and f"{length} {unit}"]))
+
+
+def _rules(annotation: Any) -> list[Any]:
+    parts = getattr(annotation, "__metadata__", ())
+    return [rule for part in parts for rule in (part.metadata if isinstance(part, FieldInfo) else [part])]
+
+
+def _range(rules: list[Any], least: str, most: str, above: str = "") -> str:
+    found = {
+        name: getattr(rule, name)
+        for rule in rules
+        for name in (least, most, above)
+        if getattr(rule, name, None) is not None
+    }
+    if least in found and most in found:
+        return f"{found[least]:,} to {found[most]:,}"
+    words = {least: "at least {:,}", most: "at most {:,}", above: "more than {:,}"}
+    return ", ".join(words[name].format(limit) for name, limit in found.items())
+
+
+def _kind(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if hasattr(annotation, "__metadata__"):
+        return _kind(arguments[0])
+    if origin in (Union, types.UnionType):
+        return " or ".join(filter(None, map(_kind, arguments)))
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if origin is tuple:
+        return f"list of {_kind(arguments[0])}"
+    if origin is dict:
+        return f"mapping to {_kind(arguments[1])}"
+    if annotation in _HEADINGS:
+        return f"[{_HEADINGS[annotation]}](#{_HEADINGS[annotation]})"
+    return _WORDS.get(annotation, "any JSON value")
+
+
+if __name__ == "__main__":
+    for path in DOCS.rglob("*.md"):
+        path.write_text(page(path.read_text(encoding="utf-8")), encoding="utf-8")
