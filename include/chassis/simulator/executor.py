@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
 from chassis.simulator.planner import numbers_in, service_names
@@ -41,8 +41,8 @@ class Work:
 
     @property
     def subject(self) -> str:
-        """The words that say what kind of work it is: the task's id and its instruction."""
-        return f"{self.task.replace('_', ' ')}. {self.instruction}"
+        """The words that say what kind of work it is: the task's id and the beginning of its instruction."""
+        return f"{self.task.replace('_', ' ')}. {self.instruction[:2_000]}"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def hints_for(request: ClaudeRequest) -> Hints:
     """What to fill a task's output schema with: the services that the prompt names, the answer's numbers."""
     work = read_work(request)
     named = work.services or tuple(
-        dict.fromkeys(re.findall(r"^\s*-?\s*name: *([\w-]+)\s*$", request.user_text, re.M))
+        dict.fromkeys(re.findall(r"^[ \t]*(?:- )?name: *([\w-]+) *$", request.user_text, re.M))
     )
     return Hints(names=named or Hints().names, numbers=_work(work).numbers, text=MARK)
 
@@ -111,8 +111,9 @@ def _work(work: Work) -> Answer:
 
 
 def _add(numbers: list[str]) -> Answer:
-    total = sum((Decimal(number) for number in numbers), Decimal(0))
-    text = format(total.normalize(), "f") if total else "0"
+    with localcontext(prec=200):  # exact for as many digits as a number may have here
+        total = sum((Decimal(number) for number in numbers), Decimal(0))
+        text = format(total.normalize(), "f") if total else "0"
     equation = f"{' + '.join(numbers)} = {text}"
     return Answer(f"{MARK} {equation}", f"{MARK} {equation}\n\nSum: {text}", (float(text),))
 

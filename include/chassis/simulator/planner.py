@@ -12,10 +12,11 @@ import yaml
 if TYPE_CHECKING:
     from chassis.simulator.request import ClaudeRequest
 
-_NUMBER = r"[-+]?\d+(?:\.\d+)?"
-_SUM = re.compile(
-    rf"\bsum\b.*{_NUMBER}.*{_NUMBER}|\badd(?:ing)?\s+{_NUMBER}\s*(?:,|and|to)\s*{_NUMBER}|{_NUMBER}\s*(?:\+|plus)\s*{_NUMBER}",
-    re.IGNORECASE | re.DOTALL,
+_NUMBER = r"[-+]?\d{1,40}(?:\.\d{1,40})?"
+_SUM = re.compile(r"\bsum\b", re.IGNORECASE)
+_ADDITION = re.compile(
+    rf"\badd(?:ing)?\s+{_NUMBER}\s*(?:,|and|to)\s*{_NUMBER}|{_NUMBER}\s*(?:\+|plus)\s*{_NUMBER}",
+    re.IGNORECASE,
 )
 _ALONE = rf"(?<![\w.]){_NUMBER}(?!\w|\.\d)"
 _LIST = re.compile(rf"{_ALONE}(?:\s*(?:(?:,|\+|and|plus|to)\s*)+{_ALONE})+", re.IGNORECASE)
@@ -47,7 +48,7 @@ def plan_for(request: ClaudeRequest) -> dict[str, Any]:
     services = _named_services(product["services"], asked.services) if product else ()
     if product and services:
         plan = _product_plan(product["product"], services, asked)
-    elif _SUM.search(asked.requirement):
+    elif _wants_sum(asked.requirement):
         plan = _sum_plan(asked)
     else:
         plan = _generic_plan(asked)
@@ -75,6 +76,11 @@ def numbers_in(text: str) -> list[str]:
     return re.findall(_ALONE, listed[0] if listed else text)
 
 
+def _wants_sum(requirement: str) -> bool:
+    asks = _ADDITION.search(requirement) or _SUM.search(requirement)
+    return asks is not None and len(numbers_in(requirement)) > 1
+
+
 def _read(request: ClaudeRequest) -> Asked:
     return Asked(
         requirement=request.text_of("requirement") or request.user_text,
@@ -85,7 +91,7 @@ def _read(request: ClaudeRequest) -> Asked:
 
 
 def _executing_agent(request: ClaudeRequest) -> str:
-    names = re.findall(r"^[-*\s]*([a-z][\w-]*)\s*:", request.text_of("agents"), re.MULTILINE)
+    names = re.findall(r"^([a-z][\w-]*):", request.text_of("agents"), re.MULTILINE)
     workers = [name for name in names if "plan" not in name]
     return "task-executor" if "task-executor" in names or not workers else workers[0]
 
@@ -227,6 +233,6 @@ def _slug(text: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
     if slug and len(slug) <= _ID_CHARS and slug[0].isalpha() and slug not in _RESERVED:
         return slug
-    mark = hashlib.sha256(text.encode()).hexdigest()[:8]
+    mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     head = slug[:_ID_CHARS].rpartition("_")[0] or slug[:_ID_CHARS]
     return f"{head}_{mark}" if head[:1].isalpha() else f"workflow_{mark}"

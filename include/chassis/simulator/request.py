@@ -33,17 +33,23 @@ def read_fences(text: str) -> list[Fence]:
     position = 0
     while opening := _OPENING.search(text, position):
         end = text.find(f"\n</data-{opening['mark']}>", opening.end() - 1)
-        if end < 0:
+        attributes = _read_attributes(opening["attributes"])
+        if end < 0 or attributes is None:
             position = opening.end()
             continue
-        attributes = {
-            name: str(json.loads(value)) for name, value in _ATTRIBUTE.findall(opening["attributes"])
-        }
         found.append(
             Fence(attributes.pop("name", ""), text[opening.end() : max(end, opening.end())], attributes)
         )
         position = end + 1
     return found
+
+
+def _read_attributes(text: str) -> dict[str, str] | None:
+    """The attributes of an opening line; None when a value is no JSON string."""
+    try:
+        return {name: str(json.loads(value)) for name, value in _ATTRIBUTE.findall(text)}
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _GRACE = 0.2  # seconds that answers under way get at the stop; a stalled one would take for ever
-_WAIT = 10.0  # seconds
 
 
 class Simulator:
@@ -48,7 +47,7 @@ class Simulator:
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._listening = threading.Event()
-        self._failure: OSError | None = None
+        self._failure: OSError | OverflowError | None = None
         self._thread = threading.Thread(target=self._run, name="chassis-simulator", daemon=True)
 
     @property
@@ -68,10 +67,10 @@ class Simulator:
         :raises SimulatorError: the address can't be listened on
         """
         self._thread.start()
-        self._listening.wait(_WAIT)
+        self._listening.wait()
         if self._failure is not None:
             raise SimulatorError(
-                f"The simulator can't listen on {self._host}:{self._port}: {self._failure.strerror}.",
+                f"The simulator can't listen on {self._host}:{self._port}: {self._failure}.",
                 hint="Choose another port, or end what listens there.",
             )
         return self
@@ -79,7 +78,7 @@ class Simulator:
     def stop(self) -> None:
         """Close the port and every connection."""
         self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(_WAIT)
+        self._thread.join()
 
     def __enter__(self) -> Simulator:
         return self.start()
@@ -92,7 +91,7 @@ class Simulator:
     def _run(self) -> None:
         try:
             self._loop.run_until_complete(self._serve())
-        except OSError as error:
+        except (OSError, OverflowError) as error:  # OverflowError: a port above 65535
             self._failure = error
         finally:
             self._listening.set()

@@ -168,6 +168,11 @@ def test_a_port_in_use_is_told_with_the_way_out(simulator: Simulator) -> None:
         Simulator(port=port).start()
 
 
+def test_a_port_that_is_none_is_told_as_such() -> None:
+    with pytest.raises(SimulatorError, match="65535"):
+        Simulator(port=70_000).start()
+
+
 def test_a_scenario_file_rules_from_the_start_and_after_a_reset(tmp_path: Path) -> None:
     file = tmp_path / "scenario.yaml"
     file.write_text(

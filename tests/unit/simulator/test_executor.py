@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -17,9 +18,9 @@ def asked(
     requirement: str = "Calculate the sum of 5 and 3",
 ) -> ClaudeRequest:
     texts = [
-        run_message(requirement=requirement, inputs={}, limit=10_000),
+        run_message(requirement=requirement, inputs={}, limit=300_000),
         task_message(
-            task_id=task, item=item, instruction=instruction, service=None, results=results, limit=10_000
+            task_id=task, item=item, instruction=instruction, service=None, results=results, limit=300_000
         ),
     ]
     content = [{"type": "text", "text": text} for text in texts]
@@ -49,7 +50,14 @@ def test_the_sum_is_of_what_the_results_say_and_not_of_the_requirement() -> None
 
 @pytest.mark.parametrize(
     ("numbers", "total"),
-    [("0.1, 0.2", "0.3"), ("100, 200", "300"), ("5, -5", "0"), ("-1, -2", "-3"), ("1, 2, 3", "6")],
+    [
+        ("0.1, 0.2", "0.3"),
+        ("100, 200", "300"),
+        ("5, -5", "0"),
+        ("-1, -2", "-3"),
+        ("1, 2, 3", "6"),
+        ("9" * 40 + ", 1", "1" + "0" * 40),
+    ],
 )
 def test_sums_are_exact_and_plainly_written(numbers: str, total: str) -> None:
     answer = answer_for(asked("add_numbers", "Add them.", ("find", None, f"Numbers: {numbers}")))
@@ -118,3 +126,13 @@ def test_output_schemas_are_filled_from_the_prompts_names_and_the_answers_number
     assert hints.names == ("pricing", "claims")
     assert hints_for(asked("add", "Add the numbers.", ("find", None, "Numbers: 5, 3"))).numbers == (8.0,)
     assert hints_for(asked("discover", "Discover the services.")).names == ("alpha", "beta", "gamma")
+
+
+@pytest.mark.parametrize("filler", ["\n", " ", "list ", "sum ", "1 ", "- name: ", "1" * 50])
+def test_a_result_of_any_text_is_read_in_no_time(filler: str) -> None:
+    text = filler * (200_000 // len(filler))
+    request = asked("find_numbers", f"List the sum: {text}", ("other", None, text), requirement=text)
+    started = time.monotonic()
+    answer_for(request)
+    hints_for(request)
+    assert time.monotonic() - started < 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -158,3 +159,10 @@ def test_service_names_are_read_from_the_usual_shapes_of_a_catalogue(
 )
 def test_numbers_are_read_from_the_first_list_of_them(text: str, numbers: list[str]) -> None:
     assert numbers_in(text) == numbers
+
+
+@pytest.mark.parametrize("filler", ["sum ", "add ", "Add a product to ", "1 ", "1, ", " ", "\n", "1" * 50])
+def test_a_requirement_of_any_text_is_planned_in_no_time(filler: str) -> None:
+    started = time.monotonic()
+    assert plan(filler * (100_000 // len(filler)))["tasks"]
+    assert time.monotonic() - started < 2

@@ -32,6 +32,11 @@ def test_what_looks_like_a_fence_inside_a_fence_is_content() -> None:
     assert (only.name, only.content) == ("requirement", HOSTILE)
 
 
+def test_an_opening_with_attributes_that_are_no_strings_is_no_fence() -> None:
+    text = '<data-aaaaaaaaaaaa name="\\q">\nx\n</data-aaaaaaaaaaaa>\n' + fence("requirement", "Add.")
+    assert [found.name for found in read_fences(text)] == ["requirement"]
+
+
 def test_an_opening_that_nothing_closes_is_no_fence_and_hides_none() -> None:
     text = '<data-aaaaaaaaaaaa name="task">\n' + fence("requirement", "Add.")
     assert [found.name for found in read_fences(text)] == ["requirement"]
