@@ -97,6 +97,11 @@ class AirflowDriver:
         return workflow_id, run_id, self.wait_run(workflow_id, run_id)
 
 
+def instruction_in_prompt(request: dict[str, Any]) -> str:
+    """The instruction that a request of the simulator's log asks for."""
+    return ClaudeRequest(request["model"], request["body"], request["stream"]).text_of("task")
+
+
 def results_in_prompt(request: dict[str, Any]) -> list[tuple[str, str | None]]:
     """Task and item of each dependency's result that a request of the simulator's log holds, in order."""
     prompt = ClaudeRequest(request["model"], request["body"], request["stream"])
