@@ -114,7 +114,7 @@ class SimulatorControl:
         self._call("DELETE", "answers")
 
     def set_latency(self, seconds: float) -> None:
-        """Let each answer begin after this time."""
+        """Let each answer begin after this time, those that wait already included."""
         self._call("POST", "latency", {"seconds": seconds})
 
     def reset(self) -> None:

@@ -58,11 +58,11 @@ class ControlApi:
             "simulated": True,
             "version": __version__,
             "in_flight": state.log.in_flight,
-            "latency": state.latency,
+            "latency": state.latency.seconds,
         }
 
     def _set_latency(self, data: Any) -> None:
-        self._state.latency = parse(_Latency, data, "The latency").seconds
+        self._state.latency.seconds = parse(_Latency, data, "The latency").seconds
 
 
 def _guarded(action: Callable[[Any], Any]) -> _Handler:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -61,7 +62,7 @@ class Delivery:
         if self.fault is not None:  # stall or reset: the others need a stream
             await self._break_off(self.fault)
             return web.Response(status=500)  # never leaves: the connection is gone
-        self._note_answer()
+        self._note_answer(self.tokens)
         headers = common_headers(self.entry.request_id) | {
             "x-amzn-bedrock-input-token-count": str(self.tokens.input),
             "x-amzn-bedrock-output-token-count": str(self.tokens.output),
@@ -73,19 +74,22 @@ class Delivery:
             headers=common_headers(self.entry.request_id)
             | {"content-type": eventstream.CONTENT_TYPE, "x-amzn-bedrock-content-type": "application/json"}
         )
-        self._note_answer()
-        await response.prepare(self.http)
-        events = list(stream_events(self.reply, self._message_id, self.tokens))
-        for event in self._events_before_fault(events):
-            await response.write(eventstream.chunk_frame(event))
-        if self.fault is not None:
-            await self._fail_in_stream(self.fault, response)
-        await response.write_eof()
+        # A stream that breaks never gets to message_delta, where the output tokens are told.
+        self._note_answer(self.tokens if self.fault is None else replace(self.tokens, output=1))
+        # An aborted connection and a caller who has left look the same here, and neither is an error.
+        with contextlib.suppress(ConnectionError):
+            await response.prepare(self.http)
+            events = list(stream_events(self.reply, self._message_id, self.tokens))
+            for event in self._events_before_fault(events):
+                await response.write(eventstream.chunk_frame(event))
+            if self.fault is not None:
+                await self._fail_in_stream(self.fault, response)
+            await response.write_eof()
         return response
 
-    def _note_answer(self) -> None:
+    def _note_answer(self, told: TokenCount) -> None:
         self.entry.status = 200
-        self.entry.usage = self.tokens.as_usage()
+        self.entry.usage = told.as_usage()
 
     def _events_before_fault(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self.fault is None:

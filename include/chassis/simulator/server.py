@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from typing import TYPE_CHECKING
@@ -74,7 +73,7 @@ class _Bedrock:
     async def _answer(self, http: web.Request, entry: Entry, request: ClaudeRequest) -> web.StreamResponse:
         # Both are picked before the wait, so that rules hit requests in the order of their arrival.
         fault, answer = self._state.faults.pick(request), self._state.answers.pick(request)
-        await asyncio.sleep(self._state.latency)
+        await self._state.latency.wait()
         if fault is not None:
             entry.fault = fault.fault
             if error := error_for(fault):

@@ -139,10 +139,13 @@ def test_a_body_that_is_no_json_is_refused(control: SimulatorControl) -> None:
 def test_the_peak_is_of_the_selected_requests(
     sdk: anthropic.AnthropicBedrock, control: SimulatorControl
 ) -> None:
-    control.set_latency(0.5)
+    control.set_latency(60)
     calls = [task_call("update", "Do.", item=item) for item in ("a", "b", "c")] + [task_call("other", "Do.")]
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda call: send(sdk, call, stream=True), calls))
+        answers = [pool.submit(send, sdk, call, stream=True) for call in calls]
+        control.wait_for_requests(4)
+        control.set_latency(0)
+        assert [answer.result().model for answer in answers] == ["simulated"] * 4
     assert control.peak_in_flight() == 4
     assert control.peak_in_flight(task="update") == 3
     assert control.peak_in_flight(task="nosuch") == 0

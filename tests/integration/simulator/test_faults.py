@@ -235,3 +235,5 @@ def test_an_exception_frame_is_an_error_with_status_200(
     with pytest.raises(anthropic.APIStatusError, match=r"Slow down\.") as raised:
         send(sdk, task_call(), stream=True)
     assert (raised.value.status_code, raised.value.type) == (200, "throttlingException")
+    (entry,) = control.requests()
+    assert (entry["status"], entry["fault"], entry["usage"]["output_tokens"]) == (200, "exception_frame", 1)

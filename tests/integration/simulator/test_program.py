@@ -1,5 +1,6 @@
 """``python -m chassis.simulator`` as an operator runs it."""
 
+# ruff: noqa: TID253 - tests may import what DAG parsing may not
 from __future__ import annotations
 
 import json
@@ -12,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anthropic  # noqa: TID253 - tests may import what DAG parsing may not
+import anthropic
+import httpx2
 import pytest
 
 import chassis
@@ -48,9 +50,12 @@ def test_a_signal_ends_it_cleanly_even_with_a_call_that_stalls(
 ) -> None:
     log = tmp_path / "requests.jsonl"
     scenario = tmp_path / "scenario.json"
-    scenario.write_text(json.dumps({"faults": [{"fault": "stall", "match": {"task": "slow"}}]}))
+    faults = [{"fault": "stall", "match": {"task": "slow"}}, {"fault": "reset", "match": {"task": "broken"}}]
+    scenario.write_text(json.dumps({"faults": faults}))
     with program("--latency", "0", "--scenario", str(scenario), "--log", str(log)) as (running, url):
         assert send(client(url), task_call(), stream=True).model == "simulated"
+        with pytest.raises(httpx2.NetworkError):
+            send(client(url), task_call("broken", "Do."), stream=True)
         stalled = threading.Thread(target=_ask_in_vain, args=(url,))
         stalled.start()
         SimulatorControl(url).wait_for_requests(1, task="slow")
@@ -59,7 +64,8 @@ def test_a_signal_ends_it_cleanly_even_with_a_call_that_stalls(
         stalled.join()
         assert (running.returncode, output, errors) == (0, "", "")
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [(line["task"], line["fault"]) for line in lines] == [("add_numbers", None), ("slow", "stall")]
+    told = [(line["task"], line["fault"]) for line in lines]
+    assert told == [("add_numbers", None), ("broken", "reset"), ("slow", "stall")]
 
 
 def _ask_in_vain(url: str) -> None:

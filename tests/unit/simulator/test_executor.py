@@ -132,7 +132,7 @@ def test_output_schemas_are_filled_from_the_prompts_names_and_the_answers_number
 def test_a_result_of_any_text_is_read_in_no_time(filler: str) -> None:
     text = filler * (200_000 // len(filler))
     request = asked("find_numbers", f"List the sum: {text}", ("other", None, text), requirement=text)
-    started = time.monotonic()
+    started = time.process_time()
     answer_for(request)
     hints_for(request)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2

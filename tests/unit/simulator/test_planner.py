@@ -163,6 +163,6 @@ def test_numbers_are_read_from_the_first_list_of_them(text: str, numbers: list[s
 
 @pytest.mark.parametrize("filler", ["sum ", "add ", "Add a product to ", "1 ", "1, ", " ", "\n", "1" * 50])
 def test_a_requirement_of_any_text_is_planned_in_no_time(filler: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert plan(filler * (100_000 // len(filler)))["tasks"]
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
