@@ -95,10 +95,6 @@ class ItemsError(ChassisError):
     """The items of a fan-out, known only at run time, can't be used. A retry can't help."""
 
 
-class TaskBlockedError(ChassisError):
-    """Claude answered that it can't do the task, with a reason. A retry with the same inputs can't help."""
-
-
 class ClaudeError(ChassisError):
     """A call to Claude failed.
 
@@ -200,6 +196,10 @@ class AnswerTruncatedError(ClaudeError):
 
 class AnswerInvalidError(ClaudeError):
     """The answer still broke its schema after its repairs. A retry can't help."""
+
+
+class TaskBlockedError(ClaudeError):
+    """Claude answered that it can't do the task, with a reason. A retry with the same inputs can't help."""
 
 
 def _subclasses(root: type[ChassisError]) -> dict[str, type[ChassisError]]:

@@ -169,6 +169,8 @@ async def execute_request(
         raise TaskBlockedError(
             f"{_subject(task_id, item).capitalize()} is blocked: {data['reason'].strip()}",
             hint="Change the inputs or the plan, then clear the task.",
+            request_id=answer.request_ids[-1],
+            usage=answer.usage.model_dump(),
         )
     return TaskResult(
         task=task_id,

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 20.0
 """Seconds that a server's ``retry-after`` may keep a call waiting here; a longer one is left to Airflow."""
 
+_TALKATIVE = ("anthropic", "botocore.auth", "botocore.parsers")
+"""Loggers that at DEBUG write what belongs in no log: whole prompts, session tokens, answers."""
+
 
 class BedrockClient(anthropic.AsyncAnthropicBedrock):
     """A client of one Airflow connection.
@@ -49,8 +52,8 @@ class BedrockClient(anthropic.AsyncAnthropicBedrock):
         options: ClaudeOptions,
         verify: bool | str | None,
     ) -> None:
-        # A prompt is nobody's business in a log, and at DEBUG the SDK writes whole requests.
-        logging.getLogger("anthropic").setLevel(logging.INFO)
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.INFO)
         timeout = httpx2.Timeout(options.timeout_seconds, connect=options.connect_timeout_seconds)
         super().__init__(
             aws_region=region,

@@ -77,7 +77,7 @@ async def converse(
             if not faults:
                 return conversation.answer(data, reply, attempt)
             conversation.send_back(reply, faults)
-        raise _invalid(request, faults, attempt)
+        raise _invalid(request, faults, attempt, reply.request_id)
     except ClaudeError as error:
         paid = conversation.usage + Usage(**error.usage)
         error.usage = paid.model_dump() if paid.calls else {}
@@ -215,12 +215,13 @@ def _as_sent(reply: Reply) -> list[dict[str, Any]]:
     return content
 
 
-def _invalid(request: ClaudeRequest, faults: list[str], attempts: int) -> AnswerInvalidError:
+def _invalid(request: ClaudeRequest, faults: list[str], attempts: int, request_id: str) -> AnswerInvalidError:
     lines = "\n".join(f"- {fault}" for fault in listed(faults))
     tries = f"{attempts} attempt{'s' if attempts > 1 else ''}"
     return AnswerInvalidError(
         f"The answer to {_subject(request)} can't be used after {tries}:\n{lines}\n",
         hint="Make the instruction or the schema clearer, or name a stronger model.",
+        request_id=request_id,
     )
 
 

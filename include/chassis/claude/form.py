@@ -28,10 +28,7 @@ CONNECTION_TYPES: list[dict[str, Any]] = [
         "ui-field-behaviour": {
             "hidden-fields": ["host", "schema", "port"],
             "relabeling": {"login": "AWS access key id", "password": "AWS secret access key"},
-            "placeholders": {
-                "login": "empty: AWS's default chain (environment, profile, instance role)",
-                "password": "",
-            },
+            "placeholders": {"login": "empty: AWS's default chain (environment, profile, instance role)"},
         },
         "conn-fields": {
             "region_name": _text("AWS region", "Region whose Bedrock is called, such as us-east-1."),

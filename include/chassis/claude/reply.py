@@ -92,7 +92,11 @@ class Reply:
                 self.model = message["model"]
                 self._count(message.get("usage"))
             case {"type": "content_block_start", "index": index, "content_block": block}:
-                self.blocks[index] = {"type": block["type"], **block, **({"input": ""} if "input" in block else {})}
+                self.blocks[index] = {
+                    "type": block["type"],
+                    **block,
+                    **({"input": ""} if "input" in block else {}),
+                }
             case {"type": "content_block_delta", "index": index, "delta": delta}:
                 if grown := _GROWING.get(delta["type"]):
                     piece = delta["partial_json" if grown == "input" else grown]

@@ -1,4 +1,4 @@
-"""Every way in which a call to Bedrock fails is one of Chassis's own errors, in a sentence, and holds no secret."""
+"""Every way in which a call fails is one of Chassis's own errors, in a sentence, and holds no secret."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import pickle
 from typing import Any
 
-import anthropic
-import httpx2
+import anthropic  # noqa: TID253 - its exceptions are what is tested
+import httpx2  # noqa: TID253
 import pytest
-from botocore import exceptions as aws
-from botocore.eventstream import ChecksumMismatch
+from botocore import exceptions as aws  # noqa: TID253
+from botocore.eventstream import ChecksumMismatch  # noqa: TID253
 
 from chassis.claude.failures import claude_failure, foreign_errors
 from chassis.errors import ClaudeError, restore_error
@@ -20,7 +20,9 @@ CLIENT = anthropic.AsyncAnthropicBedrock(aws_region="us-east-1", api_key="unused
 PLACE = "model 'm' at bedrock-runtime.us-east-1.amazonaws.com"
 
 
-def refused(status: int, error_type: str = "", message: str = "Words of AWS.", **headers: str) -> anthropic.APIStatusError:
+def refused(
+    status: int, error_type: str = "", message: str = "Words of AWS.", **headers: str
+) -> anthropic.APIStatusError:
     """The SDK's exception for an answer of Bedrock's, with all that it drags along."""
     request = httpx2.Request(
         "POST",
@@ -31,7 +33,9 @@ def refused(status: int, error_type: str = "", message: str = "Words of AWS.", *
     named = {"x-amzn-errortype": f"{error_type}:http://internal.amazon.com/"} if error_type else {}
     response = httpx2.Response(
         status,
-        headers=named | {"x-amzn-requestid": "r-1"} | {name.replace("_", "-"): value for name, value in headers.items()},
+        headers=named
+        | {"x-amzn-requestid": "r-1"}
+        | {name.replace("_", "-"): value for name, value in headers.items()},
         json={"message": message},
         request=request,
     )
@@ -54,7 +58,10 @@ def unreached(cause: Exception) -> anthropic.APIConnectionError:
 
 
 def sts(code: str, status: int = 403) -> aws.ClientError:
-    facts: Any = {"Error": {"Code": code, "Message": "Words."}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    facts: Any = {
+        "Error": {"Code": code, "Message": "Words."},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
     return aws.ClientError(facts, "AssumeRole")
 
 
@@ -105,7 +112,11 @@ TABLE: list[tuple[Exception, str, bool]] = [
     (ChecksumMismatch(1, 2), "StreamBrokenError", True),
     (json.JSONDecodeError("Expecting value", "x", 0), "StreamBrokenError", True),
     (aws.NoCredentialsError(), "CredentialsMissingError", False),
-    (aws.PartialCredentialsError(provider="env", cred_var="aws_secret_access_key"), "CredentialsMissingError", False),
+    (
+        aws.PartialCredentialsError(provider="env", cred_var="aws_secret_access_key"),
+        "CredentialsMissingError",
+        False,
+    ),
     (aws.UnauthorizedSSOTokenError(), "CredentialsMissingError", False),
     (aws.MetadataRetrievalError(error_msg="no role"), "CredentialsMissingError", False),
     (aws.ProfileNotFound(profile="prod"), "ConnectionSetupError", False),
@@ -119,7 +130,9 @@ TABLE: list[tuple[Exception, str, bool]] = [
     (sts("ServiceUnavailable", 503), "ServiceFaultError", True),
 ]
 every_failure = pytest.mark.parametrize(
-    ("error", "expected", "retryable"), TABLE, ids=[f"{type(e).__name__}-{name}-{n}" for n, (e, name, _) in enumerate(TABLE)]
+    ("error", "expected", "retryable"),
+    TABLE,
+    ids=[f"{type(e).__name__}-{name}-{n}" for n, (e, name, _) in enumerate(TABLE)],
 )
 
 
@@ -134,7 +147,9 @@ def test_each_failure_has_its_error_and_says_whether_a_retry_helps(
 
 
 @every_failure
-def test_a_failure_is_a_clear_sentence_with_a_way_out(error: Exception, expected: str, retryable: bool) -> None:
+def test_a_failure_is_a_clear_sentence_with_a_way_out(
+    error: Exception, expected: str, retryable: bool
+) -> None:
     failure = claude_failure(error, place=PLACE)
     assert failure.message[0].isupper()
     assert failure.message.endswith(".")
@@ -176,7 +191,9 @@ def test_a_wait_that_makes_no_sense_is_no_wait(value: str) -> None:
 
 
 def test_the_canonical_request_of_a_signature_error_is_not_repeated() -> None:
-    words = "The request signature does not match.\n\nThe Canonical String for this request should have been\n'POST\n" + SECRET
+    words = (
+        "The request signature does not match.\n\nThe Canonical String for this request is\n'POST\n" + SECRET
+    )
     for told in (words, words.replace("\n", " ")):
         failure = claude_failure(refused(403, "InvalidSignatureException", told), place=PLACE)
         assert SECRET not in str(failure)
@@ -188,14 +205,18 @@ def test_a_page_of_text_is_cut() -> None:
 
 
 def test_an_answer_that_is_no_json_is_understood_by_its_status() -> None:
-    response = httpx2.Response(502, text="<html>Bad gateway</html>", request=httpx2.Request("POST", "https://proxy/"))
+    response = httpx2.Response(
+        502, text="<html>Bad gateway</html>", request=httpx2.Request("POST", "https://proxy/")
+    )
     error = CLIENT._make_status_error_from_response(response)
     assert isinstance(claude_failure(error, place=PLACE), ClaudeError)
     assert "502" in str(claude_failure(error, place=PLACE))
 
 
 def test_the_words_of_the_commonest_failures() -> None:
-    expired = claude_failure(refused(403, "ExpiredTokenException", "The security token is expired"), place=PLACE)
+    expired = claude_failure(
+        refused(403, "ExpiredTokenException", "The security token is expired"), place=PLACE
+    )
     assert "have expired" in expired.message
     assert "Renew" in expired.hint
     denied = claude_failure(refused(403, "AccessDeniedException"), place=PLACE)

@@ -21,7 +21,9 @@ def request() -> ClaudeRequest:
 
 
 def test_a_request_survives_the_trip_through_a_triggers_arguments() -> None:
-    assert ClaudeRequest.model_validate(json.loads(json.dumps(request().model_dump(mode="json")))) == request()
+    assert (
+        ClaudeRequest.model_validate(json.loads(json.dumps(request().model_dump(mode="json")))) == request()
+    )
 
 
 def test_only_a_cached_block_carries_a_breakpoint() -> None:

@@ -7,13 +7,17 @@ MODEL = "us.anthropic.claude-opus-4-6-v1"
 
 def test_usages_add_up_field_by_field() -> None:
     one = Usage(input_tokens=1, output_tokens=2, cache_read_tokens=3, cache_write_tokens=4, calls=5)
-    assert one + one == Usage(input_tokens=2, output_tokens=4, cache_read_tokens=6, cache_write_tokens=8, calls=10)
+    assert one + one == Usage(
+        input_tokens=2, output_tokens=4, cache_read_tokens=6, cache_write_tokens=8, calls=10
+    )
     assert one + Usage() == one
 
 
 def test_each_kind_of_token_has_its_own_price() -> None:
     million = 1_000_000
-    prices = {name: cost_usd(MODEL, Usage(**{name: million})) for name in Usage.model_fields if name != "calls"}
+    prices = {
+        name: cost_usd(MODEL, Usage(**{name: million})) for name in Usage.model_fields if name != "calls"
+    }
     assert all(price is not None for price in prices.values())
     cheap, plain, written, output = (
         prices[name] for name in ("cache_read_tokens", "input_tokens", "cache_write_tokens", "output_tokens")
@@ -34,5 +38,8 @@ def test_a_model_inside_an_arn_is_known() -> None:
 
 
 def test_a_model_without_a_known_price_costs_none_rather_than_nothing() -> None:
-    assert cost_usd("arn:aws:bedrock:us-east-1:1:application-inference-profile/abc", Usage(input_tokens=1)) is None
+    assert (
+        cost_usd("arn:aws:bedrock:us-east-1:1:application-inference-profile/abc", Usage(input_tokens=1))
+        is None
+    )
     assert cost_usd("simulated", Usage(input_tokens=1)) is None

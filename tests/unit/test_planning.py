@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chassis.agents import AgentDefinition
+from chassis.catalogue import Catalogue, Service
+from chassis.planning import build_request
+from chassis.prompts import DATA_RULES
+from chassis.settings import Settings
+from chassis.simulator.request import read_fences
+from chassis.workflow import Given, proposal_schema
+
+if TYPE_CHECKING:
+    from chassis.claude.request import ClaudeRequest
+
+PLANNER = AgentDefinition(name="planning-agent", description="Plans.", prompt="You plan.")
+WORKERS = [
+    AgentDefinition(name="task-executor", description="Does a task.", prompt="secret prompt"),
+    AgentDefinition(name="reviewer", description="Reviews.", prompt="secret prompt"),
+]
+CATALOGUE = Catalogue(services=(Service(name="claims", description="Claims of customers."),))
+
+
+def built(**changed: Any) -> ClaudeRequest:
+    arguments: dict[str, Any] = {
+        "given": Given(requirement="Add pets.", inputs={"product": "pets"}),
+        "catalogue": CATALOGUE,
+        "agents": WORKERS,
+        "agent": PLANNER,
+        "settings": Settings(model="of-the-settings"),
+    }
+    return build_request(**(arguments | changed))
+
+
+def test_the_planner_gets_the_requirement_the_catalogue_the_agents_and_the_inputs() -> None:
+    (block,) = built().messages[0].content
+    found = {fence.name: fence.content for fence in read_fences(block["text"])}
+    assert list(found) == ["requirement", "catalogue", "agents", "inputs"]
+    assert found["requirement"] == "Add pets."
+    assert "name: claims" in found["catalogue"]
+    assert found["agents"] == "task-executor: Does a task.\nreviewer: Reviews."
+    assert "secret prompt" not in block["text"]
+
+
+def test_the_plan_is_asked_for_under_its_schema_and_names_the_offered_agents_only() -> None:
+    assert built().answer_schema == proposal_schema(["task-executor", "reviewer"])
+
+
+def test_the_planning_agent_and_the_rules_of_data_are_the_system_prompt() -> None:
+    assert built().system == ("You plan.", DATA_RULES)
+
+
+def test_the_model_is_the_persons_or_the_agents_or_the_configured_one() -> None:
+    own = PLANNER.model_copy(update={"model": "of-the-agent"})
+    assert built().model == "of-the-settings"
+    assert built(agent=own).model == "of-the-agent"
+    assert built(agent=own, model="of-the-person").model == "of-the-person"
+
+
+def test_without_inputs_there_is_no_fence_of_them() -> None:
+    (block,) = built(given=Given(requirement="Add pets.")).messages[0].content
+    assert [fence.name for fence in read_fences(block["text"])] == ["requirement", "catalogue", "agents"]
