@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import typer
@@ -68,7 +69,7 @@ def _console(terminal: bool, *, stderr: bool) -> Console:
 
 def tell(line: str) -> None:
     """A line of progress."""
-    err().print(Text(plain(line), style="dim"))
+    err().print(Text(plain(line), style="dim"), soft_wrap=True)
 
 
 def print_json(document: Any) -> None:
@@ -114,8 +115,8 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def _failed_document(error: ChassisError) -> dict[str, Any]:
+    from chassis.cli.failures import error_document
     from chassis.cli.report import Report
 
-    return Report(
-        workflow_id=None, revision=None, dag_run_id=None, state="failed", error=error.describe()
-    ).document()
+    nothing = Report(workflow_id=None, revision=None, dag_run_id=None, state="failed")
+    return replace(nothing, error=error_document(error)).document()

@@ -10,12 +10,14 @@ from rich.live import Live
 
 from chassis.cli.errors import AirflowUnreachableError
 from chassis.cli.render import full_name, status_text, status_view
-from chassis.cli.report import FINISHED, Report
+from chassis.cli.report import FINISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console
+
+    from chassis.cli.report import Report, Row
 
 T = TypeVar("T")
 
@@ -23,14 +25,15 @@ _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 60.0
 
 
-def follow(read: Callable[[], Report | None], console: Console | None) -> Report:
+def follow(read: Callable[[], Report | None], console: Console, *, known: Iterable[Row] = ()) -> Report:
     """Watch a run until it has ended.
 
     :param read: how the run stands now; None as long as there is no such run
-    :param console: where to show it; None to show nothing
+    :param console: where to show it
+    :param known: how tasks stood before: in a pipe only changes from that are told
     :raises AirflowUnreachableError: Airflow hasn't answered for a minute
     """
-    with _display(console) as show:
+    with _display(console, known) as show:
         while True:
             started = time.monotonic()
             report = patiently(read)
@@ -55,22 +58,20 @@ def patiently(read: Callable[[], T]) -> T:
 
 
 @contextmanager
-def _display(console: Console | None) -> Iterator[Callable[[Report], None]]:
-    if console is None:
-        yield lambda _: None
-    elif console.is_terminal:
+def _display(console: Console, known: Iterable[Row]) -> Iterator[Callable[[Report], None]]:
+    if console.is_terminal:
         with Live(console=console, transient=True, refresh_per_second=8) as live:
             yield lambda report: live.update(status_view(report))
     else:
-        yield _Lines(console).show
+        yield _Lines(console, known).show
 
 
 class _Lines:
     """Prints a line for each change of a task's state."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, known: Iterable[Row]) -> None:
         self._console = console
-        self._labels: dict[tuple[str, int, str | None], str] = {}
+        self._labels = {(row.id, row.map_index, row.item): status_text(row.state).plain for row in known}
 
     def show(self, report: Report) -> None:
         for row in report.rows:

@@ -7,23 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chassis.cli.errors import AirflowRefusedError, StackError, UsageError
+from chassis.cli.failures import TaskFailedError, read_failure
 from chassis.cli.follow import patiently
 from chassis.cli.report import FINISHED
-from chassis.errors import ChassisError, restore_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from chassis.cli.airflow_api import Airflow, Json
+    from chassis.errors import ChassisError
 
 PLANNER = "plan_workflow"
 RUN, PUBLISH = "run", "publish"
 _POLL_SECONDS = 0.5
 _STARTED_RUN = "planned__"  # before the planner's run id: the id of the run that it started
-
-
-class PlanningFailedError(ChassisError):
-    """The planner's run failed, for a reason that only its log gives."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +54,26 @@ class PlannerRun:
     def start(cls, airflow: Airflow, conf: Json) -> PlannerRun:
         """Start a run.
 
-        :raises UsageError: the parameters are refused
+        :raises UsageError: the parameters are refused, or the planner is paused
         :raises StackError: this Airflow has no planner
         """
+        dag = airflow.find_dag(PLANNER)
+        if dag is None:
+            raise StackError(
+                f"Airflow at {airflow.url} has no DAG {PLANNER}.",
+                hint="Put dags/plan_workflow.py into its DAG folder; `chassis doctor` checks the rest.",
+            )
+        if dag["is_paused"]:
+            raise UsageError(
+                f"The DAG {PLANNER} is paused.", hint=f"Unpause it: {airflow.url}/dags/{PLANNER}"
+            )
         try:
             run = airflow.trigger(PLANNER, conf)
         except AirflowRefusedError as error:
-            if error.status == 404:
-                raise StackError(
-                    f"Airflow at {airflow.url} has no DAG {PLANNER}.",
-                    hint="Put dags/plan_workflow.py into its DAG folder; `chassis doctor` checks the rest.",
-                ) from None
-            if error.status in (400, 422):
-                raise UsageError(f"The planner refuses that: {error.detail}") from None
-            raise
+            if error.status not in (400, 422):
+                raise
+            reason = error.detail.partition("\n")[0]  # then comes the JSON schema that it breaks
+            raise UsageError(f"The planner refuses that: {reason}") from None
         return cls(airflow, run["dag_run_id"])
 
     @property
@@ -106,41 +109,43 @@ class PlannerRun:
     def _wait_for(self, task_id: str, on_change: Callable[[str], None]) -> None:
         seen = ""
         while True:
-            run, states = patiently(self._stand)
-            state = states.get(task_id) or "waiting"
+            run, tasks = patiently(self._stand)
+            state = tasks[task_id]["state"] or "waiting"
             if state == "success":
                 return
             if run["state"] in FINISHED:
-                raise self._failure(next((name for name in states if states[name] == "failed"), task_id))
+                failed = next((task for task in tasks.values() if task["state"] == "failed"), tasks[task_id])
+                raise self._failure(failed)
             if state != seen:
                 seen = state
                 on_change(state)
             time.sleep(_POLL_SECONDS)
 
-    def _stand(self) -> tuple[Json, dict[str, str | None]]:
-        """The run, and the state of each of its tasks."""
+    def _stand(self) -> tuple[Json, dict[str, Json]]:
+        """The run, and its task instances by task id."""
         run = self._airflow.find_run(PLANNER, self.run_id)
         if run is None:
-            raise PlanningFailedError(f"The planner's run {self.run_id} was deleted.")
+            raise TaskFailedError(f"The planner's run {self.run_id} was deleted.")
         instances = self._airflow.task_instances(PLANNER, self.run_id)
-        return run, {instance["task_id"]: instance["state"] for instance in instances}
+        return run, {instance["task_id"]: instance for instance in instances}
 
     def _returned(self, task_id: str) -> Json:
         value = patiently(lambda: self._airflow.xcom(PLANNER, self.run_id, task_id))
         if not isinstance(value, dict):
-            raise PlanningFailedError(f"The planner's task {task_id} left no result.", hint=self._where())
+            raise TaskFailedError(f"The planner's task {task_id} left no result.", hint=self._log_of(task_id))
         return value
 
-    def _failure(self, task_id: str) -> ChassisError:
-        """Why a task failed: as it reported it, or else the last error in its log."""
-        reported = self._airflow.xcom(PLANNER, self.run_id, task_id, key="error")
-        if isinstance(reported, dict):
-            return restore_error(reported)
-        reason = last_error(self._airflow, PLANNER, self.run_id, task_id) or "its log has no reason"
-        return PlanningFailedError(f"The planner's task {task_id} failed: {reason}", hint=self._where())
+    def _failure(self, task: Json) -> ChassisError:
+        error = patiently(
+            lambda: read_failure(
+                self._airflow, PLANNER, self.run_id, task["task_id"], try_number=task["try_number"]
+            )
+        )
+        error.hint = error.hint or self._log_of(task["task_id"])
+        return error
 
-    def _where(self) -> str:
-        return f"See the whole log: chassis logs {PLANNER} plan --run {self.run_id}"
+    def _log_of(self, task_id: str) -> str:
+        return f"Its log: chassis logs {PLANNER} {task_id} --run {self.run_id}"
 
 
 def planning_of(airflow: Airflow, run_id: str) -> Json | None:
@@ -149,20 +154,3 @@ def planning_of(airflow: Airflow, run_id: str) -> Json | None:
         return None
     value = airflow.xcom(PLANNER, run_id.removeprefix(_STARTED_RUN), "plan")
     return value if isinstance(value, dict) else None
-
-
-def last_error(airflow: Airflow, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1) -> str:
-    """The last error line of a task instance's log; empty when there is none."""
-    for instance in airflow.task_instances(dag_id, run_id):
-        if instance["task_id"] == task_id and instance["map_index"] == map_index:
-            events = airflow.log(dag_id, run_id, task_id, max(instance["try_number"], 1), map_index=map_index)
-            return next((text for event in reversed(events) if (text := _error_text(event))), "")
-    return ""
-
-
-def _error_text(event: Json) -> str:
-    if event.get("level") not in ("error", "critical"):
-        return ""
-    for detail in event.get("error_detail") or ():
-        return f"{detail['exc_type']}: {detail['exc_value']}"
-    return str(event.get("event", ""))

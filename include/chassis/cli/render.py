@@ -83,27 +83,28 @@ def status_view(report: Report) -> Group:
     return Group(status_table(report.rows), Text(line, style="dim"))
 
 
-def print_results(console: Console, report: Report) -> None:
-    """What each finished task gave and why each failed one failed, then the totals."""
-    for row in report.rows:
+def print_results(console: Console, rows: Iterable[Row]) -> None:
+    """What each finished task gave and why each failed one failed."""
+    for row in rows:
         if row.result is not None:
             _print_result(console, row)
         elif row.error is not None:
             _print_error(console, row)
-    console.print(totals(report))
 
 
 def totals(report: Report) -> Text:
     """Outcome, tokens, cost and time of a run in a line."""
     usage = report.usage
+    label, style = _LABELS.get(report.state, (report.state, "cyan"))
     cached = usage["cache_read_tokens"] + usage["cache_write_tokens"]
     tokens = f"{usage['input_tokens'] + cached:,} tokens in"
     tokens += f" ({cached:,} by the cache), {usage['output_tokens']:,} out"
     cost = "price unknown" if usage["cost_usd"] is None else f"US$ {usage['cost_usd']:.4f}"
-    parts = [tokens, f"no cost ({SIMULATED})" if report.simulated else cost]
+    if report.simulated:
+        cost += f" if it were real ({SIMULATED})"
+    parts = [tokens, cost] if usage["calls"] else ["no call to Claude has ended"]
     if report.seconds is not None:
         parts.append(f"{report.seconds:.1f} s")
-    label, style = _LABELS.get(report.state, (report.state, "cyan"))
     return Text(f"Run {label}: ", style=style).append(" · ".join(parts), style="not bold default")
 
 
@@ -126,7 +127,7 @@ def _print_result(console: Console, row: Row) -> None:
 
 def _print_error(console: Console, row: Row) -> None:
     assert row.error is not None, "only rows with an error come here"
-    message, hint = plain(row.error.get("message", "")).rstrip(), plain(row.error.get("hint", ""))
+    message, hint = plain(row.error["message"]), plain(row.error["hint"])
     title = f"{full_name(row)}: {status_text(row.state).plain}"
     if console.is_terminal:
         body = Group(Text(message), *([Text(hint, style="yellow")] if hint else []))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from chassis.cli.failures import error_document, read_failure
 from chassis.cli.shape import Shape, TaskShape
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ FINISHED = frozenset({"success", "failed"})
 """States of a run that has ended."""
 
 COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "calls")
-_ERROR_KEY = "error"  # under which a failed task leaves what went wrong, see chassis.dag.operators
 _FAILED = frozenset({"failed", "up_for_retry"})
 
 
@@ -29,7 +29,7 @@ class Row:
     :ivar map_index: position of the item; -1 for a task that isn't mapped, or not yet
     :ivar result: summary, output, model and request ids of a task that is done; else None
     :ivar usage: token counts and ``cost_usd`` of a task that is done; else None
-    :ivar error: class, message and hint of a task that failed on purpose; else None
+    :ivar error: class, message and hint of what made a task fail; else None
     """
 
     id: str
@@ -139,8 +139,10 @@ def with_results(airflow: Airflow, report: Report) -> Report:
 
 def _with_result(airflow: Airflow, workflow_id: str, run_id: str, row: Row) -> Row:
     if row.state in _FAILED:
-        error = airflow.xcom(workflow_id, run_id, row.id, map_index=row.map_index, key=_ERROR_KEY)
-        return replace(row, error=error if isinstance(error, dict) else None)
+        error = read_failure(
+            airflow, workflow_id, run_id, row.id, try_number=row.try_number, map_index=row.map_index
+        )
+        return replace(row, error=error_document(error))
     if row.state != "success":
         return row
     value = airflow.xcom(workflow_id, run_id, row.id, map_index=row.map_index)
@@ -170,10 +172,10 @@ def make_rows(shape: Shape, instances: Iterable[Mapping[str, Any]]) -> Iterator[
         if task.items is not None and all(instance["map_index"] < 0 for instance in mine):
             state = mine[0]["state"] if mine else None  # not expanded yet, or it never will be
             yield from (replace(_row(task, state), item=item) for item in task.items)
-        elif not mine:
+        elif mine:
+            yield from (_instance_row(task, instance, labels.item(task, instance)) for instance in mine)
+        else:
             yield _row(task, None)
-        for instance in mine if task.items is None or mine[0]["map_index"] >= 0 else ():
-            yield _instance_row(task, instance, labels.item(task, instance))
     for strangers in found.values():
         for instance in strangers:
             if instance["state"] in _FAILED:
@@ -199,7 +201,7 @@ class _Labels:
 
     def item(self, task: TaskShape, instance: Mapping[str, Any]) -> str | None:
         """The item of an instance; None when it has none, or none that is known yet."""
-        index = instance["map_index"]
+        index: int = instance["map_index"]
         if index < 0:
             return None
         if task.items is not None and index < len(task.items):

@@ -41,7 +41,7 @@ from chassis.cli.supervisor import GRACE_SECONDS, Orders, log_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 _POLL_SECONDS = 0.1
 _MIGRATED = "migrated"
 

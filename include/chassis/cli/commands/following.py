@@ -11,12 +11,12 @@ from rich.text import Text
 from chassis.cli.console import FAILED, INTERRUPTED, SUCCESS, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rich.console import Console
 
     from chassis.cli.airflow_api import Airflow
-    from chassis.cli.report import Report
+    from chassis.cli.report import Report, Row
 
 
 @contextmanager
@@ -35,20 +35,23 @@ def run_page(airflow: Airflow, dag_id: str, run_id: str) -> str:
     return f"{airflow.url}/dags/{dag_id}/runs/{run_id}"
 
 
-def show_end(report: Report, console: Console) -> int:
-    """Show how a run ended, with its results. Returns the exit code."""
-    from chassis.cli.render import print_results, status_view
+def show_end(report: Report, console: Console, rows: Iterable[Row]) -> int:
+    """Show how a run ended, with the results of some of its tasks. Returns the exit code."""
+    from chassis.cli.render import print_results, status_view, totals
 
     if console.is_terminal:
         console.print(status_view(report))
-    print_results(console, report)
+    print_results(console, rows)
+    console.print(totals(report))
     if report.state == "success":
         return SUCCESS
     for row in report.rows:
         if row.state == "failed":
             item = "" if row.item is None else f" --item {_quoted(row.item)}"
             where = f"{report.workflow_id} {row.id}{item} --run {report.dag_run_id}"
-            console.print(Text(f"Log: chassis logs {where}\nAgain: chassis retry {where}", style="dim"))
+            # Not wrapped: it is to be copied.
+            console.print(Text(f"Log: chassis logs {where}", style="dim"), soft_wrap=True)
+            console.print(Text(f"Again: chassis retry {where}", style="dim"), soft_wrap=True)
     return FAILED
 
 

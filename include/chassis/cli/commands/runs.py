@@ -17,7 +17,7 @@ from chassis.cli.commands.options import (
     TaskArgument,
     WorkflowArgument,
 )
-from chassis.cli.console import SUCCESS, out, print_json, reports_errors, tell
+from chassis.cli.console import FAILED, SUCCESS, out, print_json, reports_errors, tell
 from chassis.cli.text import plain
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def status(
         page = run_page(airflow, workflow, str(report.dag_run_id))
     if as_json:
         print_json(report.document())
-        raise typer.Exit(SUCCESS if report.state != "failed" else 1)
+        raise typer.Exit(FAILED if report.state == "failed" else SUCCESS)
     console = out()
     console.print(Text(f"{workflow} · run {report.dag_run_id}", style="bold"))
     if report.state in FINISHED:
-        raise typer.Exit(show_end(report, console))
+        raise typer.Exit(show_end(report, console, report.rows))
     console.print(status_view(report))
     console.print(totals(report))
     tell(f"Live: {page}")
@@ -84,10 +84,14 @@ def retry(
         if no_wait:
             return
         planning = report.planning
+        kept = [row for row in report.rows if (row.id, row.map_index) not in cleared]
         with interruptible(airflow, workflow, run_id):
-            end = follow(lambda: read_report(airflow, workflow, run_id, shape, planning=planning), console)
+            end = follow(
+                lambda: read_report(airflow, workflow, run_id, shape, planning=planning), console, known=kept
+            )
             end = with_results(airflow, end)
-    raise typer.Exit(show_end(end, console))
+    again = [row for row in end.rows if (row.id, row.map_index) in cleared]
+    raise typer.Exit(show_end(end, console, again))
 
 
 @reports_errors
