@@ -216,6 +216,13 @@ class TestSettings:
                     section, option = key.removeprefix("AIRFLOW__").lower().split("__", 1)
                     assert (section, option) in options, f"{key} of {name} is no option of Airflow 3.3"
 
+    def test_every_option_in_the_documentation_exists(self, options: set[tuple[str, str]]) -> None:
+        pages = "".join(page.read_text(encoding="utf-8") for page in (PROJECT / "docs").rglob("*.md"))
+        named = re.findall(r"AIRFLOW__([A-Z_]+?)__([A-Z_]+)", pages.replace("AIRFLOW__SECTION__NAME", ""))
+        named += re.findall(r"\[([a-z_]+)\] ([a-z_]+)", pages)
+        assert len(named) > 10
+        assert {(section.lower(), option.lower()) for section, option in named} <= options
+
     def test_an_option_that_airflow_has_dropped_would_be_noticed(self, options: set[tuple[str, str]]) -> None:
         assert ("webserver", "secret_key") not in options
         assert ("celery", "broker_url") in options

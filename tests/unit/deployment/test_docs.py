@@ -198,6 +198,24 @@ class TestExamples:
             assert "".join(code.split('"""')[2:]) in documented, name
 
 
+def test_every_command_in_the_documentation_exists_with_its_options() -> None:
+    import typer
+
+    from chassis.cli.main import app
+
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    used = set()
+    for page in [*PAGES, PROJECT / "docker-compose.yaml"]:
+        for name, rest in re.findall(
+            r"(?<![\w/.-])chassis ([a-z]+)([^`\n]*)", page.read_text(encoding="utf-8")
+        ):
+            used.add(name)
+            assert name in commands, f"chassis {name} in {page.name}"
+            known = {option for parameter in commands[name].params for option in parameter.opts}
+            assert set(re.findall(r"--[a-z-]+", rest)) <= known, f"chassis {name}{rest} in {page.name}"
+    assert {"doctor", "retry", "run", "up"} <= used
+
+
 def test_the_table_of_errors_names_those_that_a_call_can_end_in() -> None:
     table = (
         (DOCS / "bedrock.md").read_text(encoding="utf-8").split("## What an error means")[1].split("\n## ")[0]
