@@ -191,6 +191,13 @@ class TestExamples:
         assert "airflow" in block.lower()
         assert "dag" in block.lower()
 
+    @by_name([(name, block) for name, block in blocks("python") if "dag" in block])
+    def test_a_dag_file_is_loaded(self, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW__CHASSIS__PLANS_ROOT", str(tmp_path))
+        found: dict[str, Any] = {}
+        exec(compile(block, "documentation", "exec"), found)
+        assert "load_current_dags" in found or found["dag"].task_dict
+
     def test_the_dag_files_of_the_project_are_the_documented_ones(self) -> None:
         documented = ["".join(block.split('"""')[2:]) for _, block in blocks("python")]
         for name in ("plan_workflow", "recurring_onboarding", "workflows"):
