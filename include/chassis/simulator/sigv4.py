@@ -170,9 +170,8 @@ def _signature(request: SignedRequest, signed: list[str], stamp: str, scope: _Sc
     canonical = "\n".join(
         [
             request.method,
-            quote(
-                path, safe="/~"
-            ),  # a second encoding on top of the wire's, as every service but S3 wants it
+            # A second encoding on top of the wire's, as every service but S3 wants it.
+            quote(path, safe="/~"),
             "&".join(sorted(query.split("&"))) if query else "",
             *(f"{name}:{' '.join(request.headers[name].split())}" for name in signed),
             "",

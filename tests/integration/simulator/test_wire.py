@@ -115,6 +115,13 @@ def test_a_tasks_own_output_schema_is_filled(sdk: anthropic.AnthropicBedrock, fo
     assert result["output"] == {"services": ["alpha", "beta", "gamma"], "sum": 8}
 
 
+def test_an_output_that_is_text_of_some_form_has_that_form(sdk: anthropic.AnthropicBedrock) -> None:
+    output = {"type": "string", "format": "date"}
+    schema = RESULT_SCHEMA | {"properties": RESULT_SCHEMA["properties"] | {"output": output}}
+    result = answer_of(send(sdk, task_call(schema=schema), stream=True))
+    assert result["output"] == "2000-01-01"
+
+
 def test_a_question_without_a_schema_gets_text_that_says_what_it_comes_from(
     sdk: anthropic.AnthropicBedrock,
 ) -> None:
