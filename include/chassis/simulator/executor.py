@@ -148,4 +148,6 @@ def _describe(work: Work) -> Answer:
         lines.append(
             f"\n- builds on the result of {origin or 'an earlier task'} ({len(fence.content)} characters)"
         )
-    return Answer(f"{MARK} {work.task or 'Answered'}{about}: done as instructed.", "\n".join(lines))
+    return Answer(
+        f"{MARK} {work.task or 'Answered'}{about}: taken as done, nothing was changed.", "\n".join(lines)
+    )

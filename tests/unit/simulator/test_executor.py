@@ -96,7 +96,7 @@ def test_work_on_an_item_is_described_with_its_name_and_what_it_builds_on() -> N
         )
     )
     assert answer["status"] == "completed"
-    assert answer["summary"] == "[simulated] verify_service for claims: done as instructed."
+    assert answer["summary"] == "[simulated] verify_service for claims: taken as done, nothing was changed."
     for part in (
         "### claims",
         "> Check pet insurance in claims.",
@@ -111,7 +111,7 @@ def test_a_product_whose_name_holds_a_number_is_not_added_up() -> None:
     answer = answer_for(
         asked("update_service", "Add 5G plan 2 to the product list of claims.", item="claims")
     )
-    assert "done as instructed" in answer["summary"]
+    assert "taken as done" in answer["summary"]
 
 
 def test_a_blocked_answer_names_what_is_blocked() -> None:
