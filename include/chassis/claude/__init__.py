@@ -1,0 +1,1 @@
+"""Claude on Amazon Bedrock: the connection, the conversation, what it costs and how it fails."""

@@ -23,7 +23,8 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook  # noqa: TID
 from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper  # noqa: TID253
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from airflow.sdk.log import mask_secret
-from botocore.credentials import RefreshableCredentials  # noqa: TID253  imported by the base class anyway
+from botocore.config import Config  # noqa: TID253  imported by the base class anyway
+from botocore.credentials import RefreshableCredentials  # noqa: TID253
 
 from chassis.claude.failures import claude_failure, foreign_errors
 from chassis.claude.form import CONNECTION_TYPE
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 SERVICE = "bedrock-runtime"
 _MOST_RENEWING = 32
+
+_PATIENCE = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2})
+"""With STS, which a call waits for in one of the triggerer's few threads. AWS's own default is minutes."""
 
 # Credentials that renew themselves, by connection: without this, forty calls of an assumed role would ask STS
 # forty times. Others are cheap to resolve and resolved each time, so that a changed file or variable counts.
@@ -98,8 +102,12 @@ class ClaudeBedrockHook(AwsBaseHook):
             wrapped = AwsConnectionWrapper.from_connection_metadata(
                 connection.conn_id, connection.login, connection.password, claude_extra(connection)
             )
+        given = self._config or (wrapped.botocore_config if wrapped else None)
         return AwsConnectionWrapper(
-            conn=wrapped, region_name=self._region_name, botocore_config=self._config, verify=self._verify
+            conn=wrapped,
+            region_name=self._region_name,
+            botocore_config=_PATIENCE.merge(given) if given else _PATIENCE,
+            verify=self._verify,
         )
 
     @cached_property

@@ -266,6 +266,17 @@ class _sts_that_answers:  # noqa: N801 - reads as a phrase
         self._server.server_close()
 
 
+def test_an_sts_that_does_not_answer_is_soon_given_up_unless_the_connection_says_otherwise(
+    connect: Connect,
+) -> None:
+    connect(extra={"region_name": "us-east-1"})
+    config = ClaudeBedrockHook(CONN_ID).config
+    assert config.connect_timeout * config.retries["total_max_attempts"] <= 10
+    connect(extra={"region_name": "us-east-1", "config_kwargs": {"connect_timeout": 33}})
+    config = ClaudeBedrockHook(CONN_ID).config
+    assert (config.connect_timeout, config.read_timeout) == (33, 20)
+
+
 def failure(with_client: WithClient) -> ClaudeError:
     with pytest.raises(ClaudeError) as caught:
         with_client(hello)

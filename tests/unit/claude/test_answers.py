@@ -64,6 +64,8 @@ def test_of_several_variants_the_likeliest_one_is_held_against_the_value() -> No
     schema = closed(output={"anyOf": [closed(names={"type": "array", "items": TEXT}), {"type": "null"}]})
     assert value_faults({"output": {"names": [1]}}, schema) == ["output.names.0: 1 is not of type 'string'"]
     assert value_faults({"output": None}, schema) == []
+    schema["properties"]["output"]["anyOf"].reverse()
+    assert value_faults({"output": {"names": [1]}}, schema) == ["output.names.0: 1 is not of type 'string'"]
 
 
 def test_a_huge_wrong_value_does_not_fill_the_message() -> None:
