@@ -83,7 +83,7 @@ def exit_code(error: ChassisError) -> int:
 
     if isinstance(error, UsageError | PlanError | PlanNotFoundError | SettingsError):
         return USAGE
-    if isinstance(error, StackError | AirflowUnreachableError | SignInError | _OUT_OF_REACH):
+    if isinstance(error, (StackError, AirflowUnreachableError, SignInError, *_OUT_OF_REACH)):
         return UNREACHABLE
     return FAILED
 

@@ -190,7 +190,7 @@ def _environment(home: Path) -> dict[str, str]:
         port = urlsplit(record.url).port or 0
         simulator = urlsplit(record.simulator_url).port if record.simulator_url else None
     else:
-        port, simulator = 8080, None if has_aws_credentials(os.environ) else 1
+        port, simulator = 8080, None if has_aws_credentials() else 1
     plan = StackPlan(home=home, dags_folder=default_dags_folder(), port=port, simulator_port=simulator)
     return component_environment(plan, load_keys(home), os.environ)
 

@@ -59,21 +59,25 @@ def default_dags_folder() -> Path:
     return checkout if (checkout / "plan_workflow.py").exists() else _PACKAGE / "defaults" / "dags"
 
 
-def has_aws_credentials(environment: Mapping[str, str]) -> bool:
+def has_aws_credentials() -> bool:
     """Whether this user has set up AWS credentials, or an Airflow connection for Chassis.
 
     The role of a cloud machine doesn't count: that the stack calls real Bedrock must be somebody's decision,
-    so there it takes ``--bedrock``.
+    so there it takes ``--bedrock``. Credentials that are set up but don't work do count: the first call says
+    what is wrong with them.
     """
-    if environment.get(_CONNECTION) or environment.get("AWS_BEARER_TOKEN_BEDROCK"):
+    if os.environ.get(_CONNECTION) or os.environ.get("AWS_BEARER_TOKEN_BEDROCK"):
         return True
     from botocore.credentials import InstanceMetadataProvider  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
     from botocore.session import Session  # type: ignore[import-untyped]
 
-    session = Session()
-    providers = session.get_component("credential_provider")
-    providers.remove(InstanceMetadataProvider.METHOD)
-    return providers.load_credentials() is not None
+    try:
+        providers = Session().get_component("credential_provider")
+        providers.remove(InstanceMetadataProvider.METHOD)
+        return providers.load_credentials() is not None
+    except BotoCoreError:
+        return True
 
 
 def free_port(preferred: int = 0) -> int:

@@ -36,6 +36,7 @@ class Orders(BaseModel):
         description="Program and arguments by component, in the order of their start."
     )
     environment: dict[str, str] = Field(description="The whole environment of every component.")
+    grace_seconds: float = Field(GRACE_SECONDS, description="How long the components may take to end.")
 
 
 def log_file(home: Path, component: str) -> Path:
@@ -63,7 +64,7 @@ class Supervisor:
             self._reap()
             if received == signal.SIGUSR1:
                 self._start_missing()
-        end_session(ProcessId.of(os.getpid()), self._processes.values(), grace=GRACE_SECONDS)
+        end_session(ProcessId.of(os.getpid()), self._processes.values(), grace=self._orders.grace_seconds)
         self._reap()
         record_file(self._orders.home).unlink(missing_ok=True)
 

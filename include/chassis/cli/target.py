@@ -92,7 +92,7 @@ def start(home: Path, *, bedrock: bool, port: int | None, tell: Callable[[str], 
             f"The local Airflow in {home} runs with the simulator.",
             hint="End it with `chassis down`, then start it with `chassis up --bedrock`.",
         )
-    simulator = record.simulated if record else not bedrock and not has_aws_credentials(os.environ)
+    simulator = record.simulated if record else not bedrock and not has_aws_credentials()
     # Airflow's usual port while it is free: easy to remember, and the browser stays signed in.
     stack = LocalStack(home, simulator=simulator, port=port or free_port(preferred=8080))
     return stack.start(tell)

@@ -1,0 +1,241 @@
+"""A small Airflow API server on port 0: real HTTP, made-up runs.
+
+It asserts what it gets (a signed-in caller, known paths) and records every request. It can't prove that
+Airflow behaves like that: ``tests/system`` drives the real one.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+USERNAME, PASSWORD, TOKEN = "ann", "right", "a-token"
+
+
+def instance(task_id: str, state: str | None, map_index: int = -1, **more: Any) -> dict[str, Any]:
+    """A task instance as Airflow's API gives it, cut down to what the command line reads."""
+    label = str(map_index) if map_index >= 0 else None
+    tries = 1 if state in ("success", "failed", "running") else 0
+    return {
+        "task_id": task_id,
+        "map_index": map_index,
+        "state": state,
+        "task_display_name": task_id.replace("_", " "),
+        "rendered_map_index": label,
+        "try_number": tries,
+        **more,
+    }
+
+
+@dataclass
+class FakeRun:
+    """One run. Each look at its task instances goes on to the next snapshot, and stays at the last."""
+
+    state: str = "success"
+    snapshots: list[list[dict[str, Any]]] = field(default_factory=lambda: [[]])
+    xcoms: dict[tuple[str, int, str], Any] = field(default_factory=dict)
+    logs: dict[tuple[str, int], list[dict[str, Any]]] = field(default_factory=dict)
+    downstream: list[dict[str, Any]] = field(default_factory=list)
+    after_clear: FakeRun | None = None
+    conf: dict[str, Any] = field(default_factory=dict)
+    running: bool = False
+    looks: int = 0
+
+    @property
+    def at_end(self) -> bool:
+        return self.looks >= len(self.snapshots)
+
+
+@dataclass
+class FakeDag:
+    """One DAG and its runs, oldest first."""
+
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+    runs: dict[str, FakeRun] = field(default_factory=dict)
+    tags: tuple[str, ...] = ("chassis",)
+    paused: bool = False
+    refuses: str = ""
+    starts: dict[str, FakeRun] = field(default_factory=dict)
+
+
+def task(task_id: str, *followers: str, mapped: bool = False) -> dict[str, Any]:
+    """A task as Airflow's API gives it."""
+    return {
+        "task_id": task_id,
+        "task_display_name": task_id.replace("_", " "),
+        "downstream_task_ids": list(followers),
+        "is_mapped": mapped,
+    }
+
+
+class FakeAirflow:
+    """The server. Change ``dags`` and ``entries`` at will; read ``requests`` afterwards."""
+
+    def __init__(self) -> None:
+        self.dags: dict[str, FakeDag] = {}
+        self.entries: dict[str, dict[str, dict[str, Any]]] = {"pools": {}, "connections": {}, "variables": {}}
+        self.requests: list[tuple[str, str, Any]] = []
+        self.failing = 0
+        self.tokens_expire = 0
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _answer(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length)) if length else None
+                status, document = fake.answer(self.command, self.path, dict(self.headers), body)
+                content = json.dumps(document).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_PATCH = _answer  # noqa: N815  names that the base class calls
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def sent(self, method: str, ending: str) -> list[Any]:
+        """Bodies of the requests of this method whose path ends so."""
+        return [body for verb, path, body in self.requests if verb == method and path.endswith(ending)]
+
+    def answer(self, method: str, target: str, headers: dict[str, str], body: Any) -> tuple[int, Any]:
+        url = urlsplit(target)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        self.requests.append((method, url.path, body))
+        if self.failing:
+            self.failing -= 1
+            return 503, {"detail": "restarting"}
+        if url.path == "/auth/token":
+            good = body == {"username": USERNAME, "password": PASSWORD}
+            return (201, {"access_token": TOKEN}) if good else (401, {"detail": "Invalid credentials"})
+        if url.path == "/api/v2/monitor/health":
+            return 200, {
+                part: {"status": "healthy"}
+                for part in ("metadatabase", "scheduler", "dag_processor", "triggerer")
+            }
+        if url.path == "/api/v2/version":
+            return 200, {"version": "3.3.2"}
+        if self.tokens_expire:
+            self.tokens_expire -= 1
+            return 401, {"detail": "Token expired"}
+        if headers.get("Authorization") != f"Bearer {TOKEN}":
+            return 401, {"detail": "Not authenticated"}
+        parts = [unquote(part) for part in url.path.removeprefix("/api/v2/").split("/")]
+        if parts[0] == "dags":
+            return self._dags(method, parts[1:], query, body)
+        return self._entries(method, parts, body)
+
+    def _entries(self, method: str, parts: list[str], body: Any) -> tuple[int, Any]:
+        kind = self.entries[parts[0]]
+        if method == "POST":
+            name = body.get("name") or body.get("connection_id") or body.get("key")
+            if body.get("slots") == 0:
+                return 422, {"detail": [{"loc": ["body", "slots"], "msg": "must not be 0"}]}
+            kind[name] = body
+            return 201, body
+        if parts[1] not in kind:
+            return 404, {"detail": f"{parts[1]} was not found"}
+        if method == "PATCH":
+            kind[parts[1]] = body
+        return 200, kind[parts[1]]
+
+    def _dags(self, method: str, parts: list[str], query: dict[str, str], body: Any) -> tuple[int, Any]:
+        if not parts:
+            found = [
+                self._dag(name) for name, dag in self.dags.items() if query.get("tags") in (None, *dag.tags)
+            ]
+            return 200, {"dags": found, "total_entries": len(found)}
+        if parts[0] not in self.dags:
+            return 404, {"detail": f"The Dag with ID: `{parts[0]}` was not found"}
+        dag, rest = self.dags[parts[0]], parts[1:]
+        if not rest:
+            return 200, self._dag(parts[0])
+        if rest == ["tasks"]:
+            return 200, {"tasks": dag.tasks}
+        if rest == ["clearTaskInstances"]:
+            return self._clear(dag, body)
+        assert rest[0] == "dagRuns", f"the fake has no {rest}"
+        if len(rest) == 1:
+            return (
+                self._start(parts[0], dag, body) if method == "POST" else (200, self._newest(parts[0], dag))
+            )
+        if rest[1] not in dag.runs:
+            return 404, {"detail": f"run {rest[1]} was not found"}
+        return self._run(parts[0], rest[1], dag.runs[rest[1]], rest[2:], query)
+
+    def _dag(self, dag_id: str) -> dict[str, Any]:
+        dag = self.dags[dag_id]
+        tags = [{"name": tag} for tag in dag.tags]
+        return {"dag_id": dag_id, "is_paused": dag.paused, "is_stale": False, "tags": tags}
+
+    def _start(self, dag_id: str, dag: FakeDag, body: Any) -> tuple[int, Any]:
+        assert body["logical_date"] is None
+        if dag.refuses:
+            return 400, {"detail": dag.refuses}
+        run_id, run = next(iter(dag.starts.items()))
+        run.conf = body["conf"]
+        dag.runs[run_id] = run
+        return 200, self._run_document(dag_id, run_id, run)
+
+    def _newest(self, dag_id: str, dag: FakeDag) -> dict[str, Any]:
+        runs = [self._run_document(dag_id, run_id, run) for run_id, run in reversed(dag.runs.items())]
+        return {"dag_runs": runs, "total_entries": len(runs)}
+
+    def _clear(self, dag: FakeDag, body: Any) -> tuple[int, Any]:
+        assert body["only_failed"] is False, "Airflow's default would leave out what never ran"
+        run_id = body["dag_run_id"]
+        run = dag.runs[run_id]
+        if body["dry_run"]:
+            assert body["include_downstream"] is True
+            return 200, {"task_instances": run.downstream}
+        if run.running:
+            return 409, {"detail": "a task is running"}
+        if run.after_clear is not None:
+            dag.runs[run_id] = run.after_clear
+        return 200, {"task_instances": []}
+
+    def _run(
+        self, dag_id: str, run_id: str, run: FakeRun, rest: list[str], query: dict[str, str]
+    ) -> tuple[int, Any]:
+        if not rest:
+            return 200, self._run_document(dag_id, run_id, run)
+        if rest == ["taskInstances"]:
+            snapshot = run.snapshots[min(run.looks, len(run.snapshots) - 1)]
+            run.looks += 1
+            offset, limit = int(query["offset"]), int(query["limit"])
+            return 200, {"task_instances": snapshot[offset : offset + limit], "total_entries": len(snapshot)}
+        index = int(query.get("map_index", -1))
+        if rest[2] == "logs":
+            return 200, {"content": run.logs.get((rest[1], index), [])}
+        key = (rest[1], index, rest[3])
+        if key not in run.xcoms:
+            return 404, {"detail": "XCom entry not found"}
+        return 200, {"value": run.xcoms[key]}
+
+    def _run_document(self, dag_id: str, run_id: str, run: FakeRun) -> dict[str, Any]:
+        ended = run.at_end
+        return {
+            "dag_id": dag_id,
+            "dag_run_id": run_id,
+            "state": run.state if ended else "running",
+            "start_date": "2026-03-01T06:00:00+00:00",
+            "end_date": "2026-03-01T06:00:12+00:00" if ended else None,
+            "bundle_version": None,
+            "conf": run.conf,
+        }

@@ -1,0 +1,82 @@
+"""A workflow of two tasks, the planner's run that publishes it, and runs of it, for the fake Airflow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chassis.workflow import check_plan, dump_plan
+from tests.unit.cli.fake_airflow import FakeRun, instance
+
+SPEC = {
+    "schema_version": 1,
+    "id": "onboard",
+    "title": "Onboard [bold]a product",
+    "requirement": "Onboard a product",
+    "tasks": [
+        {
+            "id": "update",
+            "name": "Update",
+            "instruction": "Update {item}",
+            "for_each": {"items": ["pricing", "claims"]},
+        },
+        {"id": "report", "name": "Report", "instruction": "Report", "depends_on": ["update"]},
+    ],
+}
+USAGE = {"input_tokens": 10, "output_tokens": 5, "cache_read_tokens": 0, "cache_write_tokens": 0, "calls": 1}
+PLANNED = {
+    "workflow_id": "onboard",
+    "plan": dump_plan(check_plan(SPEC)),
+    "digest": "0" * 64,
+    "usage": USAGE,
+    "cost_usd": None,
+    "model": "simulated",
+    "attempts": 1,
+    "simulated": True,
+    "request_ids": [],
+}
+PUBLISHED = {"workflow_id": "onboard", "revision": 3, "digest": "0" * 64, "changed": True}
+RUN = "planned__p1"
+
+
+def done(task_id: str, item: str | None = None) -> dict[str, Any]:
+    return {
+        "task": task_id,
+        "item": item,
+        "summary": f"{task_id} {item} is done",
+        "output": "the **output**",
+        "usage": USAGE,
+        "cost_usd": None,
+        "model": "simulated",
+        "request_ids": [],
+        "simulated": True,
+    }
+
+
+def planner_run(**states: str | None) -> FakeRun:
+    """A planner's run that goes from nothing to these states of its tasks."""
+    tasks = ("plan", "publish", "await_dag", "trigger")
+    before = [instance(name, None) for name in tasks]
+    after = [instance(name, states.get(name, "success")) for name in tasks]
+    state = "failed" if "failed" in states.values() else "success"
+    run = FakeRun(state, [before, after])
+    run.xcoms = {("plan", -1, "return_value"): PLANNED, ("publish", -1, "return_value"): PUBLISHED}
+    return run
+
+
+def workflow_run(*, broken: str | None = None) -> FakeRun:
+    """A run of the workflow to its end; one item may fail."""
+    states = {item: "failed" if item == broken else "success" for item in ("pricing", "claims")}
+    last = "upstream_failed" if broken else "success"
+    end = [instance("update", states[item], index) for index, item in enumerate(states)]
+    start = [instance("update", "running", index) for index in (0, 1)]
+    run = FakeRun(
+        "failed" if broken else "success",
+        [[*start, instance("report", None)], [*end, instance("report", last)]],
+    )
+    for index, (item, state) in enumerate(states.items()):
+        key = ("update", index, "return_value" if state == "success" else "error")
+        error = {"class": "TaskBlockedError", "message": "No access to the repository.", "hint": "Give it."}
+        run.xcoms[key] = done("update", item) if state == "success" else error
+    if not broken:
+        run.xcoms[("report", -1, "return_value")] = done("report")
+    return run
