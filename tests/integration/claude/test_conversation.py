@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import logging
-import pickle
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -13,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chassis.claude.conversation import ClaudeAnswer, converse
-from chassis.claude.request import ClaudeRequest, Message, text_block
 from chassis.claude.usage import Usage
 from chassis.errors import (
     AnswerInvalidError,
@@ -23,39 +18,17 @@ from chassis.errors import (
     ServiceFaultError,
     StreamBrokenError,
 )
-from chassis.prompts import fence
 from chassis.simulator.eventstream import chunk_frame
 from chassis.simulator.message import Reply, TokenCount, stream_events
-from tests.integration.claude.wire import ScriptedBedrock
+from tests.integration.claude.wire import SCHEMA, ScriptedBedrock, a_request
 
 if TYPE_CHECKING:
-    from chassis.simulator import Simulator, SimulatorControl
+    from chassis.claude.request import ClaudeRequest
     from tests.integration.claude.conftest import Connect
 
-MODEL = "us.anthropic.claude-opus-4-6-v1"
-SCHEMA = {
-    "type": "object",
-    "properties": {"sum": {"type": "integer"}},
-    "required": ["sum"],
-    "additionalProperties": False,
-}
 GOOD = '{"sum": 8}'
-PROMPT = "the words of a prompt"
 
 WithClient = Callable[[Callable[[Any], Awaitable[Any]]], Any]
-
-
-def a_request(*, model: str = MODEL, schema: dict[str, Any] = SCHEMA) -> ClaudeRequest:
-    return ClaudeRequest(
-        model=model,
-        max_tokens=1000,
-        system=("You work.",),
-        messages=(
-            Message(role="user", content=(text_block(fence("task", PROMPT, task="add"), cached=True),)),
-        ),
-        answer_schema=schema,
-        subject="task 'add'",
-    )
 
 
 def text(answer: str, stop_reason: str = "end_turn") -> Reply:
@@ -278,137 +251,3 @@ def test_a_long_wait_is_left_to_airflow_and_a_short_one_is_waited(talk: Talk) ->
     assert caught.value.retry_after == 3600
     assert talk((429, {"retry-after": "0.2"}), text(GOOD), max_retries=2).data == {"sum": 8}
     assert time.monotonic() - started < 5
-
-
-def ask(connect: Connect, with_client: WithClient, simulator: Simulator, **claude: Any) -> Any:
-    connect.to(simulator.url, claude=claude)
-    return with_client(lambda client: converse(client, a_request(), check=lambda data: [], repairs=0))
-
-
-FAULTS = [
-    ("throttle", "ThrottledError"),
-    ("internal", "ServiceFaultError"),
-    ("unavailable", "ServiceFaultError"),
-    ("overloaded", "ServiceFaultError"),
-    ("model_error", "ServiceFaultError"),
-    ("access_denied", "AccessDeniedError"),
-    ("expired_token", "CredentialsRefusedError"),
-    ("unknown_model", "ModelNotFoundError"),
-    ("stall", "StreamBrokenError"),
-    ("reset", "StreamBrokenError"),
-    ("truncate", "StreamBrokenError"),
-    ("exception_frame", "ThrottledError"),
-    ("malformed_json", "AnswerInvalidError"),
-    ("wrong_schema", "AnswerInvalidError"),
-    ("max_tokens", "AnswerTruncatedError"),
-    ("refusal", "ModelRefusalError"),
-]
-
-
-@pytest.mark.parametrize(("fault", "expected"), FAULTS)
-def test_each_fault_of_the_simulator_is_one_clear_error(
-    connect: Connect,
-    with_client: WithClient,
-    simulator: Simulator,
-    control: SimulatorControl,
-    caplog: pytest.LogCaptureFixture,
-    fault: str,
-    expected: str,
-) -> None:
-    control.add_fault(fault)
-    caplog.set_level(logging.DEBUG)
-    with pytest.raises(ClaudeError) as caught:
-        ask(connect, with_client, simulator, timeout_seconds=0.5)
-    error = caught.value
-    assert type(error).__name__ == expected
-    assert error.request_id == control.requests()[0]["request_id"]
-    assert error.__cause__ is None
-    assert error.__context__ is None
-    for form in (pickle.dumps(error), json.dumps(error.describe()).encode(), caplog.text.encode()):
-        assert b"AWS4-HMAC" not in form
-        assert PROMPT.encode() not in form, "nothing logs or keeps a prompt"
-
-
-def test_all_faults_of_the_simulator_are_tried() -> None:
-    from typing import get_args
-
-    from chassis.simulator.rules import FaultName
-
-    elsewhere = {"no_structured_output", "wrong_plan", "blocked"}
-    assert {fault for fault, _ in FAULTS} | elsewhere == set(get_args(FaultName))
-
-
-def test_a_model_that_refuses_constrained_decoding_is_asked_through_a_tool_from_then_on(
-    connect: Connect, with_client: WithClient, simulator: Simulator, control: SimulatorControl
-) -> None:
-    control.add_fault("no_structured_output", times=1)
-    request = a_request(model="anthropic.claude-without-structured-output-v1:0")
-    connect.to(simulator.url)
-
-    async def twice(client: Any) -> list[ClaudeAnswer]:
-        return [await converse(client, request, check=lambda data: [], repairs=0) for _ in range(2)]
-
-    answers = with_client(twice)
-    assert [answer.usage.calls for answer in answers] == [1, 1]
-    assert all(answer.simulated for answer in answers)
-    assert [entry["status"] for entry in control.requests()] == [400, 200, 200]
-    assert [("tools" in entry["body"]) for entry in control.requests()] == [False, True, True]
-
-
-def test_a_quick_retry_is_made_before_airflow_has_to(
-    connect: Connect, with_client: WithClient, simulator: Simulator, control: SimulatorControl
-) -> None:
-    control.add_fault("throttle", times=1, retry_after=0.1)
-    assert ask(connect, with_client, simulator, max_retries=1).simulated
-    assert [entry["status"] for entry in control.requests()] == [429, 200]
-
-
-def test_a_stalled_stream_is_given_up_after_the_connections_timeout(
-    connect: Connect, with_client: WithClient, simulator: Simulator, control: SimulatorControl
-) -> None:
-    control.add_fault("stall")
-    started = time.monotonic()
-    with pytest.raises(StreamBrokenError, match="stopped in the middle"):
-        ask(connect, with_client, simulator, timeout_seconds=0.5)
-    assert time.monotonic() - started < 5
-
-
-@pytest.mark.parametrize("moment", ["before the answer", "in the middle of the answer"])
-def test_cancelling_closes_the_connection_within_a_second(
-    connect: Connect, with_client: WithClient, simulator: Simulator, control: SimulatorControl, moment: str
-) -> None:
-    if moment == "before the answer":
-        control.set_latency(60)
-    else:
-        control.add_fault("stall")
-    connect.to(simulator.url)
-
-    async def cancelled(client: Any) -> float:
-        call = asyncio.create_task(converse(client, a_request(), check=lambda data: [], repairs=0))
-        await asyncio.to_thread(control.wait_for_requests, 1)
-        started = time.monotonic()
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call
-        while control.requests()[0]["ended"] is None and time.monotonic() - started < 5:
-            await asyncio.sleep(0.01)
-        return time.monotonic() - started
-
-    assert with_client(cancelled) < 1.0
-
-
-def test_many_calls_share_a_loop_without_holding_it_up(
-    connect: Connect, with_client: WithClient, simulator: Simulator, control: SimulatorControl
-) -> None:
-    control.set_latency(1.0)
-    connect.to(simulator.url)
-
-    async def many(client: Any) -> float:
-        started = time.monotonic()
-        await asyncio.gather(
-            *(converse(client, a_request(), check=lambda data: [], repairs=0) for _ in range(30))
-        )
-        return time.monotonic() - started
-
-    assert with_client(many) < 10, "one after the other takes 30 s"
-    assert control.peak_in_flight() == 30

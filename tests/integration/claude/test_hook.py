@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,7 +13,6 @@ from moto.server import ThreadedMotoServer
 
 from chassis.claude import hook as hook_module
 from chassis.claude.hook import ClaudeBedrockHook
-from chassis.claude.options import connection_model
 from chassis.claude.reply import ask
 from chassis.errors import (
     AccessDeniedError,
@@ -25,7 +23,7 @@ from chassis.errors import (
     ModelNotFoundError,
     UnreachableError,
 )
-from chassis.simulator import ACCESS_KEY, BEARER_TOKEN, SECRET_KEY, Simulator, SimulatorControl
+from chassis.simulator import ACCESS_KEY, BEARER_TOKEN, SECRET_KEY, Simulator
 from chassis.simulator.message import Reply
 from tests.integration.claude.conftest import CONN_ID, Connect
 from tests.integration.claude.wire import ScriptedBedrock
@@ -357,40 +355,6 @@ def test_no_route_to_bedrock(connect: Connect, with_client: WithClient, url: str
     assert url.split("/")[2].split(":")[0] in error.message
 
 
-def test_the_test_button_says_what_it_proved(
-    connect: Connect, simulator: Simulator, control: SimulatorControl
-) -> None:
-    connect.to(simulator.url)
-    good, message = ClaudeBedrockHook(CONN_ID).test_connection()
-    assert good
-    assert "simulator" in message
-    assert "not Claude" in message
-    (entry,) = control.requests()
-    assert entry["body"]["max_tokens"] == 1, "the test may cost next to nothing"
-    assert entry["stream"], "and asks in the way that calls do, which needs a permission of its own"
-
-
-def test_the_test_button_asks_the_connections_model(connect: Connect) -> None:
-    with ScriptedBedrock([Reply("O", "max_tokens")]) as server:
-        connect.to(server.url, claude={"model": "eu.anthropic.claude-haiku-4-5-20251001-v1:0"})
-        good, message = ClaudeBedrockHook(CONN_ID).test_connection()
-    assert good
-    assert "Claude answered: eu.anthropic.claude-haiku-4-5-20251001-v1:0" in message
-    assert "request r-1" in message
-    assert "$0.0000" in message
-
-
-def test_the_test_button_tells_what_is_wrong(
-    connect: Connect, simulator: Simulator, control: SimulatorControl
-) -> None:
-    connect.to(simulator.url)
-    control.add_fault("access_denied")
-    good, message = ClaudeBedrockHook(CONN_ID).test_connection()
-    assert not good
-    assert "AccessDeniedException" in message
-    assert "bedrock:InvokeModel" in message
-
-
 def test_no_secret_is_logged_even_at_debug(
     connect: Connect,
     with_client: WithClient,
@@ -412,28 +376,3 @@ def test_no_secret_is_logged_even_at_debug(
         "Signature=",
     ):
         assert secret not in written
-
-
-def test_a_worker_learns_the_connections_model_without_aws(connect: Connect) -> None:
-    assert connection_model(CONN_ID) is None, "no such connection"
-    connect(extra={"claude": {"model": "of-the-connection"}})
-    assert connection_model(CONN_ID) == "of-the-connection"
-    connect(extra={"model": "of-another-service"})
-    assert connection_model(CONN_ID) is None, "an aws connection's extra belongs to many"
-    connect(conn_type="claude_bedrock", extra={"model": "of-the-form"})
-    assert connection_model(CONN_ID) == "of-the-form"
-    connect(conn_type="claude_bedrock", extra={"claude": {"modle": "x"}})
-    with pytest.raises(ConnectionSetupError, match="modle"):
-        connection_model(CONN_ID)
-
-
-def test_the_provider_info_names_what_exists() -> None:
-    from chassis.claude.form import CONNECTION_TYPES
-    from chassis.claude.options import ClaudeOptions
-
-    (form,) = CONNECTION_TYPES
-    assert form["hook-class-name"] == f"{ClaudeBedrockHook.__module__}.{ClaudeBedrockHook.__qualname__}"
-    assert form["connection-type"] == ClaudeBedrockHook.conn_type
-    assert form["hook-name"] == ClaudeBedrockHook.hook_name
-    assert set(ClaudeOptions.model_fields) < set(form["conn-fields"]), "each option has a field in the form"
-    json.dumps(form)

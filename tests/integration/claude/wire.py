@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from chassis.claude.request import ClaudeRequest, Message, text_block
+from chassis.prompts import fence
 from chassis.simulator.eventstream import CONTENT_TYPE, chunk_frame
 from chassis.simulator.message import Reply, TokenCount, stream_events
 
@@ -20,6 +22,29 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 TOKENS = TokenCount(input=10, cache_read=3, cache_write=2, output=5)
+
+
+MODEL = "us.anthropic.claude-opus-4-6-v1"
+SCHEMA = {
+    "type": "object",
+    "properties": {"sum": {"type": "integer"}},
+    "required": ["sum"],
+    "additionalProperties": False,
+}
+PROMPT = "the words of a prompt"
+
+
+def a_request(*, model: str = MODEL, schema: dict[str, Any] = SCHEMA) -> ClaudeRequest:
+    return ClaudeRequest(
+        model=model,
+        max_tokens=1000,
+        system=("You work.",),
+        messages=(
+            Message(role="user", content=(text_block(fence("task", PROMPT, task="add"), cached=True),)),
+        ),
+        answer_schema=schema,
+        subject="task 'add'",
+    )
 
 
 class ScriptedBedrock:
