@@ -1,10 +1,11 @@
-# The image of every Airflow component in docker-compose.yaml, on Airflow's image without optional providers:
-# each provider that is installed costs at every task start, and requirements-image.lock pins all that there is.
+# The image of every Airflow component in docker-compose.yaml, on Airflow's image without optional providers: so
+# requirements-image.lock pins all that there is, and no task start pays for providers that nothing uses.
 FROM apache/airflow:slim-3.3.2-python3.12
 
-# What changes seldom comes first, so that a change of the project builds in seconds.
+# What changes seldom comes first, so that a change of the project builds in seconds. The lock is complete (pip check
+# below shows it), so pip is to resolve nothing: with hashes, it would refuse requirements such as celery[redis].
 COPY requirements-image.lock /opt/chassis/
-RUN pip install --no-cache-dir --require-hashes --requirement /opt/chassis/requirements-image.lock
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement /opt/chassis/requirements-image.lock
 
 COPY --chown=airflow:0 pyproject.toml README.md LICENSE airflow_settings.yaml /opt/chassis/
 COPY --chown=airflow:0 include /opt/chassis/include

@@ -163,6 +163,10 @@ class TestSecrets:
         with pytest.raises(MissingVariableError, match=name):
             compose_file.read({key: value for key, value in GIVEN.items() if key != name})
 
+    def test_git_ignores_the_files_that_hold_them(self) -> None:
+        ignored = (PROJECT / ".gitignore").read_text(encoding="utf-8").splitlines()
+        assert {".env", "airflow.env", "docker-compose.override.yaml"} <= set(ignored)
+
     def test_no_value_in_the_file_is_a_secret_of_its_own(self, services: Services) -> None:
         for name, service in services.items():
             for key, value in (service.get("environment") or {}).items():

@@ -99,8 +99,9 @@ def test_every_pin_has_hashes_and_no_lock_names_an_address(lock: Any) -> None:
 def test_the_image_is_installed_from_the_lock_alone() -> None:
     installs = re.findall(r"pip install (.+?)(?: \\)?$", DOCKERFILE, re.MULTILINE)
     assert len(installs) == 2
-    assert "--require-hashes --requirement /opt/chassis/requirements-image.lock" in installs[0]
+    assert "--no-deps --require-hashes --requirement /opt/chassis/requirements-image.lock" in installs[0]
     assert "--no-deps --no-build-isolation /opt/chassis" in installs[1]
+    assert "pip check" in DOCKERFILE, "shows that nothing is missing from the lock"
 
 
 def test_make_lock_renews_the_images_lock_by_the_command_that_its_head_names() -> None:
