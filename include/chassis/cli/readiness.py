@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chassis.cli.airflow_api import Airflow, SignIn
-from chassis.cli.errors import AirflowRefusedError, AirflowUnreachableError, StackError
+from chassis.cli.errors import AirflowUnreachableError, StackError
+from chassis.cli.planner import PLANNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chassis.cli.record import StackRecord
 
-PLANNER = "plan_workflow"
 _POLL_SECONDS = 0.25
 _TAIL_LINES = 15
 _HEARTS = ("scheduler", "dag_processor", "triggerer")
@@ -57,8 +57,8 @@ def wait_until_ready(
             time.sleep(_POLL_SECONDS)
         log = record().components[_component_of(missing)].log
         raise StackError(
-            f"The local Airflow did not come up in {seconds:.0f} s: {missing} is missing."
-            f"{_import_errors(airflow)}\nLast lines of {log}:\n{last_lines(log)}",
+            f"The local Airflow did not come up in {seconds:.0f} s: {missing} is missing. "
+            f"Last lines of {log}:\n{last_lines(log)}",
             hint="Start it again with `chassis up`; a slow machine may need a second time.",
         )
 
@@ -81,8 +81,15 @@ def _missing(airflow: Airflow, *, planner: bool, since: float) -> str:
         if not _beats(health.get(part) or {}, f"latest_{part}_heartbeat", since):
             return f"a heartbeat of the {part.replace('_', ' ')}"
     if planner and airflow.find_dag(PLANNER) is None:
+        _require_importable(airflow)
         return f"the DAG {PLANNER}"
     return ""
+
+
+def _require_importable(airflow: Airflow) -> None:
+    for error in airflow.import_errors():
+        if error["filename"].endswith(f"{PLANNER}.py"):
+            raise StackError(f"{error['filename']} can't be imported:\n{error['stack_trace']}")
 
 
 def _beats(part: dict[str, Any], key: str, since: float) -> bool:
@@ -99,11 +106,3 @@ def _component_of(missing: str) -> str:
         if name in missing:
             return name
     return "api-server" if "API" in missing else "dag-processor"
-
-
-def _import_errors(airflow: Airflow) -> str:
-    try:
-        errors = airflow.import_errors()
-    except (AirflowUnreachableError, AirflowRefusedError):
-        return ""
-    return "".join(f"\n{error['filename']}: {error['stack_trace']}" for error in errors)

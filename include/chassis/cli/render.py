@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SIMULATED = "simulated: not Claude"
 _OUTPUT_CHARACTERS = 6_000
+_NO_CALL = "no call to Claude has ended"
 _LABELS = {
     None: ("waiting", "dim"),
     "scheduled": ("queued", "dim"),
@@ -99,13 +100,17 @@ def totals(report: Report) -> Text:
     cached = usage["cache_read_tokens"] + usage["cache_write_tokens"]
     tokens = f"{usage['input_tokens'] + cached:,} tokens in"
     tokens += f" ({cached:,} by the cache), {usage['output_tokens']:,} out"
-    cost = "price unknown" if usage["cost_usd"] is None else f"US$ {usage['cost_usd']:.4f}"
-    if report.simulated:
-        cost += f" if it were real ({SIMULATED})"
-    parts = [tokens, cost] if usage["calls"] else ["no call to Claude has ended"]
+    parts = [tokens, _cost(usage["cost_usd"], report.simulated)] if usage["calls"] else [_NO_CALL]
     if report.seconds is not None:
         parts.append(f"{report.seconds:.1f} s")
     return Text(f"Run {label}: ", style=style).append(" · ".join(parts), style="not bold default")
+
+
+def _cost(dollars: float | None, simulated: bool) -> str:
+    price = "price unknown" if dollars is None else f"US$ {dollars:.4f}"
+    if not simulated:
+        return price
+    return SIMULATED if dollars is None else f"{price} if it were real ({SIMULATED})"
 
 
 def _print_result(console: Console, row: Row) -> None:

@@ -195,6 +195,8 @@ class LocalStack:
         self._wait_until_ready(since)
 
     def _launch(self, tell: Callable[[str], None]) -> None:
+        if self._port and free_port(preferred=self._port) != self._port:
+            raise StackError(f"Port {self._port} is taken.", hint="Name another: chassis up --port N")
         keys = load_keys(self.home)
         plan = StackPlan(
             home=self.home,

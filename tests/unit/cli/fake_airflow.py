@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+HEARTS = ("scheduler", "dag_processor", "triggerer")
 USERNAME, PASSWORD, TOKEN = "ann", "right", "a-token"
 
 
@@ -80,6 +82,9 @@ class FakeAirflow:
         self.entries: dict[str, dict[str, dict[str, Any]]] = {"pools": {}, "connections": {}, "variables": {}}
         self.requests: list[tuple[str, str, Any]] = []
         self.failing = 0
+        self.beat = datetime.now(UTC)
+        self.sick = ""
+        self.import_errors: list[dict[str, str]] = []
         self.tokens_expire = 0
         fake = self
 
@@ -125,10 +130,9 @@ class FakeAirflow:
             good = body == {"username": USERNAME, "password": PASSWORD}
             return (201, {"access_token": TOKEN}) if good else (401, {"detail": "Invalid credentials"})
         if url.path == "/api/v2/monitor/health":
-            return 200, {
-                part: {"status": "healthy"}
-                for part in ("metadatabase", "scheduler", "dag_processor", "triggerer")
-            }
+            return 200, {part: self._health(part) for part in ("metadatabase", *HEARTS)}
+        if url.path == "/execution/health":
+            return 200, {"status": "healthy"}
         if url.path == "/api/v2/version":
             return 200, {"version": "3.3.2"}
         if self.tokens_expire:
@@ -137,9 +141,15 @@ class FakeAirflow:
         if headers.get("Authorization") != f"Bearer {TOKEN}":
             return 401, {"detail": "Not authenticated"}
         parts = [unquote(part) for part in url.path.removeprefix("/api/v2/").split("/")]
+        if parts[0] == "importErrors":
+            return 200, {"import_errors": self.import_errors, "total_entries": len(self.import_errors)}
         if parts[0] == "dags":
             return self._dags(method, parts[1:], query, body)
         return self._entries(method, parts, body)
+
+    def _health(self, part: str) -> dict[str, str]:
+        status = "unhealthy" if part == self.sick else "healthy"
+        return {"status": status, f"latest_{part}_heartbeat": self.beat.isoformat()}
 
     def _entries(self, method: str, parts: list[str], body: Any) -> tuple[int, Any]:
         kind = self.entries[parts[0]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -199,6 +200,16 @@ def _record(supervisor: ProcessId, booted: float) -> StackRecord:
         booted=booted,
         supervisor=supervisor,
     )
+
+
+def test_a_port_that_is_taken_is_refused_before_anything_starts(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocalStack, "_migrate", lambda *_: pytest.fail("it went on"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(StackError, match=f"Port {port} is taken"):
+            LocalStack(home, port=port).start()
 
 
 @pytest.mark.parametrize("how", ["fails", "is_interrupted"])

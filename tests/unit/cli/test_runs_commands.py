@@ -76,12 +76,12 @@ def test_an_airflow_of_ones_own_needs_somebody_to_sign_in(
 def test_status_of_a_finished_run_gives_its_results_and_exit_code(
     chassis: Chassis, fake: FakeAirflow, planner: FakeDag
 ) -> None:
-    fake.dags["onboard"].runs[RUN].looks = 1
+    fake.dags["onboard"].runs[RUN].looks = 2
     result = chassis("status", "onboard")
     assert result.exit_code == 0
     assert "== update [pricing] (simulated: not Claude): update pricing is done" in result.stdout
     fake.dags["onboard"].runs[RUN] = workflow_run(broken="claims")
-    fake.dags["onboard"].runs[RUN].looks = 1
+    fake.dags["onboard"].runs[RUN].looks = 2
     assert chassis("status", "onboard").exit_code == 1
     assert json.loads(chassis("status", "onboard", "--json").stdout)["state"] == "failed"
 
@@ -92,7 +92,7 @@ def test_retry_clears_the_item_by_name_and_follows_the_run(
     run = workflow_run(broken="claims")
     for snapshot in run.snapshots:
         snapshot[1]["rendered_map_index"] = "claims"
-    run.looks = 1
+    run.looks = 2
     run.downstream = [instance("update", "failed", 1), instance("report", "upstream_failed")]
     run.after_clear = workflow_run()
     fake.dags["onboard"].runs[RUN] = run
@@ -105,7 +105,7 @@ def test_retry_clears_the_item_by_name_and_follows_the_run(
 
 def test_retry_no_wait_ends_at_once(chassis: Chassis, fake: FakeAirflow, planner: FakeDag) -> None:
     run = workflow_run(broken="claims")
-    run.looks = 1
+    run.looks = 2
     run.downstream = [instance("report", "upstream_failed")]
     fake.dags["onboard"].runs[RUN] = run
     result = chassis("retry", "onboard", "update", "--no-wait")
@@ -117,7 +117,7 @@ def test_logs_prints_events_levels_and_errors_without_terminal_codes(
     chassis: Chassis, fake: FakeAirflow, planner: FakeDag
 ) -> None:
     run = workflow_run()
-    run.looks = 1
+    run.looks = 2
     run.logs[("report", -1)] = [
         {"timestamp": "2026-03-01T06:00:01.5Z", "level": "info", "event": "calling \x1b[31mClaude"},
         {
