@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chassis.errors import DefinitionError
 from chassis.workflow.messages import in_words
-from chassis.workflow.spec import Description, Line, as_tuple, fault
-from chassis.workflow.values import check_items
+from chassis.workflow.spec import Description, Line, at_most, fault
+from chassis.workflow.values import MAX_ITEMS, check_items
 from chassis.workflow.yaml_text import YamlError, read_yaml, write_yaml
 
 _HINT = "Correct the catalogue, or name another file as [chassis] services_file."
@@ -36,9 +36,7 @@ class Catalogue(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    services: tuple[Service, ...]
-
-    _lists = field_validator("services", mode="before")(as_tuple)
+    services: Annotated[tuple[Service, ...], at_most(MAX_ITEMS)]
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

@@ -7,6 +7,7 @@ First each part is held to its own rules by the models of ``spec``; then what co
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ MAX_NUMBER = 2**53
 HINT = "Correct the plan and try again; chassis validate FILE checks it without running anything."
 _PASSES = 5
 """Rounds of setting aside what is faulty and reading the rest again."""
+
+_LONGEST_PLACE = 60
 
 _STAND_INS: dict[str, Any] = {
     "schema_version": SCHEMA_VERSION,
@@ -82,7 +85,9 @@ def check_plan(
             faults += [fault_of(each, data) for each in errors[: MAX_FAULTS + 1]]
             if not isinstance(data, dict):
                 break
-            for each in reversed(errors):
+            # From the back, as tasks may be taken out; and what is in a part before the part as a whole.
+            inside = [each for each in errors if len(each["loc"]) > 1]
+            for each in [*reversed(inside), *(each for each in errors if len(each["loc"]) <= 1)]:
                 damaged |= _set_aside(data, each["loc"], each["type"])
     if spec is not None:
         draft = Draft(spec, agents, services)
@@ -111,11 +116,12 @@ class _Copier:
 
     def copy(self, value: Any, where: str, *, depth: int) -> Any:
         self.count += 1
-        if depth > MAX_DEPTH or self.count > MAX_VALUES:
-            rule = f"{MAX_DEPTH} levels deep" if depth > MAX_DEPTH else f"{MAX_VALUES:,} values"
-            if self.count <= MAX_VALUES + 1:
-                self._fault("too_deep" if depth > MAX_DEPTH else "too_big", where, f"has more than {rule}")
+        if self.count > MAX_VALUES:
+            if self.count == MAX_VALUES + 1:
+                self._fault("too_big", "the plan", f"has more than {MAX_VALUES:,} values")
             return None
+        if depth > MAX_DEPTH:
+            return self._fault("too_deep", where, f"is more than {MAX_DEPTH} levels deep")
         if isinstance(value, dict):
             return {
                 self._text(key, where): self.copy(inner, f"{where}.{key!s:.100}", depth=depth + 1)
@@ -151,7 +157,8 @@ class _Copier:
         return text
 
     def _fault(self, code: str, where: str, message: str) -> None:
-        where = where.removeprefix("the plan.") if where != "the plan" else where
+        where = where.removeprefix("the plan.")
+        where = where if len(where) <= _LONGEST_PLACE else f"{where[:_LONGEST_PLACE]}…"
         self.faults.append(PlanFault(code, where, message))
 
 
@@ -208,4 +215,4 @@ def _set_input_aside(
 def _replace(holder: dict[str, Any], field: str) -> None:
     holder.pop(field, None)
     if field in _STAND_INS:
-        holder[field] = _STAND_INS[field]
+        holder[field] = deepcopy(_STAND_INS[field])

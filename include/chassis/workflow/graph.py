@@ -54,11 +54,10 @@ def find_cycles(waits_for: Edges) -> list[list[str]]:
     ordered = set(in_order(waits_for))
     rest = {name: ups for name, ups in waits_for.items() if name not in ordered}
     cycles: list[list[str]] = []
-    reported: set[str] = set()
-    for name in rest:
-        if name not in reported and (way := path(rest, name, name)):
+    for name in list(rest):
+        if name in rest and (way := path(rest, name, name)):
             cycles.append(way)
-            reported.update(way)
+            rest = {other: ups for other, ups in rest.items() if other not in way}
     return cycles
 
 

@@ -11,13 +11,23 @@ from chassis.workflow.check import HINT, check_plan
 from chassis.workflow.yaml_text import YamlError, read_yaml, write_yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from chassis.workflow.spec import WorkflowSpec
 
 
-def load_plan(text: str | bytes, *, source: str = "") -> WorkflowSpec:
-    """The plan that a YAML (or JSON) text holds, checked by every rule but those on agents and services.
+def load_plan(
+    text: str | bytes,
+    *,
+    source: str = "",
+    agents: Collection[str] | None = None,
+    services: Collection[str] | None = None,
+) -> WorkflowSpec:
+    """The plan that a YAML text holds.
 
     :param source: where the text is from, for the error's first line: a file's path, an id with its revision
+    :param agents: names of the agents that tasks may name; None: any
+    :param services: names of the services that lists of services may name; None: any
     :raises PlanError: lists all faults
     """
     subject = f"The plan {source}" if source else "The plan"
@@ -25,7 +35,7 @@ def load_plan(text: str | bytes, *, source: str = "") -> WorkflowSpec:
         data = read_yaml(text)
     except YamlError as error:
         raise PlanError(error.faults, subject=subject, hint=HINT) from None
-    return check_plan(data, subject=subject)
+    return check_plan(data, agents=agents, services=services, subject=subject)
 
 
 def dump_plan(spec: WorkflowSpec) -> str:

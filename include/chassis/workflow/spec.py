@@ -51,10 +51,31 @@ def as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def at_most(most: int) -> BeforeValidator:
+    """A list, or a mapping, with so many entries at most.
+
+    Counted before the entries are looked at: a hundred thousand wrong ones would be as many errors.
+    """
+
+    def bounded(value: Any) -> Any:
+        if isinstance(value, list | tuple | dict) and len(value) > most:
+            raise fault("too_many", f"has {len(value):,} entries, and at most {most:,} are allowed")
+        return as_tuple(value)
+
+    return BeforeValidator(bounded)
+
+
 def not_blank(text: str) -> str:
     if not text.strip():
         raise fault("blank", "must not be blank")
     return text
+
+
+def _some(tasks: tuple[Any, ...]) -> tuple[Any, ...]:
+    # As a min_length it would also be reported where there are tasks, but faulty ones.
+    if not tasks:
+        raise fault("too_few", "must have at least one task")
+    return tasks
 
 
 def _one_line(text: str) -> str:
@@ -76,7 +97,7 @@ Line = Annotated[
 
 Description = Annotated[str, Field(max_length=2_000), AfterValidator(_one_line)]
 Requirement = Annotated[str, Field(max_length=MAX_REQUIREMENT), AfterValidator(not_blank)]
-Names = Annotated[tuple[str, ...], BeforeValidator(as_tuple), Field(max_length=MAX_TASKS)]
+Names = Annotated[tuple[str, ...], at_most(MAX_TASKS)]
 
 
 class _Part(BaseModel):
@@ -86,7 +107,7 @@ class _Part(BaseModel):
 class ForEach(_Part):
     """What a mapped task goes through, item by item, side by side: exactly one source of items."""
 
-    items: Annotated[tuple[str, ...] | None, BeforeValidator(as_tuple)] = Field(
+    items: Annotated[tuple[str, ...] | None, at_most(values.MAX_ITEMS)] = Field(
         None,
         description="The items in this order: at most 1,000 different texts of 1 to 200 characters.",
     )
@@ -262,16 +283,14 @@ class WorkflowSpec(_Part):
     id: str = Field(description="The DAG id.")
     title: Line
     requirement: Requirement = Field(description="What the person asked for, verbatim.")
-    inputs: dict[str, InputSpec] = Field(
-        {}, max_length=100, description="By name; they become the DAG's params."
+    inputs: Annotated[dict[str, InputSpec], at_most(100)] = Field(
+        {}, description="By name; they become the DAG's params."
     )
     schedule: Schedule | None = None
     owner: Line = "chassis"
-    tags: Annotated[tuple[Annotated[Line, Field(max_length=100)], ...], BeforeValidator(as_tuple)] = Field(
-        (), max_length=50, description="Airflow tags, besides those that Chassis sets."
+    tags: Annotated[tuple[Annotated[Line, Field(max_length=100)], ...], at_most(50)] = Field(
+        (), description="Airflow tags, besides those that Chassis sets."
     )
-    tasks: Annotated[tuple[TaskSpec, ...], BeforeValidator(as_tuple)] = Field(
-        min_length=1, max_length=MAX_TASKS
-    )
+    tasks: Annotated[tuple[TaskSpec, ...], at_most(MAX_TASKS), AfterValidator(_some)]
     limits: Limits = Limits()
     provenance: Provenance | None = None

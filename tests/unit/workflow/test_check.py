@@ -1,0 +1,231 @@
+"""How a plan is checked: all faults at once, nothing invented, the data left alone, in bounded time."""
+
+from __future__ import annotations
+
+import copy
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from chassis.errors import PlanError
+from chassis.workflow import check_items, check_plan, load_plan
+from chassis.workflow.check import MAX_FAULTS
+from chassis.workflow.yaml_text import read_yaml
+from tests.unit.workflow.strategies import plan_data
+from tests.unit.workflow.wrong_plans import CASES, PLAN, STRUCTURE, Case
+
+
+def codes(data: Any, **offered: Any) -> list[str]:
+    with pytest.raises(PlanError) as refused:
+        check_plan(data, **offered)
+    return [fault.code for fault in refused.value.faults]
+
+
+def task(**parts: Any) -> dict[str, Any]:
+    return {"id": "a", "name": "A", "instruction": "Do it."} | parts
+
+
+def plan(*tasks: Any, **parts: Any) -> dict[str, Any]:
+    return {"schema_version": 1, "id": "w", "title": "W", "requirement": "R", "tasks": list(tasks)} | parts
+
+
+def test_faults_of_all_kinds_are_listed_at_once() -> None:
+    text = PLAN
+    for old, new in [
+        ("title: Add the pet insurance product\n", ""),
+        ("retries: 2", "retrys: 2"),
+        ("name: Verify", "name: 7"),
+        ("Europe/Berlin", "Europe/Berln"),
+        ("depends_on: [discover]", "depends_on: [discover, report]"),
+        ("Report on {product}.", "Report on {prodct}."),
+        ("{same_as: build}", "{same_as: biuld}"),
+    ]:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    with pytest.raises(PlanError) as refused:
+        load_plan(text)
+    assert {fault.code for fault in refused.value.faults} == {
+        "missing",
+        "unknown_key",
+        "wrong_type",
+        "unknown_timezone",
+        "cycle",
+        "unknown_placeholder",
+        "unknown_task",
+    }
+
+
+@pytest.mark.parametrize("case", STRUCTURE, ids=str)
+def test_one_wrong_field_brings_about_no_other_fault(case: Case) -> None:
+    with pytest.raises(PlanError) as refused:
+        load_plan(case.text)
+    assert [fault.code for fault in refused.value.faults] == [case.code]
+
+
+def test_a_misspelt_field_hides_only_what_depends_on_it() -> None:
+    first = task(depend_on=["b"])
+    second = task(id="b", for_each={"output_of": "a"}, agent="nobody")
+    assert codes(plan(first, second), agents=["task-executor"]) == ["unknown_key", "unknown_agent"]
+
+
+def test_the_data_is_left_alone() -> None:
+    for case in CASES:
+        try:
+            data = read_yaml(case.text)
+        except Exception:  # noqa: BLE001 - no YAML, no data
+            continue
+        before = copy.deepcopy(data)
+        with pytest.raises(PlanError):
+            check_plan(data, agents=["task-executor"], services=["pricing", "claims"])
+        assert data == before
+
+
+@given(plan_data())
+def test_a_plan_does_not_change_with_the_data_that_it_came_from(data: dict[str, Any]) -> None:
+    try:
+        spec = check_plan(data)
+    except PlanError:
+        return
+    before = spec.model_dump_json()
+    for each in data["tasks"]:
+        each.get("output_schema", {}).clear()
+    data["inputs"].clear()
+    assert spec.model_dump_json() == before
+
+
+def test_agents_and_services_are_checked_only_where_they_are_given() -> None:
+    spec = plan(task(agent="anybody", for_each={"items": ["pricing", "nowhere"]}))
+    check_plan(spec)
+    assert codes(spec, agents=["task-executor"], services=["pricing"]) == ["unknown_agent", "unknown_service"]
+
+
+def test_a_list_without_any_service_in_it_is_the_plans_own() -> None:
+    check_plan(plan(task(for_each={"items": ["de", "fr"]})), services=["pricing", "claims"])
+
+
+def test_tasks_of_two_cycles_are_both_reported_as_paths() -> None:
+    with pytest.raises(PlanError) as refused:
+        check_plan(
+            plan(
+                task(id="a", depends_on=["b"]),
+                task(id="b", depends_on=["a"]),
+                task(id="c", depends_on=["e"]),
+                task(id="d", depends_on=["c"]),
+                task(id="e", depends_on=["d"]),
+            )
+        )
+    paths = [fault.message.rpartition(": ")[2] for fault in refused.value.faults]
+    assert paths == ["a -> b -> a", "c -> d -> e -> c"]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "waits"),
+    [
+        # A step of each item waits for a task that joins all items.
+        (
+            [
+                task(id="root", for_each={"items": ["x"]}),
+                task(id="join", depends_on=["root"]),
+                task(id="step", for_each={"same_as": "root"}, depends_on=["join"]),
+            ],
+            "'step' waits for 'join', 'join' waits for 'root'",
+        ),
+        # The same through a second mapped group.
+        (
+            [
+                task(id="a", for_each={"items": ["x"]}),
+                task(id="b", for_each={"items": ["y"]}, depends_on=["a"]),
+                task(id="b2", for_each={"same_as": "b"}),
+                task(id="a2", for_each={"same_as": "a"}, depends_on=["b2"]),
+            ],
+            "'a2' waits for 'b2', 'b' waits for 'a'",
+        ),
+    ],
+)
+def test_a_group_that_would_wait_for_itself_is_refused(tasks: list[Any], waits: str) -> None:
+    with pytest.raises(PlanError) as refused:
+        check_plan(plan(*tasks))
+    (fault,) = refused.value.faults
+    assert fault.code == "waits_for_own_group"
+    assert waits in fault.message
+
+
+def test_steps_that_share_items_may_wait_for_tasks_outside_that_do_not_wait_for_them() -> None:
+    check_plan(
+        plan(
+            task(id="before"),
+            task(id="root", for_each={"items": ["x"]}),
+            task(id="step", for_each={"same_as": "root"}, depends_on=["root", "before"]),
+            task(id="join", depends_on=["step"]),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        ({"type": "array", "items": {"type": "string"}}, ""),
+        ({"type": "array"}, ""),
+        ({"type": "object"}, "a.b"),
+        ({"properties": {"a": {"$ref": "#/$defs/l"}}, "$defs": {"l": {"type": "array"}}}, "a"),
+    ],
+)
+def test_items_may_come_from_any_output_that_can_have_a_list_there(schema: dict[str, Any], path: str) -> None:
+    check_plan(
+        plan(
+            task(id="find", output_schema=schema),
+            task(id="each", for_each={"output_of": "find", "path": path}, depends_on=["find"]),
+        )
+    )
+
+
+@pytest.mark.parametrize("keyword", ["properties", "$defs", "patternProperties", "dependentSchemas"])
+@pytest.mark.parametrize("name", ["default", "enum", "const", "examples"])
+def test_a_reference_out_of_a_schema_is_found_under_any_name(keyword: str, name: str) -> None:
+    schema = {"type": "object", keyword: {name: {"$ref": "http://127.0.0.1/x"}}}
+    assert codes(plan(task(output_schema=schema))) == ["bad_output_schema"]
+
+
+def test_what_looks_like_a_reference_in_data_is_none() -> None:
+    check_plan(plan(task(output_schema={"type": "object", "default": {"$ref": "http://127.0.0.1/x"}})))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        plan(*[task(id=f"t{n}", depends_on=[f"x{m}" for m in range(200)]) for n in range(200)]),
+        plan(*[{"for_each": [1] * 900, str(n): n} for n in range(200)]),
+        plan(task(depends_on=["x" * 900_000])),
+        plan(task(instruction=" ".join(f"{{x{n}}}" for n in range(2_000)))),
+        plan(task(), inputs={f"x{n}": {"type": "array", "default": [[]] * 900} for n in range(100)}),
+    ],
+    ids=["dependencies", "keys", "long_name", "placeholders", "inputs"],
+)
+def test_a_plan_full_of_faults_is_refused_within_seconds_and_in_bounded_words(data: Any) -> None:
+    start = time.process_time()
+    assert len(codes(data)) <= MAX_FAULTS + 1
+    assert time.process_time() - start < 5, "seconds of CPU"
+
+
+def test_no_items_at_all_are_no_fault_of_a_run() -> None:
+    assert check_items([]) == []
+
+
+@pytest.mark.parametrize(
+    ("items", "words"),
+    [
+        ("abc", "they must be a list of texts, not the text 'abc'"),
+        (None, "they must be a list of texts, not nothing (null)"),
+        ({"a": 1}, "they must be a list of texts, not a mapping"),
+        (["a", 1], "[1] must be text, not the number 1"),
+        (["a", "a"], "'a' is there 2 times"),
+        ([""], "[0] must not be blank"),
+        ([["a"]], "[0] must be text, not a list"),
+        ([f"{n}" for n in range(1001)], "there are 1,001, and at most 1,000 are allowed"),
+        ([1] * 9, "and 4 more such"),
+    ],
+)
+def test_items_of_a_run_are_held_to_the_same_rules(items: Any, words: str) -> None:
+    assert words in check_items(items)

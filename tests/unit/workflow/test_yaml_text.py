@@ -1,0 +1,102 @@
+"""The YAML that Chassis reads is JSON with fewer quotes; what it writes is the same to every reader."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.workflow import yaml_text
+from chassis.workflow.yaml_text import YamlError, read_yaml, write_yaml
+from tests.unit.workflow.strategies import json_values, spoken
+
+
+@pytest.mark.parametrize(
+    "text", ["no", "yes", "on", "12:30", "007", "0x1F", "1_000", "2026-03-01", ".inf", "<<", "1.2.3"]
+)
+def test_what_json_has_no_word_for_is_text(text: str) -> None:
+    assert read_yaml(f"- {text}") == [text]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("~", None),
+        ("null", None),
+        ("", None),
+        ("true", True),
+        ("False", False),
+        ("-3", -3),
+        ("1.5", 1.5),
+        ("2e3", 2000.0),
+    ],
+)
+def test_what_json_has_a_word_for_is_that(text: str, value: object) -> None:
+    found = read_yaml(f"- {text}")[0]
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_quotes_make_anything_a_text() -> None:
+    assert read_yaml("['1', \"true\", 'null']") == ["1", "true", "null"]
+
+
+def test_keys_are_texts_whatever_they_look_like() -> None:
+    assert read_yaml("1: a\nno: b\nnull: c") == {"1": "a", "no": "b", "null": "c"}
+
+
+@given(st.one_of(json_values, st.lists(spoken), st.dictionaries(spoken, spoken)))
+def test_what_is_written_is_read_as_it_was_by_any_reader(data: Any) -> None:
+    text = write_yaml(data)
+    assert read_yaml(text) == data
+    assert yaml.safe_load(text) == data
+
+
+@given(st.one_of(json_values, st.lists(spoken), st.dictionaries(spoken, spoken)))
+def test_without_libyaml_the_same_is_read(data: Any) -> None:
+    text = write_yaml(data)
+    fast = yaml_text._PARSER
+    try:
+        yaml_text._PARSER = yaml.SafeLoader
+        assert read_yaml(text) == data
+    finally:
+        yaml_text._PARSER = fast
+
+
+def test_a_text_of_several_lines_is_written_as_a_block_also_with_tabs() -> None:
+    assert write_yaml({"a": "Do:\n\tit\n"}) == "a: |\n  Do:\n  \tit\n"
+
+
+def test_a_value_that_is_there_twice_is_written_twice() -> None:
+    shared = ["a"]
+    assert write_yaml({"x": shared, "y": shared}) == "x: [a]\ny: [a]\n"
+
+
+def test_short_lists_stay_on_a_line_and_long_ones_do_not() -> None:
+    assert write_yaml({"a": ["b"] * 3}) == "a: [b, b, b]\n"
+    assert write_yaml({"a": ["b" * 60] * 2}) == f"a:\n  - {'b' * 60}\n  - {'b' * 60}\n"
+
+
+def test_aliases_are_refused_before_they_grow() -> None:
+    laughs = "a: &a [x, x]\n" + "".join(
+        f"{new}: &{new} [*{old}, *{old}]\n" for old, new in pairwise("abcdefghi")
+    )
+    with pytest.raises(YamlError) as refused:
+        read_yaml(laughs)
+    assert {fault.code for fault in refused.value.faults} == {"yaml_alias"}
+
+
+def test_all_faults_are_listed_with_the_lines_of_the_file() -> None:
+    with pytest.raises(YamlError) as refused:
+        read_yaml("a: 1\na: 2\nb: !x y", first_line=10)
+    assert [(fault.code, fault.where) for fault in refused.value.faults] == [
+        ("duplicate_key", "line 11, column 1"),
+        ("yaml_tag", "line 12, column 4"),
+    ]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    assert read_yaml(b"\xef\xbb\xbfa: 1") == {"a": 1}
