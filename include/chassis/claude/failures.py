@@ -49,6 +49,12 @@ _STREAMING = 200
 """The status of a stream that was opened well: of an error frame inside it, only the type counts."""
 _LONGEST_QUOTE = 300
 
+_ROLE = "Check role_arn in the connection's extra, and whom the role's trust policy lets assume it."
+_PERMISSIONS = (
+    "Ask for access to the model in the Bedrock console, and allow bedrock:InvokeModel and "
+    "bedrock:InvokeModelWithResponseStream on it for these credentials."
+)
+
 
 @dataclass(frozen=True)
 class _Answer:
@@ -60,6 +66,7 @@ class _Answer:
     place: str
     request_id: str = ""
     retry_after: float | None = None
+    of_sts: bool = False
 
     @property
     def kind(self) -> str:
@@ -144,7 +151,8 @@ def _aws_answer(error: Any, place: str) -> _Answer:
         status=meta.get("HTTPStatusCode"),
         error_type=str(facts.get("Code", "")),
         message=_quote(str(facts.get("Message", ""))),
-        place=f"{place} ({error.operation_name})",
+        place=f"AWS STS ({error.operation_name} for {place})",
+        of_sts=True,
         request_id=str(meta.get("RequestId", "")),
     )
 
@@ -158,13 +166,7 @@ def _refusal(answer: _Answer) -> ClaudeError:
     if kind in _THROTTLED:
         return _throttled(answer)
     if status == 403:
-        return _failure(
-            AccessDeniedError,
-            answer,
-            "refused access",
-            "Ask for access to the model in the Bedrock console, and allow bedrock:InvokeModel and "
-            "bedrock:InvokeModelWithResponseStream on it for these credentials.",
-        )
+        return _failure(AccessDeniedError, answer, "refused access", _ROLE if answer.of_sts else _PERMISSIONS)
     if status == 404 or (status == 400 and _about_model(words)):
         return _failure(
             ModelNotFoundError,

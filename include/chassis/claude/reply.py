@@ -131,8 +131,7 @@ async def ask(client: AsyncAnthropicBedrock, payload: dict[str, Any], *, subject
             async for event in stream:
                 reply.add(event.to_dict())
     except foreign_errors() as error:
-        place = f"model '{payload['model']}' at {client.base_url.host}"
-        failure = claude_failure(error, place=place)
+        failure = claude_failure(error, place=_place(client, payload["model"]))
     except ClaudeError as error:
         failure = error
     seconds = time.monotonic() - started
@@ -154,6 +153,13 @@ async def ask(client: AsyncAnthropicBedrock, payload: dict[str, Any], *, subject
         raise failure
     _log_answer(reply, payload["model"], subject, seconds)
     return reply
+
+
+def _place(client: AsyncAnthropicBedrock, model: str) -> str:
+    """What was asked, for a message; a client of the hook's knows its connection."""
+    connection = getattr(client, "conn_id", "")
+    through = f"connection '{connection}', " if connection else ""
+    return f"Bedrock at {client.base_url.netloc.decode()} ({through}model '{model}')"
 
 
 def _log_answer(reply: Reply, model: str, subject: str, seconds: float) -> None:

@@ -337,7 +337,9 @@ def test_a_wrong_connection_is_refused_before_any_call(
 
 def test_keys_that_aws_refuses(connect: Connect, with_client: WithClient, simulator: Simulator) -> None:
     connect(login="AKIAWRONG", password="wrong", extra=endpoint(simulator.url))
-    assert isinstance(failure(with_client), CredentialsRefusedError)
+    error = failure(with_client)
+    assert isinstance(error, CredentialsRefusedError)
+    assert f"'{CONN_ID}'" in error.message
 
 
 def test_a_model_that_does_not_exist(connect: Connect, with_client: WithClient, simulator: Simulator) -> None:
@@ -352,7 +354,8 @@ def test_no_route_to_bedrock(connect: Connect, with_client: WithClient, url: str
     error = failure(with_client)
     assert isinstance(error, UnreachableError)
     assert error.retryable
-    assert url.split("/")[2].split(":")[0] in error.message
+    assert url.removeprefix("http://") in error.message
+    assert f"'{CONN_ID}'" in error.message
 
 
 def test_no_secret_is_logged_even_at_debug(

@@ -17,7 +17,7 @@ from chassis.errors import ClaudeError, restore_error
 
 SECRET = "FwoGZXIvYXdzEXAMPLETOKEN"
 CLIENT = anthropic.AsyncAnthropicBedrock(aws_region="us-east-1", api_key="unused")
-PLACE = "model 'm' at bedrock-runtime.us-east-1.amazonaws.com"
+PLACE = "Bedrock at bedrock-runtime.us-east-1.amazonaws.com (model 'm')"
 
 
 def refused(
@@ -228,3 +228,4 @@ def test_the_words_of_the_commonest_failures() -> None:
     assert "endpoint_url" in no_route.hint
     role = claude_failure(sts("AccessDenied"), place="the Airflow connection 'x'")
     assert "AssumeRole" in role.message
+    assert "trust policy" in role.hint
