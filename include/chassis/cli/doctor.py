@@ -180,6 +180,7 @@ def _environment(home: Path) -> dict[str, str]:
         component_environment,
         default_dags_folder,
         has_aws_credentials,
+        usual_port,
     )
     from chassis.cli.keys import load_keys
     from chassis.cli.stack import running_stack
@@ -190,7 +191,7 @@ def _environment(home: Path) -> dict[str, str]:
         port = urlsplit(record.url).port or 0
         simulator = urlsplit(record.simulator_url).port if record.simulator_url else None
     else:
-        port, simulator = 8080, None if has_aws_credentials() else 1
+        port, simulator = usual_port(home), None if has_aws_credentials() else 1
     plan = StackPlan(home=home, dags_folder=default_dags_folder(), port=port, simulator_port=simulator)
     return component_environment(plan, load_keys(home), os.environ)
 

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import sys
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,15 @@ def has_aws_credentials() -> bool:
         return providers.load_credentials() is not None
     except BotoCoreError:
         return True
+
+
+def usual_port(home: Path) -> int:
+    """The port that a home's Airflow takes while it is free, from 8080 to 8979.
+
+    Always the same for one home, so that its address can be remembered, and hardly ever the same for two, so
+    that two that start at the same moment don't both find it free.
+    """
+    return 8080 + zlib.crc32(str(home).encode()) % 900
 
 
 def free_port(preferred: int = 0) -> int:

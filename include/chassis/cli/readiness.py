@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chassis.cli.airflow_api import Airflow, SignIn
-from chassis.cli.errors import AirflowUnreachableError, StackError
+from chassis.cli.errors import AirflowUnreachableError, SignInError, StackError
 from chassis.cli.planner import PLANNER
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def wait_until_ready(
     with Airflow(sign_in) as airflow:
         while time.monotonic() < deadline:
             _require_all_alive(record())
-            with suppress(AirflowUnreachableError):
+            # Whoever refuses our password isn't our API server: ours will end, as its port is taken.
+            with suppress(AirflowUnreachableError, SignInError):
                 missing = _missing(airflow, planner=planner, since=since)
             if not missing:
                 return

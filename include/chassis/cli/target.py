@@ -83,7 +83,7 @@ def connect_or_start(home: Path, *, bedrock: bool, tell: Callable[[str], None]) 
 
 def start(home: Path, *, bedrock: bool, port: int | None, tell: Callable[[str], None]) -> bool:
     """Start the home's stack; False if it ran already. Errors as of :func:`connect_or_start`."""
-    from chassis.cli.environment import free_port, has_aws_credentials
+    from chassis.cli.environment import free_port, has_aws_credentials, usual_port
     from chassis.cli.stack import LocalStack, running_stack
 
     record = running_stack(home)
@@ -93,8 +93,7 @@ def start(home: Path, *, bedrock: bool, port: int | None, tell: Callable[[str], 
             hint="End it with `chassis down`, then start it with `chassis up --bedrock`.",
         )
     simulator = record.simulated if record else not bedrock and not has_aws_credentials()
-    # Airflow's usual port while it is free: easy to remember, and the browser stays signed in.
-    stack = LocalStack(home, simulator=simulator, port=port or free_port(preferred=8080))
+    stack = LocalStack(home, simulator=simulator, port=port or free_port(preferred=usual_port(home)))
     return stack.start(tell)
 
 

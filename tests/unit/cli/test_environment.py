@@ -15,6 +15,7 @@ from chassis.cli.environment import (
     default_dags_folder,
     free_port,
     has_aws_credentials,
+    usual_port,
 )
 from chassis.cli.keys import USERNAME, load_keys, password_file, read_password
 
@@ -137,6 +138,13 @@ def test_a_taken_port_is_not_chosen() -> None:
         taken = listener.getsockname()[1]
         assert free_port(preferred=taken) not in (taken, 0)
     assert free_port(preferred=taken) == taken
+
+
+def test_a_home_has_its_own_usual_port(tmp_path: Path) -> None:
+    ports = {usual_port(tmp_path / str(number)) for number in range(20)}
+    assert usual_port(tmp_path / "1") == usual_port(tmp_path / "1")
+    assert len(ports) > 15
+    assert all(8080 <= port < 8980 for port in ports)
 
 
 def test_the_checkouts_dags_are_the_default() -> None:

@@ -80,6 +80,15 @@ def test_a_component_that_ended_is_told_at_once(fake: FakeAirflow, tmp_path: Pat
     assert "last words of the scheduler" in caught.value.message
 
 
+def test_a_foreign_server_on_the_port_is_not_taken_for_ours(
+    fake: FakeAirflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.unit.cli.fake_airflow.PASSWORD", "another stack's")
+    fake.dags["plan_workflow"] = FakeDag()
+    with pytest.raises(StackError, match="did not come up"):
+        wait(fake, tmp_path)
+
+
 def test_a_planner_that_can_not_be_imported_is_told_at_once(fake: FakeAirflow, tmp_path: Path) -> None:
     fake.import_errors = [
         {"filename": "other.py", "stack_trace": "not ours"},

@@ -16,7 +16,7 @@ from chassis.cli.console import FAILED, out, print_json, reports_errors, tell
 def up(
     port: Annotated[
         int | None,
-        typer.Option("--port", help="Port of Airflow.", show_default="8080, or a free one", min=1, max=65535),
+        typer.Option("--port", help="Port of Airflow.", show_default="a free one", min=1, max=65535),
     ] = None,
     bedrock: BedrockOption = False,
     home: HomeOption = HOME,
