@@ -6,7 +6,6 @@ First each part is held to its own rules by the models of ``spec``; then what co
 
 from __future__ import annotations
 
-import math
 from copy import deepcopy
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from chassis.errors import PlanError, PlanFault
-from chassis.workflow.messages import fault_of
+from chassis.workflow.messages import Loc, fault_at, fault_of
 from chassis.workflow.names import nearest
 from chassis.workflow.rules import RULES, Draft
 from chassis.workflow.spec import SCHEMA_VERSION, InputSpec, TaskSpec, WorkflowSpec
@@ -36,8 +35,6 @@ MAX_NUMBER = 2**53
 HINT = "Correct the plan and try again; chassis validate FILE checks it without running anything."
 _PASSES = 5
 """Rounds of setting aside what is faulty and reading the rest again."""
-
-_LONGEST_PLACE = 60
 
 _STAND_INS: dict[str, Any] = {
     "schema_version": SCHEMA_VERSION,
@@ -69,8 +66,8 @@ def check_plan(
     :param subject: what the error calls the plan
     :raises PlanError: lists all faults, each with its task and, where there is one, the nearest right name
     """
-    copier = _Copier()
-    data = copier.copy(data, "the plan", depth=1)
+    copier = _Copier(data)
+    data = copier.copy(data, ())
     if copier.faults:
         raise PlanError(copier.faults[:MAX_FAULTS], subject=subject, hint=HINT)
     faults: list[PlanFault] = []
@@ -110,59 +107,50 @@ def _first(faults: list[PlanFault]) -> list[PlanFault]:
 class _Copier:
     """Copies data that is JSON's kind and says where it isn't, before anything else has to deal with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: Any) -> None:
+        self.data = data
         self.faults: list[PlanFault] = []
         self.count = 0
 
-    def copy(self, value: Any, where: str, *, depth: int) -> Any:
+    def copy(self, value: Any, loc: Loc) -> Any:
         self.count += 1
         if self.count > MAX_VALUES:
             if self.count == MAX_VALUES + 1:
-                self._fault("too_big", "the plan", f"has more than {MAX_VALUES:,} values")
+                self._fault("too_big", (), f"has more than {MAX_VALUES:,} values")
             return None
-        if depth > MAX_DEPTH:
-            return self._fault("too_deep", where, f"is more than {MAX_DEPTH} levels deep")
+        if len(loc) >= MAX_DEPTH:
+            return self._fault("too_deep", loc, f"is more than {MAX_DEPTH} levels deep")
         if isinstance(value, dict):
-            return {
-                self._text(key, where): self.copy(inner, f"{where}.{key!s:.100}", depth=depth + 1)
-                for key, inner in islice(value.items(), MAX_VALUES)
-            }
+            found = islice(value.items(), MAX_VALUES)
+            return {self._text(key, loc): self.copy(inner, (*loc, str(key))) for key, inner in found}
         if isinstance(value, list | tuple):
-            inner = islice(enumerate(value), MAX_VALUES)
-            return [self.copy(item, f"{where}[{index}]", depth=depth + 1) for index, item in inner]
+            items = islice(enumerate(value), MAX_VALUES)
+            return [self.copy(item, (*loc, index)) for index, item in items]
         if isinstance(value, str):
-            return self._text(value, where)
-        if value is None or isinstance(value, bool):
-            return value
-        if type(value) in (int, float):
-            if not math.isfinite(value) or abs(value) > MAX_NUMBER:
-                self._fault(
-                    "bad_number", where, f"must be a number between -2^53 and 2^53, not {value!r:.50}"
-                )
+            return self._text(value, loc)
+        if type(value) in (int, float) and not -MAX_NUMBER <= value <= MAX_NUMBER:
+            return self._fault("bad_number", loc, f"must be between -2^53 and 2^53, not {value!r:.50}")
+        if value is None or isinstance(value, bool) or type(value) in (int, float):
             return value
         return self._fault(
-            "not_plain", where, f"must be plain data (text, number, list, mapping), not {kind_of(value)}"
+            "not_plain", loc, f"must be text, a number, a list or a mapping, not {kind_of(value)}"
         )
 
-    def _text(self, text: Any, where: str) -> str:
+    def _text(self, text: Any, loc: Loc) -> str:
         if type(text) is not str:
-            self._fault("not_plain", where, f"has a key that must be text, not {kind_of(text)}")
+            self._fault("not_plain", loc, f"has a key that must be text, not {kind_of(text)}")
             return ""
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
-            self._fault(
-                "not_text", where, "has half of a character (a lone surrogate), which no file can hold"
-            )
+            self._fault("not_text", loc, "has half of a character (a lone surrogate), which no file can hold")
         return text
 
-    def _fault(self, code: str, where: str, message: str) -> None:
-        where = where.removeprefix("the plan.")
-        where = where if len(where) <= _LONGEST_PLACE else f"{where[:_LONGEST_PLACE]}…"
-        self.faults.append(PlanFault(code, where, message))
+    def _fault(self, code: str, loc: Loc, message: str) -> None:
+        self.faults.append(fault_at(loc, code, message, self.data))
 
 
-def _set_aside(data: dict[str, Any], loc: tuple[int | str, ...], kind: str) -> frozenset[str]:
+def _set_aside(data: dict[str, Any], loc: Loc, kind: str) -> frozenset[str]:
     """Take what is faulty out of the plan, so that the rest can be read; which parts suffer by it."""
     extra = kind == "extra_forbidden"
     match loc:

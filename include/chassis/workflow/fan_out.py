@@ -98,8 +98,9 @@ def waiting_faults(tasks: Sequence[TaskSpec], waits_for: Mapping[str, Sequence[s
     """
     if find_cycles(waits_for):
         return
-    roots = {task_id: root for task_id, root in share_items(tasks).items() if task_id in waits_for}
-    group = {task_id: roots.get(task_id, task_id) for task_id in waits_for}
+    roots = share_items(tasks)
+    mapped = {task_id: root for task_id, root in roots.items() if roots.get(root) == root}
+    group = {task_id: mapped.get(task_id, task_id) for task_id in waits_for}
     outer: dict[str, list[str]] = {name: [] for name in group.values()}
     for task_id, ups in waits_for.items():
         outer[group[task_id]] += [group[up] for up in ups if up in group and group[up] != group[task_id]]

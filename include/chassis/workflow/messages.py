@@ -31,10 +31,14 @@ _EXAMPLES = {
     "schedule": '{cron: "0 6 * * 1"}',
     "limits": "{max_parallel: 8}",
     "inputs": "{product: {type: string}}",
+    "inputs.*": "{type: string}",
+    "schema_version": "schema_version: 1",
 }
-"""How to write what people try to write shorter."""
+"""How to write what people write otherwise or leave out."""
 
 _MODELS: dict[str, type[BaseModel]] = {"schedule": Schedule, "limits": Limits, "provenance": Provenance}
+
+_SHOWN_KEYS = 10
 
 Loc = tuple[int | str, ...]
 """Keys and indexes that lead to a value."""
@@ -48,9 +52,17 @@ def fault_of(error: ErrorDetails, data: Any, *, root: type[BaseModel] = Workflow
     """
     where, rest, model = _place(error["loc"], data, root)
     code, what = in_words(error, rest, model)
-    if where == "the plan" and rest and code not in ("missing", "unknown_key"):
-        where, what = what.split(" ", 1)
-    return PlanFault(code, where, what)
+    if code in ("missing", "unknown_key"):
+        return PlanFault(code, where, what)
+    return fault_at(error["loc"], *_what(error), data, root=root)
+
+
+def fault_at(loc: Loc, code: str, what: str, data: Any, *, root: type[BaseModel] = WorkflowSpec) -> PlanFault:
+    """The fault of a value; ``what`` is to be read after its name."""
+    where, rest, _ = _place(loc, data, root)
+    if where == "the plan" and rest:
+        where, rest = dotted(rest), ()
+    return PlanFault(code, where, f"{dotted(rest)} {what}".strip())
 
 
 def in_words(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str, str]:
@@ -60,13 +72,14 @@ def in_words(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str
     :param model: the model that the last key belongs to
     """
     if error["type"] == "missing":
-        return "missing", f"{_dotted(loc)} is missing"
+        example = _way_out("missing", None, loc)
+        return "missing", f"{dotted(loc)} is missing{example}"
     if error["type"] == "extra_forbidden":
         key = str(loc[-1])
-        holder = f" of {_dotted(loc[:-1])}" if loc[:-1] else ""
+        holder = f" of {dotted(loc[:-1])}" if loc[:-1] else ""
         return "unknown_key", f"{shown(key)} is no key{holder}{suggestion(key, model.model_fields)}"
     code, what = _what(error)
-    return code, f"{_dotted(loc)} {what}".strip()
+    return code, f"{dotted(loc)} {what}".strip()
 
 
 def _place(loc: Loc, data: Any, root: type[BaseModel]) -> tuple[str, Loc, type[BaseModel]]:
@@ -88,11 +101,13 @@ def _place(loc: Loc, data: Any, root: type[BaseModel]) -> tuple[str, Loc, type[B
 def _what(error: ErrorDetails) -> tuple[str, str]:
     """The code of a fault and its words, to be read after the name of the field."""
     kind, value, limits = error["type"], error["input"], error.get("ctx", {})
-    key = error["loc"][-1] if error["loc"] else ""
     if "text" in limits:  # the words of one of Chassis's own validators
         return kind, limits["text"]
     if kind in _WANTED:
-        return "wrong_type", f"must be {_WANTED[kind]}, not {kind_of(value)}{_way_out(kind, value, key)}"
+        return (
+            "wrong_type",
+            f"must be {_WANTED[kind]}, not {kind_of(value)}{_way_out(kind, value, error['loc'])}",
+        )
     match kind:
         case "literal_error":
             return (
@@ -115,11 +130,12 @@ def _what(error: ErrorDetails) -> tuple[str, str]:
     return kind, error["msg"]
 
 
-def _way_out(kind: str, value: Any, key: int | str) -> str:
+def _way_out(kind: str, value: Any, loc: Loc) -> str:
     if kind == "string_type" and isinstance(value, int | float):
         return f"; write it in quotes: {json.dumps(str(value))}"
     if kind == "tuple_type" and isinstance(value, str):
         return f"; write [{value:.50}]"
+    key = "inputs.*" if len(loc) == 2 and loc[0] == "inputs" else loc[-1] if loc else ""
     return f"; write it like {_EXAMPLES[str(key)]}" if key in _EXAMPLES else ""
 
 
@@ -129,7 +145,7 @@ def _nearest_choice(value: Any, limits: dict[str, Any]) -> str:
     return f"; did you mean {near!r}?" if near else ""
 
 
-def _dotted(loc: Loc) -> str:
-    """A way through a plan as people write it: ``for_each.items[2]``."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key:.100}" for key in loc)
-    return text.removeprefix(".")
+def dotted(loc: Loc) -> str:
+    """A way through a plan as people write it: ``for_each.items[2]``; a very long one is cut."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key:.100}" for key in loc[:_SHOWN_KEYS])
+    return text.removeprefix(".") + ("…" if len(loc) > _SHOWN_KEYS else "")

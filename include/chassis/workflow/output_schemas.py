@@ -15,6 +15,7 @@ from chassis.workflow.names import shown, suggestion
 
 _SHOWN_FAULTS = 3
 _SHOWN_MESSAGE = 200
+_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 _DATA = frozenset({"const", "default", "enum", "examples"})
 """Keywords whose values are data: what looks like a keyword in there is none."""
 
@@ -25,10 +26,13 @@ _BY_NAME = frozenset({"properties", "patternProperties", "dependentSchemas", "$d
 def schema_faults(schema: Mapping[str, Any]) -> list[str]:
     """What keeps a mapping from being the JSON schema of an answer, in words; empty when nothing does."""
     from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
 
     errors = Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)
+    # Of what a choice between schemas has against a value, the best match is what a person would say.
+    deepest = [best_match([error]) or error for error in errors]
     faults = [
-        f"is no JSON schema: {_at(error.absolute_path)} {error.message[:_SHOWN_MESSAGE]}" for error in errors
+        f"is no JSON schema: {_at(error.absolute_path)} {error.message[:_SHOWN_MESSAGE]}" for error in deepest
     ]
     return sorted(faults or _reference_faults(schema))[:_SHOWN_FAULTS]
 
@@ -41,23 +45,28 @@ def list_fault(schema: Mapping[str, Any], path: str) -> str | None:
     here: Any = _resolved(schema, schema)
     for key in path.split(".") if path else ():
         properties = here.get("properties")
-        if here.get("type", "object") != "object":
-            return f"has no {key!r}: it is of type {here['type']} there"
+        if other := _other_type(here, "object"):
+            return f"has no {key!r}: it is of type {other} there"
         if not isinstance(properties, Mapping):
             return None
         if key not in properties:
             return f"has no {key!r}{suggestion(key, properties)}"
         here = _resolved(schema, properties[key])
-    kind = here.get("type", "array")
-    if kind != "array":
+    if other := _other_type(here, "array"):
         return (
-            f"is of type {kind} at {path!r}, not array"
+            f"is of type {other} at {path!r}, not array"
             if path
-            else f"is of type {kind}, not array; add a path"
+            else f"is of type {other}, not array; add a path"
         )
-    items = here.get("items")
-    of = _resolved(schema, items).get("type", "string") if isinstance(items, Mapping) else "string"
-    return None if of == "string" else f"has items of type {of}, not string"
+    if other := _other_type(_resolved(schema, here.get("items")), "string"):
+        return f"has items of type {other}, not string"
+    return None
+
+
+def _other_type(schema: Mapping[str, Any], wanted: str) -> str | None:
+    """The one type that a schema allows, when it isn't the wanted one."""
+    kind = schema.get("type")
+    return kind if isinstance(kind, str) and kind in _TYPES - {wanted} else None
 
 
 def _resolved(root: Mapping[str, Any], schema: Any) -> Mapping[str, Any]:

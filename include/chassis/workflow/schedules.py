@@ -8,6 +8,7 @@ from functools import cache
 
 from chassis.workflow.names import shown, suggestion
 
+_FIELDS = ("minute", "hour", "day", "month", "weekday")
 _FIELD = r"[0-9*/,\-#a-zA-Z]+"
 _CRON = re.compile(rf"{_FIELD}( {_FIELD}){{4}}")
 _RANDOM = re.compile(r"(^|[ ,])[hr]($|[ ,(/])", re.IGNORECASE)
@@ -23,14 +24,17 @@ def cron_fault(cron: str, presets: tuple[str, ...]) -> str | None:
         return f'{cron!r} is a preset; write preset: "{cron}"'
     if not _CRON.fullmatch(cron) or _RANDOM.search(cron):
         return f"{shown(cron)} must be minute, hour, day, month and weekday, such as '0 6 * * 1'"
-    from croniter import CroniterBadDateError, croniter  # type: ignore[import-untyped]
+    from croniter import CroniterBadDateError, croniter
 
+    for position, (name, field) in enumerate(zip(_FIELDS, cron.split(" "), strict=True)):
+        others = ["*"] * len(_FIELDS)
+        others[position] = field
+        if not croniter.is_valid(" ".join(others)):
+            return f"{shown(cron)} has {field!r} for the {name}, which is not possible"
     try:
         croniter(cron, _EPOCH).get_next()
     except CroniterBadDateError:
         return f"{cron!r} names a date that never comes"
-    except (ValueError, KeyError, ArithmeticError) as error:
-        return f"{cron!r} isn't a cron: {error}"
     return None
 
 

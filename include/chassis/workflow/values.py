@@ -46,7 +46,16 @@ def type_fault(value: Any, type_: str) -> str | None:
         case _:
             fits = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
             wanted = "a list of texts"
-    return None if fits else f"must be {wanted}, not {kind_of(value)}"
+    if fits:
+        return None
+    inside = next(
+        (f" with {kind_of(item)} in it" for item in _listed(value) if not isinstance(item, str)), ""
+    )
+    return f"must be {wanted}, not {kind_of(value)}{inside if type_ == 'array' else ''}"
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else ()
 
 
 def check_items(items: Any) -> list[str]:
