@@ -64,7 +64,9 @@ class PlanFault:
 class PlanError(ChassisError):
     """A plan breaks one or more rules; all of them are listed. A retry with the same plan can't help."""
 
-    def __init__(self, faults: list[PlanFault] | tuple[PlanFault, ...], *, subject: str = "The plan", hint: str = "") -> None:
+    def __init__(
+        self, faults: list[PlanFault] | tuple[PlanFault, ...], *, subject: str = "The plan", hint: str = ""
+    ) -> None:
         self.faults = tuple(faults)
         self.subject = subject
         count = len(self.faults)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.claude.conversation import converse
 from chassis.claude.request import ClaudeRequest, Message, text_block
-from chassis.claude.usage import Usage  # noqa: TC001 - pydantic reads it at run time
+from chassis.claude.usage import Usage
 from chassis.errors import PlanError, PlanFault
 from chassis.prompts import DATA_RULES, planner_message
 from chassis.workflow import Given, WorkflowSpec, check_plan, plan_from_proposal, proposal_schema

@@ -33,7 +33,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    conn_id: str = Field("claude_bedrock", description="Airflow connection (type aws) that reaches Claude on Bedrock.")
+    conn_id: str = Field(
+        "claude_bedrock", description="Airflow connection (type aws) that reaches Claude on Bedrock."
+    )
     model: str = Field(
         "us.anthropic.claude-opus-4-6-v1",
         description="Bedrock model id or inference profile; an agent file, a plan and the connection can name another.",
@@ -42,27 +44,49 @@ class Settings(BaseModel):
         default_factory=lambda: str(_airflow_home() / "plans"),
         description="Root of the plan store: a folder that all machines share, or an s3:// address (extra: s3).",
     )
-    plans_conn_id: str = Field("", description="Airflow connection for an s3:// plan store; empty for AWS's default chain.")
+    plans_conn_id: str = Field(
+        "", description="Airflow connection for an s3:// plan store; empty for AWS's default chain."
+    )
     agents_folder: str = Field(
         default_factory=lambda: shipped("agents"), description="Folder of agent definition files (*.md)."
     )
     services_file: str = Field(
-        default_factory=lambda: shipped("services.yaml"), description="Catalogue of the services that plans may name."
+        default_factory=lambda: shipped("services.yaml"),
+        description="Catalogue of the services that plans may name.",
     )
-    pool: str = Field("bedrock", description="Airflow pool that bounds the calls in flight; it must count deferred tasks.")
-    shards: int = Field(16, ge=1, le=256, description="Number of loader files that workflows are spread over.")
-    deferrable: bool = Field(True, description="Wait for Claude in the triggerer; false keeps a worker slot for each call.")
-    plan_attempts: int = Field(3, ge=1, le=10, description="Proposals that the planner may make before it fails.")
-    repair_attempts: int = Field(2, ge=0, le=10, description="Times that a task's answer may be sent back to Claude for breaking its schema.")
+    pool: str = Field(
+        "bedrock", description="Airflow pool that bounds the calls in flight; it must count deferred tasks."
+    )
+    shards: int = Field(
+        16, ge=1, le=256, description="Number of loader files that workflows are spread over."
+    )
+    deferrable: bool = Field(
+        True, description="Wait for Claude in the triggerer; false keeps a worker slot for each call."
+    )
+    plan_attempts: int = Field(
+        3, ge=1, le=10, description="Proposals that the planner may make before it fails."
+    )
+    repair_attempts: int = Field(
+        2,
+        ge=0,
+        le=10,
+        description="Times that a task's answer may be sent back to Claude for breaking its schema.",
+    )
     max_tokens: int = Field(16_000, ge=256, description="Output tokens that one answer may have.")
     context_chars: int = Field(
-        200_000, ge=1_000, description="Characters of upstream results in one prompt; what is over is cut, visibly."
+        200_000,
+        ge=1_000,
+        description="Characters of upstream results in one prompt; what is over is cut, visibly.",
     )
     task_retries: int = Field(3, ge=0, le=20, description="Retries of a task whose plan doesn't say.")
     retry_delay_seconds: float = Field(
-        10.0, ge=0, description="Wait before a task's first retry, in seconds; it doubles with each, up to ten minutes."
+        10.0,
+        ge=0,
+        description="Wait before a task's first retry, in seconds; it doubles with each, up to ten minutes.",
     )
-    task_timeout_minutes: int = Field(60, ge=1, description="Execution timeout of a task whose plan doesn't say, in minutes.")
+    task_timeout_minutes: int = Field(
+        60, ge=1, description="Execution timeout of a task whose plan doesn't say, in minutes."
+    )
 
     @classmethod
     def load(cls) -> Settings:

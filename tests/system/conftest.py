@@ -34,7 +34,10 @@ def stack(home: Path) -> Iterator[LocalStack]:
     stack = LocalStack(
         home,
         dags_folder=dags,
-        env={"AIRFLOW__CHASSIS__RETRY_DELAY_SECONDS": "1", "AIRFLOW__CHASSIS__TASK_RETRIES": "1"},
+        env={
+            "AIRFLOW__CHASSIS__RETRY_DELAY_SECONDS": "1",
+            "AIRFLOW__CHASSIS__TASK_RETRIES": "1",
+        },
     )
     stack.start()
     try:

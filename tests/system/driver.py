@@ -64,9 +64,7 @@ class AirflowDriver:
         return wait_for(f"run {run_id} of {dag_id} to end", ended, seconds=seconds)
 
     def instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        return list(
-            self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=1000)["task_instances"]
-        )
+        return list(self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=1000)["task_instances"])
 
     def states(self, dag_id: str, run_id: str) -> dict[tuple[str, int], str | None]:
         return {(ti["task_id"], ti["map_index"]): ti["state"] for ti in self.instances(dag_id, run_id)}
@@ -78,7 +76,9 @@ class AirflowDriver:
     def log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1) -> str:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         answer = self.http.get(
-            path, params={"map_index": map_index, "full_content": True}, headers={"Accept": "application/x-ndjson"}
+            path,
+            params={"map_index": map_index, "full_content": True},
+            headers={"Accept": "application/x-ndjson"},
         )
         assert answer.is_success, f"log of {task_id}: {answer.status_code} {answer.text[:500]}"
         return answer.text

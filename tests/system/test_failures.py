@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from chassis.cli.stack import LocalStack
 from chassis.simulator.control import SimulatorControl
 from tests.system.conftest import Chassis
 from tests.system.driver import AirflowDriver
@@ -11,13 +14,33 @@ from tests.system.driver import AirflowDriver
 SUM = "Calculate the sum of 2 and 2"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def odd_connections(airflow: AirflowDriver, stack: LocalStack) -> None:
+    """The connections of ``tests/system/dags/odd_connections.py``, but for the one that isn't there."""
+
+    def connection(endpoint: str | None, **fields: str) -> dict[str, object]:
+        config = {"bedrock-runtime": {"endpoint_url": endpoint}}
+        # The SDK's own quick retries would only take time here.
+        extra = {"region_name": "us-east-1", "service_config": config, "claude": {"max_retries": 0}}
+        return {"conn_type": "aws", "extra": json.dumps(extra), **fields}
+
+    keys = {"login": "SIMULATED", "password": "simulated-not-claude"}
+    for conn_id, fields in {
+        "no_credentials": connection(stack.simulator_url),
+        "wrong_secret": connection(stack.simulator_url, **keys | {"password": "guessed"}),
+        "no_route": connection("http://127.0.0.1:9", **keys),
+    }.items():
+        answer = airflow.http.post("/connections", json={"connection_id": conn_id, **fields})
+        assert answer.is_success, answer.text
+
+
 @pytest.mark.parametrize(
     ("conn_id", "error", "words", "tries"),
     [
         ("no_credentials", "CredentialsMissingError", "no_credentials", 1),
         ("wrong_secret", "CredentialsRefusedError", "wrong_secret", 1),
-        ("no_route", "UnreachableError", "127.0.0.1:9", 2),
-        ("not_defined", "CredentialsMissingError", "not_defined", 1),
+        ("no_route", "UnreachableError", "127.0.0.1", 2),
+        ("not_defined", "ConnectionSetupError", "not_defined", 1),
     ],
 )
 def test_a_connection_that_can_not_work_is_told_in_one_sentence(
@@ -58,7 +81,8 @@ def test_a_refusal_by_bedrock_is_told_in_the_log_and_the_command_line_and_not_re
     sentences = [line for line in log.splitlines() if error in line]
     assert sentences, log[-4000:]
     hint = airflow.get(
-        f"/dags/plan_workflow/dagRuns/{run['dag_run_id']}/taskInstances/plan/xcomEntries/error", deserialize=True
+        f"/dags/plan_workflow/dagRuns/{run['dag_run_id']}/taskInstances/plan/xcomEntries/error",
+        deserialize=True,
     )["value"]
     assert hint["message"][:60] in " ".join((done.stdout + done.stderr).split())
 

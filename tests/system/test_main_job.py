@@ -39,9 +39,11 @@ def test_the_live_run_shows_the_agent_the_plan_the_result_and_that_it_is_simulat
 def test_seven_services_run_side_by_side_and_each_prompt_holds_its_dependencies_results_only(
     airflow: AirflowDriver, simulator: SimulatorControl
 ) -> None:
-    simulator.set_latency(6.0)  # longer than the seven workers need to start, so that all seven can meet
-    workflow_id, run_id, state = airflow.plan_and_run(PET)
-    assert state == "success"
+    workflow_id, run_id = airflow.plan(PET)
+    simulator.set_latency(60)  # nobody is answered until all seven have asked
+    simulator.wait_for_requests(7, task="update_service", timeout=55)
+    simulator.set_latency(0)
+    assert airflow.wait_run(workflow_id, run_id) == "success"
 
     requests = [request for request in simulator.requests() if request["kind"] == "task"]
     assert len(requests) == 10
@@ -62,6 +64,8 @@ def test_seven_services_run_side_by_side_and_each_prompt_holds_its_dependencies_
     assert all(results_in_prompt(update) == [] for update in updates)
 
     labels = {
-        ti["rendered_map_index"] for ti in airflow.instances(workflow_id, run_id) if ti["task_id"] == "update_service"
+        ti["rendered_map_index"]
+        for ti in airflow.instances(workflow_id, run_id)
+        if ti["task_id"] == "update_service"
     }
     assert labels == set(SERVICES)

@@ -39,7 +39,9 @@ def test_a_clear_through_the_rest_api_asks_for_the_same(
 ) -> None:
     workflow_id, run_id = failed_run
     (index,) = [
-        ti["map_index"] for ti in _updates(airflow, workflow_id, run_id) if ti["rendered_map_index"] == "claims"
+        ti["map_index"]
+        for ti in _updates(airflow, workflow_id, run_id)
+        if ti["rendered_map_index"] == "claims"
     ]
     cleared = airflow.http.post(
         f"/dags/{workflow_id}/clearTaskInstances",

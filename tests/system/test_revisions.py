@@ -23,7 +23,9 @@ def workflow(workflow_id: str, *instructions: str) -> WorkflowSpec:
         )
         for number, instruction in enumerate(instructions)
     )
-    return WorkflowSpec(schema_version=1, id=workflow_id, title=workflow_id, requirement="As told.", tasks=tasks)
+    return WorkflowSpec(
+        schema_version=1, id=workflow_id, title=workflow_id, requirement="As told.", tasks=tasks
+    )
 
 
 def await_plan(airflow: AirflowDriver, workflow_id: str, digest: str, *, seconds: float = 60) -> float:
@@ -74,8 +76,13 @@ def test_a_plan_file_broken_by_hand_is_shown_with_the_reason_and_its_shards_othe
     from chassis.settings import Settings
 
     shards = Settings().shards
-    broken, sibling = "broken_by_hand", next(
-        name for name in (f"sibling_{n}" for n in range(1000)) if shard_of(name, shards) == shard_of("broken_by_hand", shards)
+    broken, sibling = (
+        "broken_by_hand",
+        next(
+            name
+            for name in (f"sibling_{n}" for n in range(1000))
+            if shard_of(name, shards) == shard_of("broken_by_hand", shards)
+        ),
     )
     for workflow_id in (broken, sibling):
         await_plan(airflow, workflow_id, store.publish(workflow(workflow_id, "Say something.")).digest)

@@ -41,7 +41,9 @@ def test_a_cron_or_timezone_that_does_not_exist_fails_the_planner_before_claude_
 
 
 def test_a_workflow_runs_again_with_other_inputs(airflow: AirflowDriver) -> None:
-    workflow_id, _ = airflow.plan("Add travel insurance product to services pricing and claims", action="publish")
+    workflow_id, _ = airflow.plan(
+        "Add travel insurance product to services pricing and claims", action="publish"
+    )
     run_id = airflow.trigger(workflow_id, {"product": "boat insurance"})
     assert airflow.wait_run(workflow_id, run_id) == "success"
     assert "boat insurance" in str(airflow.result(workflow_id, run_id, "update_service", 0))

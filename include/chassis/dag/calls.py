@@ -73,7 +73,9 @@ class PlanCall(_Call):
 
     kind: Literal["plan"] = "plan"
     given: Given
-    agents: dict[str, str] = Field(description="Names of the agents offered to the planner, with their digests.")
+    agents: dict[str, str] = Field(
+        description="Names of the agents offered to the planner, with their digests."
+    )
     services: tuple[str, ...] = Field(description="Names of the services offered to the planner.")
     attempts: int
     planned_at: str = Field(description="ISO 8601 time of the planner's run, for the plan's provenance.")

@@ -11,14 +11,16 @@ Items that only a run knows come from a helper task, ``<root>__items``.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pendulum
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task_group
 
-from chassis.dag.operators import Dependency, ItemsOperator, PlanErrorOperator, ClaudeTaskOperator, timeout_of
-from chassis.settings import Settings
+from chassis.dag.operators import ClaudeTaskOperator, Dependency, ItemsOperator, PlanErrorOperator, timeout_of
 from chassis.workflow import InputSpec, Schedule, TaskGraph, TaskSpec, WorkflowSpec, plan_digest
+
+if TYPE_CHECKING:
+    from chassis.settings import Settings
 
 EPOCH = pendulum.datetime(2026, 1, 1, tz="UTC")
 """Start date of a workflow whose plan doesn't say when it was planned. It matters only for catch-up."""
@@ -52,7 +54,13 @@ def build_dag(spec: WorkflowSpec, *, revision: int, settings: Settings, retired:
         catchup=bool(spec.schedule and spec.schedule.catchup),
         max_active_tasks=spec.limits.max_parallel,
         params={name: _param(given) for name, given in spec.inputs.items()},
-        tags=[TAG, digest_tag(plan_digest(spec)), f"revision:{revision}", *spec.tags, *([RETIRED_TAG] if retired else [])],
+        tags=[
+            TAG,
+            digest_tag(plan_digest(spec)),
+            f"revision:{revision}",
+            *spec.tags,
+            *([RETIRED_TAG] if retired else []),
+        ],
         default_args={"owner": spec.owner},
         is_paused_upon_creation=False,
     ) as dag:
@@ -120,7 +128,7 @@ class _Builder:
         finder = ItemsOperator(
             task_id=f"{root}__items",
             task_display_name=f"{self.tasks[root].name}: items",
-            source=source.input or source.output_of,
+            source=source.input or source.output_of or "",
             of_input=source.input is not None,
             path=source.path,
         )
@@ -159,7 +167,7 @@ def _timetable(schedule: Schedule | None) -> Any:
         return [Asset(schedule.asset)]
     # Presets such as @daily are crons to the timetable, too; run_immediately off: publishing is no reason to run.
     return CronTriggerTimetable(
-        schedule.cron or schedule.preset, timezone=schedule.timezone, run_immediately=False
+        schedule.cron or schedule.preset or "", timezone=schedule.timezone, run_immediately=False
     )
 
 
@@ -176,7 +184,7 @@ def _param(given: InputSpec) -> Param:
         schema["items"] = {"type": "string"}
     if given.default is None:
         return Param(**schema)
-    return Param(list(given.default) if given.type == "array" else given.default, **schema)
+    return Param(given.default, **schema)
 
 
 def _describe(spec: WorkflowSpec) -> str:

@@ -8,7 +8,6 @@ scheduler then ignores their runs.) In a worker, Airflow says which DAG it wants
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,8 @@ from chassis.plans.store import PlanStore
 from chassis.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import DAG
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,6 @@ changed), ``await_dag`` waits until Airflow runs by that very plan, ``trigger`` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,8 @@ from chassis.settings import Settings
 from chassis.workflow import Given, check_given, load_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
 
 PLANNER_AGENT = "planning-agent"
@@ -70,7 +71,9 @@ def planner_dag(
             retry_exponential_backoff=2,
             execution_timeout=timedelta(minutes=settings.task_timeout_minutes),
         )
-        publish = PublishOperator(task_id="publish", task_display_name="Publish the plan", retries=settings.task_retries)
+        publish = PublishOperator(
+            task_id="publish", task_display_name="Publish the plan", retries=settings.task_retries
+        )
         await_dag = AwaitWorkflowSensor(task_id="await_dag", task_display_name="Wait for the workflow")
         trigger = TriggerWorkflowOperator(task_id="trigger", task_display_name="Run the workflow")
         plan >> publish >> await_dag >> trigger
@@ -79,7 +82,13 @@ def planner_dag(
 
 def _form(given: Mapping[str, Any]) -> dict[str, Param]:
     """The trigger form: what the person says, which Claude's plan can't change."""
-    requirement = {"type": "string", "minLength": 1, "maxLength": 100_000, "format": "multiline", "title": "Requirement"}
+    requirement: dict[str, Any] = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 100_000,
+        "format": "multiline",
+        "title": "Requirement",
+    }
     return {
         "requirement": Param(
             **({"default": given["requirement"]} if given["requirement"] else {}),
@@ -91,23 +100,55 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
             type="string",
             pattern="^([a-z][a-z0-9_]{0,99})?$",
             title="Workflow id",
-            description="Lower-case letters, digits and underscores. Empty: the planner names it. An existing id gets its next revision.",
+            description="Lower-case letters, digits and underscores; empty: the planner names it. "
+            "The workflow of an existing id gets its next revision.",
         ),
         "inputs": Param(
-            given["inputs"], type="object", title="Inputs", description="Values for the plan's inputs, as a JSON object."
+            given["inputs"],
+            type="object",
+            title="Inputs",
+            description="Values for the plan's inputs, as a JSON object.",
         ),
         "schedule": Param(
-            "", type="string", title="Schedule", description="Cron of the workflow, such as 0 6 * * 1; empty for none."
+            "",
+            type="string",
+            title="Schedule",
+            description="Cron of the workflow, such as 0 6 * * 1; empty for none.",
         ),
-        "timezone": Param("UTC", type="string", title="Timezone", description="Timezone of the schedule, such as Europe/Berlin."),
-        "model": Param("", type="string", title="Planner's model", description="Bedrock model id; empty for the configured one."),
+        "timezone": Param(
+            "UTC",
+            type="string",
+            title="Timezone",
+            description="Timezone of the schedule, such as Europe/Berlin.",
+        ),
+        "model": Param(
+            "",
+            type="string",
+            title="Planner's model",
+            description="Bedrock model id; empty for the configured one.",
+        ),
         "budget_usd": Param(
-            None, type=["number", "null"], exclusiveMinimum=0, title="Budget", description="US dollars that one run may spend."
+            None,
+            type=["number", "null"],
+            exclusiveMinimum=0,
+            title="Budget",
+            description="US dollars that one run may spend.",
         ),
         "max_parallel": Param(
-            16, type="integer", minimum=1, maximum=1000, title="Side by side", description="Tasks of one run at the same time."
+            16,
+            type="integer",
+            minimum=1,
+            maximum=1000,
+            title="Side by side",
+            description="Tasks of one run at the same time.",
         ),
-        "action": Param(RUN, type="string", enum=[RUN, PUBLISH], title="Then", description="Run the workflow now, or only publish it."),
+        "action": Param(
+            RUN,
+            type="string",
+            enum=[RUN, PUBLISH],
+            title="Then",
+            description="Run the workflow now, or only publish it.",
+        ),
     }
 
 
@@ -132,7 +173,12 @@ class PlanOperator(ClaudeOperator):
         workers = {name: agent for name, agent in agents.items() if name != PLANNER_AGENT}
         model = params["model"] or planner.model or connection_model(settings.conn_id)
         request = build_request(
-            given=given, catalogue=catalogue, agents=tuple(workers.values()), agent=planner, settings=settings, model=model
+            given=given,
+            catalogue=catalogue,
+            agents=tuple(workers.values()),
+            agent=planner,
+            settings=settings,
+            model=model,
         )
         return PlanCall(
             conn_id=settings.conn_id,
@@ -195,7 +241,9 @@ class AwaitWorkflowSensor(BaseSensorOperator):
         try:
             dag = context["ti"].get_dag(published["workflow_id"])
         except AirflowRuntimeError as error:
-            self.log.info("Airflow doesn't know workflow %s yet (%s).", published["workflow_id"], error.error.error)
+            self.log.info(
+                "Airflow doesn't know workflow %s yet (%s).", published["workflow_id"], error.error.error
+            )
             return False
         if ERROR_TAG in dag.tags:
             with reported(self, context):
@@ -203,22 +251,34 @@ class AwaitWorkflowSensor(BaseSensorOperator):
                     f"Airflow can't build the plan of workflow '{published['workflow_id']}'.",
                     hint="Its page in Airflow gives the reason.",
                 )
-        return digest_tag(published["digest"]) in dag.tags and self._pinned_plan_is(published, dag.bundle_version)
+        with reported(self, context):
+            return (
+                self._is_next(published, dag.bundle_version) and digest_tag(published["digest"]) in dag.tags
+            )
 
-    def _pinned_plan_is(self, published: Mapping[str, Any], bundle_version: str | None) -> bool:
+    def _is_next(self, published: Mapping[str, Any], bundle_version: str | None) -> bool:
         """Whether a run that starts now is pinned to the published plan.
 
         Airflow stores a DAG and the bundle version of its run apart: between a refresh and the next parse, the new
         graph can stand beside the old version. Without PlanBundle there is no version, and nothing is pinned.
+
+        :raises ChassisError: another planner has published a later revision meanwhile
         """
-        if bundle_version is None:
-            return True
         from chassis.plans.store import PlanStore
 
         settings = Settings.load()
-        heads = PlanStore(settings.plans_root, settings.plans_conn_id).version_heads(bundle_version)
-        head = heads.get(published["workflow_id"])
-        return head is not None and head.revision == published["revision"]
+        store = PlanStore(settings.plans_root, settings.plans_conn_id)
+        workflow_id, revision = published["workflow_id"], published["revision"]
+        pinned = (
+            store.version_heads(bundle_version).get(workflow_id) if bundle_version else store.get(workflow_id)
+        )
+        if pinned is not None and pinned.revision > revision:
+            raise ChassisError(
+                f"Revision {revision} of workflow '{workflow_id}' was followed by revision {pinned.revision} "
+                "before it could run.",
+                hint="Run the workflow itself, or plan again.",
+            )
+        return pinned is not None and pinned.revision == revision
 
 
 class TriggerWorkflowOperator(TriggerDagRunOperator):

@@ -18,13 +18,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from chassis.dag.calls import restore_call
 from chassis.errors import ChassisError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class ClaudeTrigger(BaseTrigger):
     """
 
     def __init__(self, call: dict[str, Any]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.call = call
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -71,7 +73,7 @@ class ClaudeTrigger(BaseTrigger):
             yield TaskSuccessEvent()
             return
         await asyncio.sleep(max(0.0, started + RESUME_AFTER - loop.time()))
-        yield TriggerEvent(failure)
+        yield TriggerEvent(failure)  # type: ignore[no-untyped-call]
 
     async def _push(self, xcom: Any, result: dict[str, Any]) -> None:
         task_instance: Any = self.task_instance

@@ -25,7 +25,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chassis.simulator.errors import SimulatorError
-from chassis.simulator.request import Kind  # noqa: TC001 - pydantic reads it at run time
+from chassis.simulator.request import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -29,12 +29,29 @@ inputs:
   count: {type: integer}
 limits: {max_parallel: 8}
 tasks:
-  - {id: discover, name: Discover, instruction: "List what {product} touches.", output_schema: {type: object, properties: {files: {type: array, items: {type: string}}}, required: [files]}}
-  - {id: update_service, name: Update one service, instruction: "Add {product} to {item}.", for_each: {items: [pricing, claims, contracts]}, retries: 5, timeout_minutes: 7}
-  - {id: verify_service, name: Verify one service, instruction: "Verify {item}.", for_each: {same_as: update_service}, depends_on: [update_service, discover]}
-  - {id: check_file, name: Check one file, instruction: "Check {item}.", for_each: {output_of: discover, path: files}, depends_on: [discover]}
+  - id: discover
+    name: Discover
+    instruction: List what {product} touches.
+    output_schema:
+      {type: object, properties: {files: {type: array, items: {type: string}}}, required: [files]}
+  - id: update_service
+    name: Update one service
+    instruction: Add {product} to {item}.
+    for_each: {items: [pricing, claims, contracts]}
+    retries: 5
+    timeout_minutes: 7
+  - id: verify_service
+    name: Verify one service
+    instruction: Verify {item}.
+    for_each: {same_as: update_service}
+    depends_on: [update_service, discover]
+  - id: check_file
+    name: Check one file
+    instruction: Check {item}.
+    for_each: {output_of: discover, path: files}
+    depends_on: [discover]
   - {id: note, name: Note, instruction: "Note {item}.", for_each: {input: services}}
-  - {id: report, name: Report, instruction: "Report.", depends_on: [verify_service, check_file, note]}
+  - {id: report, name: Report, instruction: Report, depends_on: [verify_service, check_file, note]}
 """
 
 
@@ -64,7 +81,9 @@ def test_edges_are_the_declared_dependencies_and_what_the_items_need(dag: Any) -
 
 def test_steps_that_share_their_items_form_one_mapped_group(dag: Any) -> None:
     groups = {
-        group_id: set(group.children) for group_id, group in dag.task_group.get_task_group_dict().items() if group_id
+        group_id: set(group.children)
+        for group_id, group in dag.task_group.get_task_group_dict().items()
+        if group_id
     }
     assert groups == {
         "update_service__each": {"update_service", "verify_service"},
@@ -110,9 +129,7 @@ def test_the_dag_carries_title_owner_tags_params_and_parallelism(dag: Any) -> No
 
 def test_nothing_that_a_person_or_a_model_wrote_is_a_template_field(dag: Any) -> None:
     fields = {task.task_id: tuple(task.template_fields) for task in dag.tasks}
-    assert {name: value for name, value in fields.items() if value} == {
-        name: ("item",) for name in ("discover", "update_service", "verify_service", "check_file", "note", "report")
-    }
+    assert set(fields.values()) == {(), ("item",)}
 
 
 def test_a_requirement_that_ends_like_a_file_name_is_not_opened_as_one(tmp_path: Any) -> None:
@@ -161,7 +178,8 @@ from airflow.models.serialized_dag import SerializedDagModel
 from chassis.dag.factory import build_dag
 from chassis.settings import Settings
 from chassis.workflow import load_plan
-print(SerializedDagModel.hash(DagSerialization.to_dict(build_dag(load_plan(sys.stdin.read()), revision=3, settings=Settings()))))
+dag = build_dag(load_plan(sys.stdin.read()), revision=3, settings=Settings())
+print(SerializedDagModel.hash(DagSerialization.to_dict(dag)))
 """
 
 

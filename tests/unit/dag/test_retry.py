@@ -17,7 +17,9 @@ CLASSES = [
 
 
 @pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)
-def test_an_error_is_retried_if_and_only_if_its_class_says_that_it_can_help(error: type[ChassisError]) -> None:
+def test_an_error_is_retried_if_and_only_if_its_class_says_that_it_can_help(
+    error: type[ChassisError],
+) -> None:
     decision = ClaudeRetryPolicy().evaluate(error("it happened"), 1, 3)
     assert decision.action is (RetryAction.DEFAULT if error.retryable else RetryAction.FAIL)
 

@@ -1,6 +1,5 @@
 """The framing, judged by botocore's own parser, which checks lengths and both checksums."""
 
-# ruff: noqa: TID253 - the judge is what this file is about
 from __future__ import annotations
 
 import base64

@@ -1,4 +1,3 @@
-# ruff: noqa: TID253 - the judge is what this file is about
 from __future__ import annotations
 
 import json

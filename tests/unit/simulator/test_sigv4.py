@@ -1,6 +1,5 @@
 """The verification, judged by botocore's signer: what it signs passes, nothing that was changed after it."""
 
-# ruff: noqa: TID253 - the judge is what this file is about
 from __future__ import annotations
 
 from dataclasses import replace
