@@ -26,14 +26,12 @@ _BY_NAME = frozenset({"properties", "patternProperties", "dependentSchemas", "$d
 def schema_faults(schema: Mapping[str, Any]) -> list[str]:
     """What keeps a mapping from being the JSON schema of an answer, in words; empty when nothing does."""
     from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
 
-    errors = Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)
-    # Of what a choice between schemas has against a value, the best match is what a person would say.
-    deepest = [best_match([error]) or error for error in errors]
-    faults = [
-        f"is no JSON schema: {_at(error.absolute_path)} {error.message[:_SHOWN_MESSAGE]}" for error in deepest
-    ]
+    faults = []
+    for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema):
+        # Of several schemas that a value fits none of, the first is the usual one, and says what is possible.
+        deepest = error.context[0] if error.context else error
+        faults.append(f"is no JSON schema: {_at(error.absolute_path)} {deepest.message[:_SHOWN_MESSAGE]}")
     return sorted(faults or _reference_faults(schema))[:_SHOWN_FAULTS]
 
 

@@ -170,10 +170,10 @@ _OTHER_LINE_ENDS = re.compile("[\x85\u2028\u2029\ufeff]")
 class _Dumper(yaml.SafeDumper):
     """PyYAML's safe dumper without aliases, with lists indented, and with blocks that come back unchanged."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's
+    def ignore_aliases(self, data: Any) -> bool:
         return True
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, indentless=False)
 
     def analyze_scalar(self, scalar: str) -> ScalarAnalysis:
