@@ -50,9 +50,9 @@ def fault_of(error: ErrorDetails, data: Any, *, root: type[BaseModel] = Workflow
     :param data: the plan that it was found in, for the id of the task
     :param root: the model that the plan was held to
     """
-    where, rest, model = _place(error["loc"], data, root)
-    code, what = in_words(error, rest, model)
-    if code in ("missing", "unknown_key"):
+    if error["type"] in ("missing", "extra_forbidden"):
+        where, rest, model = _place(error["loc"], data, root)
+        code, what = in_words(error, rest, model)
         return PlanFault(code, where, what)
     return fault_at(error["loc"], *_what(error), data, root=root)
 

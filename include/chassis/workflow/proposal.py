@@ -245,7 +245,9 @@ class _Proposal:
         if name not in inputs:
             message = f"the person gave the input {shown(name)}, which the plan doesn't declare; declare it"
             self._fault("unknown_given_input", "inputs", message)
-        elif wrong := type_fault(value, str(inputs[name].get("type"))):
+        elif (type_ := inputs[name].get("type")) in get_args(InputType) and (
+            wrong := type_fault(value, type_)
+        ):
             message = f"is given by the person and {wrong}; declare it with the type of what was given"
             self._fault("given_input_type", f"input {shown(name)}", message)
         else:

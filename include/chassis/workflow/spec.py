@@ -198,6 +198,8 @@ class Schedule(_Part):
         if len(given) != 1:
             had = f"has {' and '.join(given)}" if given else "has none of them"
             raise fault("schedule_kind", f"must have exactly one of {', '.join(kinds)}; it {had}")
+        if self.asset is not None and (self.timezone != "UTC" or self.catchup):
+            raise fault("schedule_kind", "has timezone or catchup, which don't go with asset")
         return self
 
 
@@ -259,7 +261,7 @@ class Provenance(_Part):
     agents: dict[str, str] = Field(
         description="Digest of each agent definition that the planner was offered, by name."
     )
-    planned_at: str = Field(description="ISO 8601 time with an offset.")
+    planned_at: str = Field(description="ISO 8601 time.")
     planner_run: str = Field(description="Run id of the planner; empty for a plan that a person wrote.")
     simulated: bool = Field(False, description="Whether the simulator made it instead of Claude.")
     revised: int = Field(0, ge=0, description="Times that Claude had to correct it.")

@@ -48,14 +48,10 @@ def type_fault(value: Any, type_: str) -> str | None:
             wanted = "a list of texts"
     if fits:
         return None
-    inside = next(
-        (f" with {kind_of(item)} in it" for item in _listed(value) if not isinstance(item, str)), ""
-    )
-    return f"must be {wanted}, not {kind_of(value)}{inside if type_ == 'array' else ''}"
-
-
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else ()
+    what = kind_of(value)
+    if type_ == "array" and isinstance(value, list | tuple):
+        what += f" with {kind_of(next(item for item in value if not isinstance(item, str)))} in it"
+    return f"must be {wanted}, not {what}"
 
 
 def check_items(items: Any) -> list[str]:

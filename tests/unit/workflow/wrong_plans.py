@@ -518,6 +518,7 @@ SCHEDULES = [
         "schedule",
         "it has cron and asset",
     ),
+    Case('cron: "0 6 * * 1"', "asset: a", "schedule_kind", "schedule", "which don't go with asset"),
     Case(
         "{type: string, default: pet insurance}",
         "{type: string}",
