@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from chassis.dag.calls import TaskCall, restore_call
+from chassis.dag.operators import ERROR_KEY, ClaudeTaskOperator, Dependency, ItemsOperator
+from chassis.errors import ItemsError, RequestRefusedError
+from chassis.simulator.request import ClaudeRequest
+from chassis.workflow import TaskSpec
+
+
+class TaskInstance:
+    """Answers xcom_pull as Airflow does: one value for a map index, a list for a list of task ids."""
+
+    def __init__(self, xcoms: dict[tuple[str, int], Any], map_index: int = -1) -> None:
+        self.xcoms = xcoms
+        self.map_index = map_index
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_pull(self, task_ids: str | list[str], map_indexes: int | None = None) -> Any:
+        if isinstance(task_ids, list):
+            (task_id,) = task_ids
+            return [value for (name, _), value in sorted(self.xcoms.items()) if name == task_id]
+        return self.xcoms.get((task_ids, -1 if map_indexes is None else map_indexes))
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+def result(task: str, item: str | None = None, output: Any = "done") -> dict[str, Any]:
+    return {"task": task, "item": item, "status": "completed", "summary": f"{task} {item}", "output": output}
+
+
+@pytest.fixture(autouse=True)
+def no_connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("chassis.claude.options.connection_model", lambda conn_id: None)
+    return
+
+
+def deferred_call(operator: ClaudeTaskOperator, ti: TaskInstance, **params: Any) -> TaskCall:
+    with pytest.raises(TaskDeferred) as deferral:
+        operator.execute({"params": params, "ti": ti})  # type: ignore[typeddict-item]
+    call = restore_call(json.loads(json.dumps(deferral.value.trigger.serialize()[1]["call"])))
+    assert isinstance(call, TaskCall)
+    return call
+
+
+def told(call: TaskCall) -> list[tuple[str, str | None]]:
+    """Task and item of the results in the call's prompt."""
+    body = {"messages": [message.model_dump() for message in call.request.messages]}
+    fences = ClaudeRequest("m", body, stream=False).fences
+    return [(f.attributes["task"], f.attributes.get("item")) for f in fences if f.name == "result"]
+
+
+XCOMS = {
+    ("plain", -1): result("plain"),
+    ("other", -1): result("other"),
+    ("each", 0): result("each", "pricing"),
+    ("each", 1): result("each", "claims"),
+}
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "map_index", "expected"),
+    [
+        ([], -1, []),
+        ([Dependency("plain", "one")], -1, [("plain", None)]),
+        ([Dependency("each", "same")], 1, [("each", "claims")]),
+        ([Dependency("plain", "one")], 1, [("plain", None)]),
+        ([Dependency("each", "all"), Dependency("plain", "one")], -1,
+         [("each", "pricing"), ("each", "claims"), ("plain", None)]),
+    ],
+)  # fmt: skip
+def test_the_prompt_holds_the_results_of_the_declared_dependencies_and_no_others(
+    dependencies: list[Dependency], map_index: int, expected: list[tuple[str, str | None]]
+) -> None:
+    operator = ClaudeTaskOperator(
+        spec=TaskSpec(id="join", name="Join", instruction="Join them."),
+        requirement="Do it.",
+        dependencies=dependencies,
+    )
+    assert told(deferred_call(operator, TaskInstance(XCOMS, map_index))) == expected
+
+
+def test_only_the_declared_inputs_reach_the_prompt() -> None:
+    operator = ClaudeTaskOperator(
+        spec=TaskSpec(id="use", name="Use", instruction="Use {product}."),
+        requirement="Do it.",
+        inputs=("product",),
+    )
+    call = deferred_call(operator, TaskInstance({}), product="boats", undeclared="not this")
+    text = json.dumps(call.request.model_dump(mode="json"))
+    assert "boats" in text
+    assert "not this" not in text
+
+
+def test_a_model_named_by_the_task_comes_before_the_configured_one() -> None:
+    spec = TaskSpec(id="use", name="Use", instruction="Use it.", model="eu.anthropic.claude-other")
+    call = deferred_call(ClaudeTaskOperator(spec=spec, requirement="Do it."), TaskInstance({}))
+    assert call.request.model == "eu.anthropic.claude-other"
+
+
+def test_a_failure_of_the_triggerer_is_raised_in_the_worker_and_left_as_an_xcom() -> None:
+    operator = ClaudeTaskOperator(
+        spec=TaskSpec(id="use", name="Use", instruction="Use it."), requirement="Do it."
+    )
+    ti = TaskInstance({})
+    failure = RequestRefusedError("too long", status=413, request_id="r-9")
+    with pytest.raises(RequestRefusedError, match="too long"):
+        operator.resume({"ti": ti}, failure.describe())  # type: ignore[typeddict-item]
+    assert ti.pushed[ERROR_KEY]["status"] == 413
+
+
+PREPARE = """
+import sys
+from airflow.sdk.exceptions import TaskDeferred
+import chassis.claude.options
+chassis.claude.options.connection_model = lambda conn_id: None
+from chassis.dag.operators import ClaudeTaskOperator
+from chassis.workflow import TaskSpec
+operator = ClaudeTaskOperator(spec=TaskSpec(id="a", name="A", instruction="Do."), requirement="Do it.")
+try:
+    operator.execute({"params": {}, "ti": None})
+except TaskDeferred:
+    print(*sorted({"anthropic", "boto3", "httpx2", "genai_prices"} & set(sys.modules)))
+"""
+
+
+def test_a_worker_prepares_a_call_without_the_claude_or_aws_sdk() -> None:
+    done = subprocess.run([sys.executable, "-c", PREPARE], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_items_come_from_an_input() -> None:
+    operator = ItemsOperator(task_id="x__items", source="services", of_input=True)
+    context: Any = {"params": {"services": ["b", "a"]}, "ti": TaskInstance({})}
+    assert operator.execute(context) == ["b", "a"]
+
+
+def test_items_come_from_a_path_in_an_upstream_tasks_output() -> None:
+    operator = ItemsOperator(task_id="x__items", source="discover", of_input=False, path="found.files")
+    ti = TaskInstance({("discover", -1): result("discover", output={"found": {"files": ["a.py"]}})})
+    assert operator.execute({"params": {}, "ti": ti}) == ["a.py"]  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("output", "path", "words"),
+    [
+        ({"files": ["a", "a"]}, "files", "'a' is there 2 times"),
+        ({"files": "a"}, "files", "must be a list"),
+        ({"files": [1]}, "files", "must be text"),
+        ({"other": []}, "files", "nothing at 'files'"),
+        ("text", "files", "nothing at 'files'"),
+    ],
+)
+def test_items_that_can_not_be_used_are_refused_with_the_task_and_the_reason(
+    output: Any, path: str, words: str
+) -> None:
+    operator = ItemsOperator(task_id="x__items", source="discover", of_input=False, path=path)
+    ti = TaskInstance({("discover", -1): result("discover", output=output)})
+    with pytest.raises(ItemsError, match="'discover'") as refusal:
+        operator.execute({"params": {}, "ti": ti})  # type: ignore[typeddict-item]
+    assert words in str(refusal.value)
+    assert ti.pushed[ERROR_KEY]["class"] == "ItemsError"

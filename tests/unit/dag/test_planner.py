@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from chassis.dag.planner import AwaitWorkflowSensor, TriggerWorkflowOperator, given_from, planner_dag
+from chassis.errors import ChassisError, PlanError
+from chassis.plans.store import PlanStore, Published
+from chassis.workflow import TaskSpec, WorkflowSpec
+
+PARAMS: dict[str, Any] = {
+    "requirement": "Add 1 and 2",
+    "workflow_id": "",
+    "inputs": {},
+    "schedule": "",
+    "timezone": "UTC",
+    "model": "",
+    "budget_usd": None,
+    "max_parallel": 16,
+    "action": "run",
+}
+
+
+def test_a_planner_plans_publishes_awaits_and_triggers_in_that_order() -> None:
+    dag = planner_dag("plan_things")
+    assert {task.task_id: set(task.upstream_task_ids) for task in dag.tasks} == {
+        "plan": set(),
+        "publish": {"plan"},
+        "await_dag": {"publish"},
+        "trigger": {"await_dag"},
+    }
+    assert set(dag.params) == set(PARAMS)
+    assert not dag.params.get_param("requirement").has_value
+
+
+def test_a_scheduled_planner_brings_its_requirement_along() -> None:
+    dag = planner_dag("plan_weekly", requirement="Add 1 and 2", workflow_id="sum", schedule="@weekly")
+    assert dag.params["requirement"] == "Add 1 and 2"
+    assert dag.params["workflow_id"] == "sum"
+    assert dag.catchup is False
+
+
+def test_what_the_person_gave_is_taken_over() -> None:
+    given = given_from(PARAMS | {"workflow_id": "sum", "schedule": "0 6 * * 1", "timezone": "Europe/Berlin"})
+    assert given.workflow_id == "sum"
+    assert given.schedule is not None
+    assert (given.schedule.cron, given.schedule.timezone) == ("0 6 * * 1", "Europe/Berlin")
+    assert given_from(PARAMS).schedule is None
+    assert given_from(PARAMS).workflow_id is None
+
+
+def test_all_that_is_wrong_with_what_was_given_is_said_at_once() -> None:
+    wrong = PARAMS | {"schedule": "61 * * * *", "timezone": "Europe/Atlantis", "workflow_id": "plan_workflow"}
+    with pytest.raises(PlanError) as refusal:
+        given_from(wrong)
+    text = str(refusal.value)
+    assert all(words in text for words in ("61 * * * *", "Europe/Atlantis", "plan_workflow")), text
+
+
+class Waiting:
+    """A planner's run that waits for a published plan, and the store that it looks into."""
+
+    def __init__(self, root: Path) -> None:
+        self.store = PlanStore(str(root))
+        self.dag: Any = SimpleNamespace(tags=[], bundle_version=None)
+
+    def publish(self, instruction: str) -> Published:
+        task = TaskSpec(id="step", name="Step", instruction=instruction)
+        return self.store.publish(
+            WorkflowSpec(schema_version=1, id="w", title="W", requirement="R", tasks=(task,))
+        )
+
+    def shows(self, plan: Published, *, version: str | None) -> None:
+        self.dag = SimpleNamespace(tags=["chassis", f"plan:{plan.digest[:12]}"], bundle_version=version)
+
+    def poke(self, plan: Published) -> bool:
+        published = {"workflow_id": "w", "revision": plan.revision, "digest": plan.digest}
+        ti = SimpleNamespace(
+            xcom_pull=lambda **_: published, get_dag=lambda _: self.dag, xcom_push=lambda *_: None
+        )
+        return AwaitWorkflowSensor(task_id="await_dag").poke({"ti": ti})  # type: ignore[typeddict-item]
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Waiting:
+    monkeypatch.setenv("AIRFLOW__CHASSIS__PLANS_ROOT", str(tmp_path))
+    return Waiting(tmp_path)
+
+
+def test_the_wait_ends_when_graph_and_pinned_version_are_the_published_plan(waiting: Waiting) -> None:
+    old = waiting.publish("old")
+    old_version = waiting.store.record_version(waiting.store.heads())
+    new = waiting.publish("new")
+    new_version = waiting.store.record_version(waiting.store.heads())
+
+    waiting.shows(old, version=old_version)
+    assert not waiting.poke(new), "the old graph at the old version"
+    waiting.shows(new, version=old_version)
+    assert not waiting.poke(new), "the new graph beside the old version would run the old plan"
+    waiting.shows(old, version=new_version)
+    assert not waiting.poke(new), "the old graph beside the new version would run tasks that are gone"
+    waiting.shows(new, version=new_version)
+    assert waiting.poke(new)
+
+
+def test_without_a_bundle_the_graph_alone_decides(waiting: Waiting) -> None:
+    plan = waiting.publish("only")
+    assert not waiting.poke(plan)
+    waiting.shows(plan, version=None)
+    assert waiting.poke(plan)
+
+
+def test_a_plan_that_another_planner_has_overtaken_is_not_waited_for(waiting: Waiting) -> None:
+    mine, theirs = waiting.publish("mine"), waiting.publish("theirs")
+    waiting.shows(theirs, version=waiting.store.record_version(waiting.store.heads()))
+    with pytest.raises(ChassisError, match="was followed by revision 2"):
+        waiting.poke(mine)
+
+
+def test_a_plan_that_airflow_can_not_build_is_not_waited_for(waiting: Waiting) -> None:
+    plan = waiting.publish("only")
+    waiting.dag = SimpleNamespace(tags=["chassis", "plan-error"], bundle_version=None)
+    with pytest.raises(ChassisError, match="can't build the plan of workflow 'w'"):
+        waiting.poke(plan)
+
+
+def test_publishing_only_skips_the_run() -> None:
+    with pytest.raises(AirflowSkipException, match="a run was not asked for"):
+        TriggerWorkflowOperator(task_id="trigger").execute({"params": PARAMS | {"action": "publish"}})  # type: ignore[typeddict-item]

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.triggers.base import TaskSuccessEvent
+
+from chassis.dag import triggers
+from chassis.dag.triggers import ClaudeTrigger
+from chassis.errors import ThrottledError, restore_error
+
+
+class Xcom:
+    """Stands for Airflow's XCom: remembers what was pushed."""
+
+    XCOM_RETURN_KEY = "return_value"
+    pushed: list[dict[str, Any]]
+
+    @classmethod
+    async def aset(cls, **arguments: Any) -> None:
+        cls.pushed.append(arguments)
+
+
+@pytest.fixture
+def trigger(monkeypatch: pytest.MonkeyPatch) -> ClaudeTrigger:
+    Xcom.pushed = []
+    monkeypatch.setattr(triggers, "_xcom_class", lambda: Xcom)
+    trigger = ClaudeTrigger({"kind": "task", "task_id": "add", "request": "a secret prompt"})
+    ti: Any = SimpleNamespace(dag_id="sums", task_id="add", run_id="r1", map_index=3)
+    trigger._task_instance = ti  # the setter wants Airflow's own class
+    return trigger
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> None:
+    async def perform() -> Any:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(triggers, "restore_call", lambda data: SimpleNamespace(perform=perform))
+
+
+async def first_event(trigger: ClaudeTrigger) -> tuple[Any, int]:
+    """The trigger's first event, and how many XComs stood when it came."""
+    async for event in trigger.run():
+        return event, len(Xcom.pushed)
+    raise AssertionError("the trigger ended without an event")
+
+
+def test_the_result_is_pushed_before_the_task_becomes_a_success(
+    trigger: ClaudeTrigger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, {"summary": "8"})
+    event, pushed = asyncio.run(first_event(trigger))
+    assert isinstance(event, TaskSuccessEvent)
+    assert event.xcoms is None, "Airflow would store them as JSON inside JSON"
+    assert pushed == 1
+    assert Xcom.pushed[0] == {
+        "key": "return_value",
+        "value": {"summary": "8"},
+        "dag_id": "sums",
+        "task_id": "add",
+        "run_id": "r1",
+        "map_index": 3,
+    }
+
+
+def test_a_failure_goes_back_to_a_worker_but_not_before_the_executor_is_done_with_the_first_part(
+    trigger: ClaudeTrigger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers, "RESUME_AFTER", 0.3)
+    answering(monkeypatch, ThrottledError("slow down", retry_after=2.0))
+
+    async def timed() -> tuple[Any, float]:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        event, _ = await first_event(trigger)
+        return event, loop.time() - started
+
+    event, seconds = asyncio.run(timed())
+    assert seconds >= 0.3
+    error = restore_error(event.payload)
+    assert isinstance(error, ThrottledError)
+    assert error.retry_after == 2.0
+    assert Xcom.pushed == []
+
+
+def test_an_unknown_error_keeps_its_message_to_itself(
+    trigger: ClaudeTrigger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers, "RESUME_AFTER", 0.0)
+    answering(monkeypatch, RuntimeError("authorization: AWS4-HMAC-SHA256 secret"))
+    event, _ = asyncio.run(first_event(trigger))
+    assert "RuntimeError" in event.payload["message"]
+    assert "secret" not in str(event.payload)
+
+
+def test_what_airflow_logs_of_a_trigger_holds_no_prompt(trigger: ClaudeTrigger) -> None:
+    assert "secret prompt" not in repr(trigger)
+    assert "add" in repr(trigger)
+
+
+def test_a_trigger_is_rebuilt_from_what_it_serialises_to(trigger: ClaudeTrigger) -> None:
+    path, arguments = trigger.serialize()
+    assert path == "chassis.dag.triggers.ClaudeTrigger"
+    assert ClaudeTrigger(**arguments).call == trigger.call
