@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chassis.cli.airflow_api import Airflow
+    from chassis.cli.environment import StackPlan
 
 _PROBE_SECONDS = 180
+_TO_BE_CHOSEN = 0  # the simulator's port before the stack starts
 _BUNDLE = "chassis.plans.bundle.PlanBundle"
 _COMPONENTS = {"metadatabase": "database", "scheduler": "", "dag_processor": "DAG processor", "triggerer": ""}
 _HERE = "the local stack sets this by itself; elsewhere set "
@@ -60,12 +62,17 @@ class Check:
 def examine(home: Path) -> list[Check]:
     """All checks, of the Airflow that the other commands would talk to."""
     checks = list(_airflow_checks(home))
+    plan = _stack_plan(home)
     try:
-        facts = _probe(_environment(home))
+        facts = _probe(_environment(plan))
     except StackError as error:
         return [*checks, Check("Airflow's set-up", False, error.message, error.hint)]
     with_facts = [*_package_checks(facts), *checks, *_settings_checks(facts)]
     pool = list(_pool_checks(home, facts.pool)) if facts.pool else []
+    if plan is not None and plan.simulator_port == _TO_BE_CHOSEN:
+        facts = facts.model_copy(
+            update={"claude": "without AWS credentials the simulator answers, once it runs"}
+        )
     return [*with_facts, *pool, *_claude_checks(facts)]
 
 
@@ -167,33 +174,35 @@ def _claude_checks(facts: Facts) -> Iterator[Check]:
         "Claude",
         facts.claude_ok,
         facts.claude,
-        "Follow the hint above; then try the connection's Test button.",
+        "Do what it says there; for the local stack's simulator: `chassis up`.",
     )
 
 
-def _environment(home: Path) -> dict[str, str]:
-    """The environment to examine: the local stack's, even if it is still to start, or this machine's."""
+def _stack_plan(home: Path) -> StackPlan | None:
+    """The local stack as it runs or would be started; None if an Airflow of one's own is meant."""
     if is_remote():
-        return dict(os.environ)
-    from chassis.cli.environment import (
-        StackPlan,
-        component_environment,
-        default_dags_folder,
-        has_aws_credentials,
-        usual_port,
-    )
-    from chassis.cli.keys import load_keys
+        return None
+    from chassis.cli.environment import StackPlan, default_dags_folder, has_aws_credentials, usual_port
     from chassis.cli.stack import running_stack
 
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     record = running_stack(home)
     if record is not None:
         port = urlsplit(record.url).port or 0
         simulator = urlsplit(record.simulator_url).port if record.simulator_url else None
     else:
-        port, simulator = usual_port(home), None if has_aws_credentials() else 1
-    plan = StackPlan(home=home, dags_folder=default_dags_folder(), port=port, simulator_port=simulator)
-    return component_environment(plan, load_keys(home), os.environ)
+        port, simulator = usual_port(home), None if has_aws_credentials() else _TO_BE_CHOSEN
+    return StackPlan(home=home, dags_folder=default_dags_folder(), port=port, simulator_port=simulator)
+
+
+def _environment(plan: StackPlan | None) -> dict[str, str]:
+    """The environment to examine: the local stack's, or this machine's."""
+    if plan is None:
+        return dict(os.environ)
+    from chassis.cli.environment import component_environment
+    from chassis.cli.keys import load_keys
+
+    plan.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return component_environment(plan, load_keys(plan.home), os.environ)
 
 
 def _probe(environment: dict[str, str]) -> Facts:

@@ -69,9 +69,9 @@ def has_aws_credentials() -> bool:
     """
     if os.environ.get(_CONNECTION) or os.environ.get("AWS_BEARER_TOKEN_BEDROCK"):
         return True
-    from botocore.credentials import InstanceMetadataProvider  # type: ignore[import-untyped]
-    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
-    from botocore.session import Session  # type: ignore[import-untyped]
+    from botocore.credentials import InstanceMetadataProvider
+    from botocore.exceptions import BotoCoreError
+    from botocore.session import Session
 
     try:
         providers = Session().get_component("credential_provider")

@@ -138,17 +138,19 @@ class LocalStack:
         """
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._lock():
-            if (record := running_stack(self.home)) is not None:
+            record = running_stack(self.home)
+            if record is not None:
+                # Whoever started it may have been killed before it worked: make sure that it does.
                 if record.dead():
                     tell(f"Starting again: {', '.join(record.dead())}")
                     self._start_missing(record)
+                self._finish_start(record.supervisor.started, tell)
                 return False
             stop_stack(self.home)
             since = time.time()
             try:
                 self._launch(tell)
-                self._wait_until_ready(since)
-                self._apply_settings(tell)
+                self._finish_start(since, tell)
             except BaseException:
                 self.stop()
                 raise
@@ -272,7 +274,8 @@ class LocalStack:
             seconds=START_SECONDS,
         )
 
-    def _apply_settings(self, tell: Callable[[str], None]) -> None:
+    def _finish_start(self, since: float, tell: Callable[[str], None]) -> None:
+        self._wait_until_ready(since)
         with Airflow(SignIn(self.url, username=self.username, password=self.password)) as airflow:
             apply_settings(airflow, find_settings_file(), tell)
 

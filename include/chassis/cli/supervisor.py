@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path  # noqa: TC003  pydantic reads the annotation of Orders.home
+from pathlib import Path
 
 import psutil
 from pydantic import BaseModel, ConfigDict, Field

@@ -77,7 +77,7 @@ def test_a_good_deployment_passes_every_check(healthy: FakeAirflow, chassis: Cha
         ({"settings_fault": "shards = 'x'"}, "[chassis] settings", "Correct"),
         ({"store_fault": "no access"}, "Plan store", "plans_root"),
         ({"connection_found": False}, "Connection", "claude_bedrock"),
-        ({"claude_ok": False, "claude": "Expired token."}, "Claude", "Test button"),
+        ({"claude_ok": False, "claude": "Expired token."}, "Claude", "chassis up"),
     ],
 )
 def test_each_fault_fails_its_own_check_and_has_a_fix(

@@ -144,11 +144,14 @@ def test_a_restarted_component_is_another_process_and_its_orphans_are_gone(
 def test_a_second_start_finds_the_first_and_starts_again_what_has_ended(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    finished: list[float] = []
     monkeypatch.setattr(LocalStack, "_wait_until_ready", lambda *_: None)
-    run_supervisor(home, sleeper=[SLEEPER], other=[SLEEPER])
+    monkeypatch.setattr(LocalStack, "_finish_start", lambda _, since, __: finished.append(since))
+    _, record = run_supervisor(home, sleeper=[SLEEPER], other=[SLEEPER])
     told: list[str] = []
     assert LocalStack(home).start(told.append) is False
     assert told == []
+    assert finished == [record.supervisor.started], "it may have been left half started"
     before = pid_of(home, "other")
     os.kill(before, signal.SIGKILL)
     until(lambda: LocalStack(home).processes.keys() == {"sleeper"})
