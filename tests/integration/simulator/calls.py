@@ -1,6 +1,5 @@
 """Calls as Chassis makes them: its real prompts through the real SDK, in each form of an answer."""
 
-# ruff: noqa: TID253 - tests may import what DAG parsing may not
 from __future__ import annotations
 
 import json

@@ -1,4 +1,3 @@
-# ruff: noqa: TID253 - tests may import what DAG parsing may not
 from __future__ import annotations
 
 import asyncio

@@ -1,6 +1,5 @@
 """Every fault in both wire forms, as the real SDK sees it."""
 
-# ruff: noqa: TID253 - tests may import what DAG parsing may not
 from __future__ import annotations
 
 import json

@@ -1,6 +1,5 @@
 """``python -m chassis.simulator`` as an operator runs it."""
 
-# ruff: noqa: TID253 - tests may import what DAG parsing may not
 from __future__ import annotations
 
 import json

@@ -1,6 +1,5 @@
 """The wire format, judged by the real SDK and by boto3."""
 
-# ruff: noqa: TID253 - tests may import what DAG parsing may not
 from __future__ import annotations
 
 import json

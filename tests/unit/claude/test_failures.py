@@ -6,11 +6,11 @@ import json
 import pickle
 from typing import Any
 
-import anthropic  # noqa: TID253 - its exceptions are what is tested
-import httpx2  # noqa: TID253
+import anthropic
+import httpx2
 import pytest
-from botocore import exceptions as aws  # noqa: TID253
-from botocore.eventstream import ChecksumMismatch  # noqa: TID253
+from botocore import exceptions as aws
+from botocore.eventstream import ChecksumMismatch
 
 from chassis.claude.failures import claude_failure, foreign_errors
 from chassis.errors import ClaudeError, restore_error
