@@ -6,7 +6,6 @@ First each part is held to its own rules by the models of ``spec``; then what co
 
 from __future__ import annotations
 
-from copy import deepcopy
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -203,4 +202,4 @@ def _set_input_aside(
 def _replace(holder: dict[str, Any], field: str) -> None:
     holder.pop(field, None)
     if field in _STAND_INS:
-        holder[field] = deepcopy(_STAND_INS[field])
+        holder[field] = _STAND_INS[field]

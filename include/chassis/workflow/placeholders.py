@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ITEM = "item"
 """The placeholder of a mapped task's item; no input may have this name."""
 
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def placeholders(instruction: str) -> tuple[str, ...]:

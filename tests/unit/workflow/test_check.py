@@ -14,7 +14,7 @@ from chassis.workflow import check_items, check_plan, load_plan
 from chassis.workflow.check import MAX_FAULTS
 from chassis.workflow.yaml_text import read_yaml
 from tests.unit.workflow.strategies import plan_data
-from tests.unit.workflow.wrong_plans import CASES, PLAN, STRUCTURE, Case
+from tests.unit.workflow.wrong_plans import CASES, FAN_OUT, PLAN, SCHEDULES, STRUCTURE, TEXTS, Case
 
 
 def codes(data: Any, **offered: Any) -> list[str]:
@@ -57,7 +57,7 @@ def test_faults_of_all_kinds_are_listed_at_once() -> None:
     }
 
 
-@pytest.mark.parametrize("case", STRUCTURE, ids=str)
+@pytest.mark.parametrize("case", [*STRUCTURE, *FAN_OUT, *TEXTS, *SCHEDULES], ids=str)
 def test_one_wrong_field_brings_about_no_other_fault(case: Case) -> None:
     with pytest.raises(PlanError) as refused:
         load_plan(case.text)
@@ -68,6 +68,21 @@ def test_a_misspelt_field_hides_only_what_depends_on_it() -> None:
     first = task(depend_on=["b"])
     second = task(id="b", for_each={"output_of": "a"}, agent="nobody")
     assert codes(plan(first, second), agents=["task-executor"]) == ["unknown_key", "unknown_agent"]
+
+
+def test_a_task_that_waits_for_itself_is_no_cycle_besides() -> None:
+    assert codes(plan(task(depends_on=["a"]))) == ["self_dependency"]
+
+
+def test_tasks_that_are_none_hide_nothing_of_the_inputs() -> None:
+    data = plan("first", task(), "second", "third", inputs={"X": {"type": "string"}})
+    assert codes(data) == ["wrong_type"] * 3 + ["bad_id"]
+
+
+def test_items_may_come_from_a_task_some_steps_before() -> None:
+    find = task(id="find", output_schema={"type": "array"})
+    each = task(id="each", for_each={"output_of": "find"}, depends_on=["between"])
+    check_plan(plan(find, task(id="between", depends_on=["find"]), each))
 
 
 def test_the_data_is_left_alone() -> None:
@@ -183,8 +198,9 @@ def test_items_may_come_from_any_output_that_can_have_a_list_there(schema: dict[
 
 @pytest.mark.parametrize("keyword", ["properties", "$defs", "patternProperties", "dependentSchemas"])
 @pytest.mark.parametrize("name", ["default", "enum", "const", "examples"])
-def test_a_reference_out_of_a_schema_is_found_under_any_name(keyword: str, name: str) -> None:
-    schema = {"type": "object", keyword: {name: {"$ref": "http://127.0.0.1/x"}}}
+@pytest.mark.parametrize("reference", ["$ref", "$dynamicRef"])
+def test_a_reference_out_of_a_schema_is_found_under_any_name(keyword: str, name: str, reference: str) -> None:
+    schema = {"type": "object", keyword: {name: {reference: "http://127.0.0.1/x"}}}
     assert codes(plan(task(output_schema=schema))) == ["bad_output_schema"]
 
 

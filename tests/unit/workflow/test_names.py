@@ -25,6 +25,10 @@ def test_the_nearest_name_is_found_through_slips_and_case(name: str, near: str |
     assert nearest(name, ["deploy", "build", "test_e2e"]) == near
 
 
+def test_names_that_differ_in_case_alone_have_one_nearest() -> None:
+    assert nearest("BUILD", ["Build", "build"]) == nearest("BUILD", ["build", "Build"])
+
+
 @given(st.text(), st.lists(st.text(max_size=20)))
 def test_the_nearest_name_is_a_candidate_and_independent_of_their_order(
     name: str, candidates: list[str]

@@ -420,6 +420,13 @@ FAN_OUT = [
 
 TEXTS = [
     Case(
+        "{type: string, default: pet insurance}",
+        "{type: integer, default: true}",
+        "bad_default",
+        "input 'product'",
+        "default must be a whole number, not true",
+    ),
+    Case(
         "Add {product} to {item}.",
         "Add {prodct} to {item}.",
         "unknown_placeholder",
