@@ -208,3 +208,11 @@ def test_all_that_is_wrong_with_what_was_given_is_said_at_once() -> None:
         "schedule",
         "limits",
     }
+
+
+def test_a_given_input_is_not_held_against_a_type_that_does_not_exist() -> None:
+    given = Given(requirement="Add it", inputs={"product": "pet insurance"})
+    proposed = plan_from_proposal(PROPOSAL | {"inputs": [{"name": "product", "type": "strng"}]}, given)
+    with pytest.raises(PlanError) as refused:
+        check_plan(proposed)
+    assert [fault.code for fault in refused.value.faults] == ["not_allowed"]
