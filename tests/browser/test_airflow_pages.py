@@ -31,7 +31,7 @@ def test_a_requirement_goes_in_by_the_trigger_form_and_its_workflow_is_found_by_
     assert airflow.wait_run("plan_workflow", planner_run) == "success"
     assert airflow.wait_run("by_form", f"planned__{planner_run}") == "success"
 
-    page.goto(f"/dags/plan_workflow/runs/{planner_run}/tasks/trigger")
+    page.goto(f"/dags/plan_workflow/runs/{planner_run}/tasks/trigger/details")
     page.get_by_role("link", name="Triggered DAG").click()
     page.wait_for_url("**/dags/by_form/runs/**")
     expect(page.get_by_text("Update one service", exact=False).first).to_be_visible()

@@ -31,10 +31,18 @@ def environment() -> dict[str, str]:
 
 def test_make_run_in_a_fresh_clone_ends_with_the_sum(clone: Path) -> None:
     done = subprocess.run(
-        ["make", "run"], cwd=clone, env=environment(), capture_output=True, text=True, timeout=900, check=False
+        ["make", "run"],
+        cwd=clone,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    order = [done.stdout.rindex(f"{task}: done") for task in ("identify_numbers", "add_numbers", "report_result")]
+    order = [
+        done.stdout.rindex(f"{task}: done") for task in ("identify_numbers", "add_numbers", "report_result")
+    ]
     assert order == sorted(order)
     assert "Sum: 8" in done.stdout
     assert "simulated: not Claude" in done.stdout

@@ -34,7 +34,7 @@ def planner_dag(
     dag_id: str,
     *,
     requirement: str | None = None,
-    workflow_id: str = "",
+    workflow_id: str | None = None,
     inputs: Mapping[str, Any] | None = None,
     schedule: Any = None,
     **dag_arguments: Any,
@@ -45,7 +45,7 @@ def planner_dag(
 
     :param dag_id: id of the planner DAG itself
     :param requirement: what is to be done, in plain words; None makes it a required field of the form
-    :param workflow_id: id of the workflow to publish; empty lets the planner name it. A recurring planner should
+    :param workflow_id: id of the workflow to publish; None lets the planner name it. A recurring planner should
         give one, so that each plan becomes the next revision of one workflow
     :param inputs: values for the plan's inputs
     :param schedule: when the planner itself runs: anything that Airflow's DAG takes
@@ -81,7 +81,11 @@ def planner_dag(
 
 
 def _form(given: Mapping[str, Any]) -> dict[str, Param]:
-    """The trigger form: what the person says, which Claude's plan can't change."""
+    """The trigger form: what the person says, which Claude's plan can't change.
+
+    What may be left empty is nullable: Airflow's form demands a value of any other string.
+    """
+    optional = ["string", "null"]
     requirement: dict[str, Any] = {
         "type": "string",
         "minLength": 1,
@@ -97,7 +101,7 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
         ),
         "workflow_id": Param(
             given["workflow_id"],
-            type="string",
+            type=optional,
             pattern="^([a-z][a-z0-9_]{0,99})?$",
             title="Workflow id",
             description="Lower-case letters, digits and underscores; empty: the planner names it. "
@@ -110,8 +114,8 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
             description="Values for the plan's inputs, as a JSON object.",
         ),
         "schedule": Param(
-            "",
-            type="string",
+            None,
+            type=optional,
             title="Schedule",
             description="Cron of the workflow, such as 0 6 * * 1; empty for none.",
         ),
@@ -122,8 +126,8 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
             description="Timezone of the schedule, such as Europe/Berlin.",
         ),
         "model": Param(
-            "",
-            type="string",
+            None,
+            type=optional,
             title="Planner's model",
             description="Bedrock model id; empty for the configured one.",
         ),
@@ -132,7 +136,7 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
             type=["number", "null"],
             exclusiveMinimum=0,
             title="Budget",
-            description="US dollars that one run may spend.",
+            description="US dollars that one run may spend; kept in the plan, not enforced yet.",
         ),
         "max_parallel": Param(
             16,

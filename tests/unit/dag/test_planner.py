@@ -44,6 +44,13 @@ def test_a_scheduled_planner_brings_its_requirement_along() -> None:
     assert dag.catchup is False
 
 
+def test_what_may_be_left_empty_in_the_form_is_nullable() -> None:
+    params = planner_dag("plan_things").params
+    for name in ("workflow_id", "schedule", "model", "budget_usd"):
+        assert params[name] is None
+        assert "null" in params.get_param(name).schema["type"], f"Airflow's form would demand {name}"
+
+
 def test_what_the_person_gave_is_taken_over() -> None:
     given = given_from(PARAMS | {"workflow_id": "sum", "schedule": "0 6 * * 1", "timezone": "Europe/Berlin"})
     assert given.workflow_id == "sum"
