@@ -35,11 +35,14 @@ def run_page(airflow: Airflow, dag_id: str, run_id: str) -> str:
     return f"{airflow.url}/dags/{dag_id}/runs/{run_id}"
 
 
-def show_end(report: Report, console: Console, rows: Iterable[Row]) -> int:
-    """Show how a run ended, with the results of some of its tasks. Returns the exit code."""
+def show_end(report: Report, console: Console, rows: Iterable[Row], *, table: bool) -> int:
+    """Show how a run ended, with the results of some of its tasks. Returns the exit code.
+
+    :param table: whether to show how each task stands, which who has followed the run line by line has seen
+    """
     from chassis.cli.render import print_results, status_view, totals
 
-    if console.is_terminal:
+    if table:
         console.print(status_view(report))
     print_results(console, rows)
     console.print(totals(report))

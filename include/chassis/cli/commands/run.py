@@ -197,4 +197,4 @@ def _follow(
         report = with_results(airflow, report)
     if as_json:
         print_json(report.document())
-    return show_end(report, console, () if as_json else report.rows)
+    return show_end(report, console, () if as_json else report.rows, table=console.is_terminal)

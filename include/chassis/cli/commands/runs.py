@@ -49,7 +49,7 @@ def status(
     console = out()
     console.print(Text(f"{workflow} · run {report.dag_run_id}", style="bold"))
     if report.state in FINISHED:
-        raise typer.Exit(show_end(report, console, report.rows))
+        raise typer.Exit(show_end(report, console, report.rows, table=True))
     console.print(status_view(report))
     console.print(totals(report))
     tell(f"Live: {page}")
@@ -91,7 +91,7 @@ def retry(
             )
             end = with_results(airflow, end)
     again = [row for row in end.rows if (row.id, row.map_index) in cleared]
-    raise typer.Exit(show_end(end, console, again))
+    raise typer.Exit(show_end(end, console, again, table=console.is_terminal))
 
 
 @reports_errors
