@@ -215,7 +215,7 @@ def _throttled(answer: _Answer) -> ClaudeError:
         ThrottledError,
         answer,
         "asked to slow down",
-        "Lower the slots of the pool or max_parallel of the plan, or ask AWS for a higher quota.",
+        "Lower the slots of the pool, or ask AWS for a higher quota.",
     )
 
 

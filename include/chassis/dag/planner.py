@@ -144,7 +144,7 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
             minimum=1,
             maximum=1000,
             title="Side by side",
-            description="Tasks of one run at the same time.",
+            description="Worker slots that one run may hold; a task that waits for Claude holds none.",
         ),
         "action": Param(
             RUN,

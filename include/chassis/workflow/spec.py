@@ -247,10 +247,13 @@ class Limits(_Part):
     """What a run may cost."""
 
     budget_usd: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="US dollars of one run; None: no limit."
+        None, description="US dollars of one run; None: no limit. Kept, not enforced yet."
     )
     max_parallel: int = Field(
-        16, ge=1, le=1_000, description="Tasks, items counted apart, that run side by side."
+        16,
+        ge=1,
+        le=1_000,
+        description="Worker slots that one run may hold; a task that waits for Claude holds none.",
     )
 
 
