@@ -97,6 +97,18 @@ class AirflowDriver:
         return workflow_id, run_id, self.wait_run(workflow_id, run_id)
 
 
+def await_plan(airflow: AirflowDriver, workflow_id: str, digest: str, *, seconds: float = 60) -> float:
+    """Seconds until Airflow's DAG is the one of the plan with that digest."""
+    started = time.monotonic()
+
+    def visible() -> bool:
+        dag = airflow.find(f"/dags/{workflow_id}")
+        return bool(dag) and f"plan:{digest[:12]}" in {tag["name"] for tag in dag["tags"]}
+
+    wait_for(f"plan {digest[:12]} of {workflow_id}", visible, seconds=seconds, every=0.1)
+    return time.monotonic() - started
+
+
 def instruction_in_prompt(request: dict[str, Any]) -> str:
     """The instruction that a request of the simulator's log asks for."""
     return ClaudeRequest(request["model"], request["body"], request["stream"]).text_of("task")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import time
 
 from chassis.cli.stack import LocalStack
 from chassis.plans.store import PlanStore
 from chassis.simulator.control import SimulatorControl
 from chassis.workflow import TaskSpec, WorkflowSpec
-from tests.system.driver import AirflowDriver, instruction_in_prompt, wait_for
+from tests.system.driver import AirflowDriver, await_plan, instruction_in_prompt, wait_for
 
 
 def workflow(workflow_id: str, *instructions: str) -> WorkflowSpec:
@@ -26,18 +25,6 @@ def workflow(workflow_id: str, *instructions: str) -> WorkflowSpec:
     return WorkflowSpec(
         schema_version=1, id=workflow_id, title=workflow_id, requirement="As told.", tasks=tasks
     )
-
-
-def await_plan(airflow: AirflowDriver, workflow_id: str, digest: str, *, seconds: float = 60) -> float:
-    """Seconds until Airflow's DAG is the one of the plan with that digest."""
-    started = time.monotonic()
-
-    def visible() -> bool:
-        dag = airflow.find(f"/dags/{workflow_id}")
-        return bool(dag) and f"plan:{digest[:12]}" in {tag["name"] for tag in dag["tags"]}
-
-    wait_for(f"plan {digest[:12]} of {workflow_id}", visible, seconds=seconds, every=0.1)
-    return time.monotonic() - started
 
 
 def test_a_cleared_task_of_an_older_run_does_its_old_instruction_and_a_new_run_the_new_one(
