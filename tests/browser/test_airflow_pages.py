@@ -48,5 +48,7 @@ def test_each_item_is_a_row_with_its_name_and_its_result(
         expect(page.get_by_text(item, exact=True).first).to_be_visible()
     page.screenshot(path=screenshots / "items.png")
     page.goto(f"/dags/{workflow_id}/runs/{run_id}/tasks/update_service/mapped/0/xcom")
+    expect(page.get_by_text("return_value", exact=True)).to_be_visible()
+    page.get_by_label("Expand all extra JSON").click()
     expect(page.get_by_text("[simulated]", exact=False).first).to_be_visible()
     page.screenshot(path=screenshots / "result.png")
