@@ -22,9 +22,6 @@ from chassis.workflow import InputSpec, Schedule, TaskGraph, TaskSpec, WorkflowS
 if TYPE_CHECKING:
     from chassis.settings import Settings
 
-EPOCH = pendulum.datetime(2026, 1, 1, tz="UTC")
-"""Start date of a workflow whose plan doesn't say when it was planned. It matters only for catch-up."""
-
 TAG = "chassis"
 ERROR_TAG = "plan-error"
 RETIRED_TAG = "retired"
@@ -51,7 +48,7 @@ def build_dag(spec: WorkflowSpec, *, revision: int, settings: Settings, retired:
         doc_md=_describe(spec),
         schedule=None if retired else _timetable(spec.schedule),
         start_date=_start_date(spec),
-        catchup=bool(spec.schedule and spec.schedule.catchup),
+        catchup=bool(spec.schedule and spec.schedule.catchup and spec.provenance),
         max_active_tasks=spec.limits.max_parallel,
         params={name: _param(given) for name, given in spec.inputs.items()},
         tags=[
@@ -74,7 +71,6 @@ def build_error_dag(workflow_id: str, reason: str) -> DAG:
         dag_id=workflow_id,
         doc_md=_as_text("This workflow's plan can't be used", reason),
         schedule=None,
-        start_date=EPOCH,
         tags=[TAG, ERROR_TAG],
         is_paused_upon_creation=False,
     ) as dag:
@@ -165,17 +161,18 @@ def _timetable(schedule: Schedule | None) -> Any:
         return None
     if schedule.asset is not None:
         return [Asset(schedule.asset)]
-    # Presets such as @daily are crons to the timetable, too; run_immediately off: publishing is no reason to run.
+    # Presets such as @daily are crons to the timetable, too. Publishing is no reason to run, so the first run is the
+    # next one that the cron names; with run_immediately=False, Airflow would make up for one just missed.
     return CronTriggerTimetable(
-        schedule.cron or schedule.preset or "", timezone=schedule.timezone, run_immediately=False
+        schedule.cron or schedule.preset or "", timezone=schedule.timezone, run_immediately=timedelta(0)
     )
 
 
-def _start_date(spec: WorkflowSpec) -> datetime:
-    """Catch-up reaches back to the moment of planning and no further."""
+def _start_date(spec: WorkflowSpec) -> datetime | None:
+    """The moment of planning: no scheduled run lies before it, and catch-up reaches back no further."""
     if spec.provenance is None:
-        return EPOCH
-    return pendulum.parse(spec.provenance.planned_at)  # type: ignore[return-value]
+        return None
+    return pendulum.instance(datetime.fromisoformat(spec.provenance.planned_at))
 
 
 def _param(given: InputSpec) -> Param:

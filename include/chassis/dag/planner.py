@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import pendulum
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, Param
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
@@ -56,7 +55,6 @@ def planner_dag(
     arguments: dict[str, Any] = {
         "description": "Turns a requirement into a plan, and the plan into a workflow that runs.",
         "doc_md": __doc__,
-        "start_date": pendulum.datetime(2026, 1, 1, tz="UTC"),
         "catchup": False,
         "tags": [TAG, "planner"],
         "is_paused_upon_creation": False,

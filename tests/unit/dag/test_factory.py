@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from chassis.dag.factory import build_dag, build_error_dag
 from chassis.dag.operators import Dependency
 from chassis.settings import Settings
-from chassis.workflow import load_plan
+from chassis.workflow import Provenance, Schedule, TaskSpec, WorkflowSpec, load_plan
 
 SETTINGS = Settings()
 
@@ -177,7 +177,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow.models.serialized_dag import SerializedDagModel
 from chassis.dag.factory import build_dag
 from chassis.settings import Settings
-from chassis.workflow import load_plan
+from chassis.workflow import Provenance, Schedule, TaskSpec, WorkflowSpec, load_plan
 dag = build_dag(load_plan(sys.stdin.read()), revision=3, settings=Settings())
 print(SerializedDagModel.hash(DagSerialization.to_dict(dag)))
 """
@@ -196,3 +196,44 @@ def test_the_same_plan_has_the_same_serialised_hash_in_processes_with_other_hash
         for seed in ("1", "2")
     }
     assert len(hashes) == 1
+
+
+def scheduled(catchup: bool, planned_at: str | None) -> WorkflowSpec:
+    provenance = planned_at and Provenance(
+        planner_model="m", agents={}, planned_at=planned_at, planner_run="r", simulated=True
+    )
+    return WorkflowSpec(
+        schema_version=1,
+        id="weekly",
+        title="Weekly",
+        requirement="Do it.",
+        tasks=(TaskSpec(id="step", name="Step", instruction="Do it."),),
+        schedule=Schedule(cron="0 6 * * 1", timezone="Europe/Berlin", catchup=catchup),
+        provenance=provenance or None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("catchup", "planned_at", "first"),
+    [
+        (False, None, "next"),
+        (False, "2026-03-04T12:00:00+00:00", "latest"),
+        (True, "2026-03-04T12:00:00+00:00", "2026-03-09T05:00:00+00:00"),
+        (True, None, "next"),
+    ],
+)
+def test_a_schedule_reaches_back_to_the_time_of_planning_at_most(
+    catchup: bool, planned_at: str | None, first: str
+) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    built = build_dag(scheduled(catchup, planned_at), revision=1, settings=SETTINGS)
+    dag = DagSerialization.from_dict(DagSerialization.to_dict(built))
+    run = dag.next_dagrun_info(last_automated_run_info=None)
+    now, week = datetime.now(UTC), timedelta(days=7, hours=1)
+    if first == "next":
+        assert now < run.run_after < now + week, "publishing is no reason to run"
+    elif first == "latest":
+        assert now - week < run.run_after <= now, "what was missed since then counts once"
+    else:
+        assert run.run_after == datetime.fromisoformat(first)
