@@ -127,6 +127,8 @@ class _Builder:
             source=source.input or source.output_of or "",
             of_input=source.input is not None,
             path=source.path,
+            retries=self.settings.task_retries,
+            retry_delay=timedelta(seconds=self.settings.retry_delay_seconds),
         )
         if source.output_of is not None:
             self.operators[source.output_of] >> finder

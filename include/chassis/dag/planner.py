@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 from chassis.dag.calls import PlanCall
 from chassis.dag.factory import ERROR_TAG, TAG, digest_tag
 from chassis.dag.operators import ClaudeOperator, reported
+from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ChassisError
 from chassis.settings import Settings
 from chassis.workflow import Given, check_given, load_plan
@@ -58,20 +59,21 @@ def planner_dag(
         "catchup": False,
         "tags": [TAG, "planner"],
         "is_paused_upon_creation": False,
+        "default_args": {
+            "retries": settings.task_retries,
+            "retry_delay": timedelta(seconds=settings.retry_delay_seconds),
+            "retry_exponential_backoff": 2,
+            "retry_policy": ClaudeRetryPolicy(),
+        },
     }
     with DAG(dag_id=dag_id, schedule=schedule, params=_form(given), **arguments | dag_arguments) as dag:
         plan = PlanOperator(
             task_id="plan",
             task_display_name="Plan with Claude",
             pool=settings.pool,
-            retries=settings.task_retries,
-            retry_delay=timedelta(seconds=settings.retry_delay_seconds),
-            retry_exponential_backoff=2,
             execution_timeout=timedelta(minutes=settings.task_timeout_minutes),
         )
-        publish = PublishOperator(
-            task_id="publish", task_display_name="Publish the plan", retries=settings.task_retries
-        )
+        publish = PublishOperator(task_id="publish", task_display_name="Publish the plan")
         await_dag = AwaitWorkflowSensor(task_id="await_dag", task_display_name="Wait for the workflow")
         trigger = TriggerWorkflowOperator(task_id="trigger", task_display_name="Run the workflow")
         plan >> publish >> await_dag >> trigger

@@ -8,8 +8,10 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from chassis.dag.planner import AwaitWorkflowSensor, TriggerWorkflowOperator, given_from, planner_dag
+from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ChassisError, PlanError
 from chassis.plans.store import PlanStore, Published
+from chassis.settings import Settings
 from chassis.workflow import TaskSpec, WorkflowSpec
 
 PARAMS: dict[str, Any] = {
@@ -33,6 +35,8 @@ def test_a_planner_plans_publishes_awaits_and_triggers_in_that_order() -> None:
         "await_dag": {"publish"},
         "trigger": {"await_dag"},
     }
+    assert {task.retries for task in dag.tasks} == {Settings().task_retries}
+    assert {type(task.retry_policy) for task in dag.tasks} == {ClaudeRetryPolicy}
     assert set(dag.params) == set(PARAMS)
     assert not dag.params.get_param("requirement").has_value
 
