@@ -12,17 +12,13 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from chassis.workflow.output_schemas import DATA_KEYWORDS, NAMING_KEYWORDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MOST_FAULTS = 20
 """Faults of one answer that are listed; the rest is counted."""
-
-_DATA = frozenset({"const", "default", "enum", "examples"})
-"""Keywords whose values are data: what looks like a keyword in there is none."""
-
-_BY_NAME = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
-"""Keywords whose values hold schemas under names of the author's choice, which are no keywords."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _DEFINITION = re.compile(r"#(/\$defs/[^/~%]+)+")
@@ -125,9 +121,9 @@ def _mapped(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> 
         return schema
     copied: dict[str, Any] = {}
     for key, value in change(schema).items():
-        if key in _DATA:
+        if key in DATA_KEYWORDS:
             copied[key] = value
-        elif key in _BY_NAME and isinstance(value, dict):
+        elif key in NAMING_KEYWORDS and isinstance(value, dict):
             copied[key] = {name: _mapped(part, change) for name, part in value.items()}
         elif isinstance(value, list):
             copied[key] = [_mapped(part, change) for part in value]

@@ -7,6 +7,7 @@ key that isn't known is refused, because a typo would otherwise be silence.
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,13 +31,13 @@ class _Entry(BaseModel):
     kind: ClassVar[str]
 
     @property
+    @abstractmethod
     def label(self) -> str:
         """The entry's own name, empty for a placeholder."""
-        raise NotImplementedError
 
+    @abstractmethod
     def body(self) -> Json:
         """The entry as Airflow's API takes it."""
-        raise NotImplementedError
 
     def is_in(self, found: Json) -> bool:
         """Whether Airflow has the entry just so."""

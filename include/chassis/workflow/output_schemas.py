@@ -1,7 +1,8 @@
-"""Rules of a task's ``output_schema``: a JSON schema that stands on its own.
+"""Rules of a task's ``output_schema``: a JSON schema that stands on its own and can be checked in bounded time.
 
-A reference to anywhere else is refused, because a validator would follow it over the network, and so is one
-that leads back to itself, because no answer can be decoded by it.
+A regular expression is refused, because one bad one would hold up whoever checks an answer by it; a reference to
+anywhere else, because a validator would follow it over the network; and one that leads back to itself, because no
+answer can be decoded by it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from chassis.workflow.names import shown, suggestion
 _SHOWN_FAULTS = 3
 _SHOWN_MESSAGE = 200
 _TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
-_DATA = frozenset({"const", "default", "enum", "examples"})
+DATA_KEYWORDS = frozenset({"const", "default", "enum", "examples"})
 """Keywords whose values are data: what looks like a keyword in there is none."""
 
-_BY_NAME = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
+NAMING_KEYWORDS = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
 """Keywords whose values hold schemas under names of the author's choice, which are no keywords."""
 
 
@@ -32,7 +33,7 @@ def schema_faults(schema: Mapping[str, Any]) -> list[str]:
         # Of several schemas that a value fits none of, the first is the usual one, and says what is possible.
         deepest = error.context[0] if error.context else error
         faults.append(f"is no JSON schema: {_at(error.absolute_path)} {deepest.message[:_SHOWN_MESSAGE]}")
-    return sorted(faults or _reference_faults(schema))[:_SHOWN_FAULTS]
+    return sorted(faults or [*_pattern_faults(schema), *_reference_faults(schema)])[:_SHOWN_FAULTS]
 
 
 def list_fault(schema: Mapping[str, Any], path: str) -> str | None:
@@ -92,6 +93,17 @@ def _target(root: Mapping[str, Any], reference: str) -> Any:
     return here if reference == "#" or reference.startswith("#/") else None
 
 
+def _pattern_faults(schema: Mapping[str, Any]) -> Iterator[str]:
+    used = {
+        keyword
+        for inner in _schemas(schema)
+        for keyword in ("pattern", "patternProperties")
+        if keyword in inner
+    }
+    for keyword in sorted(used):
+        yield f"uses {keyword!r}, which is not checked; use enum, or say in the instruction what the text looks like"
+
+
 def _reference_faults(schema: Mapping[str, Any]) -> Iterator[str]:
     references = dict.fromkeys(_references(schema))
     edges: dict[str, list[str]] = {}
@@ -119,9 +131,9 @@ def _schemas(schema: Any) -> Iterator[Mapping[str, Any]]:
         return
     yield schema
     for key, value in schema.items():
-        if key in _DATA:
+        if key in DATA_KEYWORDS:
             continue
-        if key in _BY_NAME and isinstance(value, Mapping):
+        if key in NAMING_KEYWORDS and isinstance(value, Mapping):
             inside = list(value.values())
         else:
             inside = value if isinstance(value, list) else [value]

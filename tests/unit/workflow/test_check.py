@@ -201,7 +201,13 @@ def test_items_may_come_from_any_output_that_can_have_a_list_there(schema: dict[
 @pytest.mark.parametrize("reference", ["$ref", "$dynamicRef"])
 def test_a_reference_out_of_a_schema_is_found_under_any_name(keyword: str, name: str, reference: str) -> None:
     schema = {"type": "object", keyword: {name: {reference: "http://127.0.0.1/x"}}}
-    assert codes(plan(task(output_schema=schema))) == ["bad_output_schema"]
+    with pytest.raises(PlanError) as refused:
+        check_plan(plan(task(output_schema=schema)))
+    assert {fault.code for fault in refused.value.faults} == {"bad_output_schema"}
+    references = [
+        fault for fault in refused.value.faults if "refers to 'http://127.0.0.1/x'" in fault.message
+    ]
+    assert len(references) == 1
 
 
 def test_what_looks_like_a_reference_in_data_is_none() -> None:

@@ -482,6 +482,13 @@ TEXTS = [
         "task 'discover'",
         "refers to itself",
     ),
+    Case(
+        "note: {type: string}",
+        "note: {type: string, pattern: '(a+)+$'}",
+        "bad_output_schema",
+        "task 'discover'",
+        "uses 'pattern', which is not checked",
+    ),
 ]
 
 SCHEDULES = [
