@@ -40,8 +40,8 @@ def test_seven_services_run_side_by_side_and_each_prompt_holds_its_dependencies_
     airflow: AirflowDriver, simulator: SimulatorControl
 ) -> None:
     workflow_id, run_id = airflow.plan(PET)
-    simulator.set_latency(60)  # nobody is answered until all seven have asked
-    simulator.wait_for_requests(7, task="update_service", timeout=55)
+    simulator.set_latency(200)  # nobody is answered until all seven have asked
+    simulator.wait_for_requests(7, task="update_service", timeout=180)
     simulator.set_latency(0)
     assert airflow.wait_run(workflow_id, run_id) == "success"
 
