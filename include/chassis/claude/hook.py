@@ -30,6 +30,7 @@ from chassis.claude.failures import claude_failure, foreign_errors
 from chassis.claude.form import CONNECTION_TYPE
 from chassis.claude.options import ClaudeOptions, claude_extra, read_options
 from chassis.errors import ChassisError, ConnectionSetupError, CredentialsMissingError
+from chassis.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -82,8 +83,13 @@ class ClaudeBedrockHook(AwsBaseHook):
         """
         from chassis.claude.probe import probe
 
+        async def ask_for_one_token() -> str:
+            model = self.claude_options.model or Settings.load().model
+            async with await self.aclient() as client:
+                return await probe(client, model)
+
         try:
-            return True, asyncio.run(probe(self))
+            return True, asyncio.run(ask_for_one_token())
         except ChassisError as error:
             return False, str(error)
 

@@ -6,22 +6,19 @@ from typing import TYPE_CHECKING
 
 from chassis.claude.reply import ask
 from chassis.claude.usage import cost_usd
-from chassis.settings import Settings
 
 if TYPE_CHECKING:
-    from chassis.claude.hook import ClaudeBedrockHook
+    from chassis.claude.client import BedrockClient
 
 
-async def probe(hook: ClaudeBedrockHook) -> str:
+async def probe(client: BedrockClient, model: str) -> str:
     """Ask Claude for one token, in the same streamed way that all calls go, and say what that proved.
 
     :raises ClaudeError: what stood in the way
     """
-    model = hook.claude_options.model or Settings.load().model
     payload = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Say OK."}]}
-    async with await hook.aclient() as client:
-        reply = await ask(client, payload, subject="connection test")
-        host = client.base_url.host
+    reply = await ask(client, payload, subject="connection test")
+    host = client.base_url.host
     usage = reply.usage
     cost = cost_usd(model, usage)
     price = f", about ${cost:.6f}" if cost is not None and not reply.simulated else ""
