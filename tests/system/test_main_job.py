@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from chassis.simulator.control import SimulatorControl
 from tests.system.conftest import Chassis
@@ -37,7 +38,7 @@ def test_the_live_run_shows_the_agent_the_plan_the_result_and_that_it_is_simulat
 
 
 def test_seven_services_run_side_by_side_and_each_prompt_holds_its_dependencies_results_only(
-    airflow: AirflowDriver, simulator: SimulatorControl
+    airflow: AirflowDriver, simulator: SimulatorControl, figure: Callable[[str], None]
 ) -> None:
     workflow_id, run_id = airflow.plan(PET)
     simulator.set_latency(200)  # nobody is answered until all seven have asked
@@ -50,7 +51,7 @@ def test_seven_services_run_side_by_side_and_each_prompt_holds_its_dependencies_
     updates = [request for request in requests if request["task"] == "update_service"]
     assert sorted(request["item"] for request in updates) == SERVICES
     peak = max(request["in_flight"] for request in updates)
-    print(f"peak in flight: {peak} of 7")
+    figure(f"seven services: peak in flight {peak}")
     assert peak == 7
 
     joins = [request["task"] for request in sorted(requests, key=lambda request: request["started"])[7:]]

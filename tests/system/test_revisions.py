@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 
 from chassis.cli.stack import LocalStack
 from chassis.plans.store import PlanStore
@@ -90,14 +91,14 @@ def test_a_plan_file_broken_by_hand_is_shown_with_the_reason_and_its_shards_othe
 
 
 def test_a_plan_is_visible_in_seconds_however_many_others_there_are(
-    airflow: AirflowDriver, stack: LocalStack, store: PlanStore
+    airflow: AirflowDriver, stack: LocalStack, store: PlanStore, figure: Callable[[str], None]
 ) -> None:
     alone = [await_plan(airflow, *_publish(store, f"quick_alone_{n}")) for n in range(3)]
     crowd = [_publish(store, f"crowd_{n:03}") for n in range(200)]
     for workflow_id, digest in crowd:
         await_plan(airflow, workflow_id, digest, seconds=180)
     among = [await_plan(airflow, *_publish(store, f"quick_among_{n}")) for n in range(3)]
-    print(f"plan to visible DAG: alone {_spread(alone)}; among 200 others {_spread(among)}")
+    figure(f"plan to visible DAG: alone {_spread(alone)}; among 200 others {_spread(among)}")
     assert max(among) < 15
     for workflow_id, _ in crowd:
         shutil.rmtree(stack.home / "plans" / workflow_id)

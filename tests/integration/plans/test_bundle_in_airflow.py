@@ -114,13 +114,15 @@ def test_workers_that_make_the_same_version_at_once_all_get_it_whole(
     assert len(list(folder.iterdir())) == 17, "one file for each shard, their list, and nothing half-written"
 
 
-def test_a_process_that_has_airflow_imports_the_bundle_almost_for_nothing() -> None:
+def test_a_process_that_has_airflow_imports_the_bundle_almost_for_nothing(
+    figure: Callable[[str], None],
+) -> None:
     """Airflow imports it at every task start, in a process that has the task runner already."""
     done = subprocess.run(
         [sys.executable, "-c", IMPORT], capture_output=True, check=True, text=True, timeout=60
     )
     seconds, modules = json.loads(done.stdout.splitlines()[-1])
-    print(f"import of chassis.plans.bundle: {seconds * 1000:.1f} ms, {modules}")
+    figure(f"import of chassis.plans.bundle at a task start: {seconds * 1000:.1f} ms")
     assert {name.split(".")[0] for name in modules} == {"chassis"}
     assert not {"chassis.workflow", "chassis.settings", "chassis.plans.store"} & set(modules)
     assert seconds < 0.1
