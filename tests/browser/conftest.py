@@ -10,17 +10,13 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from chassis.cli.stack import LocalStack
-from tests.system.driver import AirflowDriver
+from tests.system.driver import AirflowDriver, started
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    stack = LocalStack(tmp_path_factory.mktemp("chassis-home"))
-    stack.start()
-    try:
+    with started(LocalStack(tmp_path_factory.mktemp("chassis-home"))) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture(scope="session")

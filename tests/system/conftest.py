@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,7 @@ import pytest
 from chassis.cli.stack import LocalStack
 from chassis.plans.store import PlanStore
 from chassis.simulator.control import SimulatorControl
-from tests.system.driver import AirflowDriver
-
-PROJECT = Path(__file__).parents[2]
+from tests.system.driver import PROJECT, AirflowDriver, run_chassis, started
 
 
 @pytest.fixture(scope="session")
@@ -39,11 +36,8 @@ def stack(home: Path) -> Iterator[LocalStack]:
             "AIRFLOW__CHASSIS__TASK_RETRIES": "1",
         },
     )
-    stack.start()
-    try:
+    with started(stack):
         yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture(scope="session")
@@ -73,15 +67,4 @@ Chassis = Callable[..., subprocess.CompletedProcess[str]]
 def chassis(stack: LocalStack) -> Chassis:
     """The command line as a person runs it, against the suite's stack."""
 
-    def run(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "chassis.cli.main", *arguments],
-            env=os.environ | {"CHASSIS_HOME": str(stack.home), "NO_COLOR": "1", "COLUMNS": "160"},
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-
-    return run
+    return partial(run_chassis, stack.home)

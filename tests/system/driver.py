@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
+from chassis.cli.stack import LocalStack
 from chassis.simulator.request import ClaudeRequest
+
+PROJECT = Path(__file__).parents[2]
 
 T = TypeVar("T")
 
@@ -25,6 +33,29 @@ def wait_for(what: str, check: Callable[[], T | None], *, seconds: float = 120, 
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s for {what}; the last look gave {found!r}")
         time.sleep(every)
+
+
+@contextmanager
+def started(stack: LocalStack) -> Iterator[LocalStack]:
+    """The stack while it runs."""
+    stack.start()
+    try:
+        yield stack
+    finally:
+        stack.stop()
+
+
+def run_chassis(home: Path, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """The command line as a person runs it, against the stack of that home."""
+    return subprocess.run(
+        [sys.executable, "-m", "chassis.cli.main", *arguments],
+        env=os.environ | {"CHASSIS_HOME": str(home), "NO_COLOR": "1", "COLUMNS": "160"},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 class AirflowDriver:

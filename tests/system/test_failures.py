@@ -39,7 +39,7 @@ def odd_connections(airflow: AirflowDriver, stack: LocalStack) -> None:
     [
         ("no_credentials", "CredentialsMissingError", "no_credentials", 1),
         ("wrong_secret", "CredentialsRefusedError", "wrong_secret", 1),
-        ("no_route", "UnreachableError", "127.0.0.1", 2),
+        ("no_route", "UnreachableError", "127.0.0.1:9", 2),
         ("not_defined", "ConnectionSetupError", "not_defined", 1),
     ],
 )

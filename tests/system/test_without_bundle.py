@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chassis.cli.stack import LocalStack
-from tests.system.driver import AirflowDriver
+from tests.system.driver import AirflowDriver, started
 
 DAGS = Path(__file__).parents[2] / "dags"
 
@@ -29,11 +29,8 @@ def plain_airflow(tmp_path: Path) -> Iterator[AirflowDriver]:
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
         },
     )
-    stack.start()
-    try:
+    with started(stack):
         yield AirflowDriver(stack.url, stack.username, stack.password)
-    finally:
-        stack.stop()
 
 
 def test_the_fallback_loader_brings_a_planned_workflow_to_its_result(plain_airflow: AirflowDriver) -> None:

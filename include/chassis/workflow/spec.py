@@ -262,7 +262,7 @@ class Provenance(_Part):
 
     planner_model: str
     agents: dict[str, str] = Field(
-        description="Digest of each agent definition that the planner was offered, by name."
+        description="Digest of each agent definition that the plan's tasks use, by name."
     )
     planned_at: str = Field(description="ISO 8601 time.")
     planner_run: str = Field(description="Run id of the planner; empty for a plan that a person wrote.")

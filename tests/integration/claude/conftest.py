@@ -10,10 +10,10 @@ import pytest
 
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="chassis-airflow-"))
 
-from chassis.simulator import ACCESS_KEY, SECRET_KEY, Simulator, SimulatorControl
+from chassis.simulator import ACCESS_KEY, SECRET_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
 CONN_ID = "claude_bedrock"
@@ -28,19 +28,6 @@ def no_aws_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-
-
-@pytest.fixture(scope="session")
-def simulator() -> Iterator[Simulator]:
-    with Simulator() as running:
-        yield running
-
-
-@pytest.fixture
-def control(simulator: Simulator) -> Iterator[SimulatorControl]:
-    simulator.control.reset()
-    yield simulator.control
-    simulator.control.reset()
 
 
 class Connect:

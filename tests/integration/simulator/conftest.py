@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chassis.simulator import Simulator, SimulatorControl
+from chassis.simulator import SimulatorControl
 from tests.integration.simulator.calls import client
 
 if TYPE_CHECKING:
@@ -16,20 +16,6 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _no_other_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_BEARER_TOKEN_BEDROCK", raising=False)
-
-
-@pytest.fixture(scope="session")
-def simulator() -> Iterator[Simulator]:
-    with Simulator() as running:
-        yield running
-
-
-@pytest.fixture
-def control(simulator: Simulator) -> Iterator[SimulatorControl]:
-    """The control client of a simulator that is as it was started."""
-    simulator.control.reset()
-    yield simulator.control
-    simulator.control.reset()
 
 
 @pytest.fixture
