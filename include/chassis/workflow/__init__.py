@@ -15,6 +15,7 @@ from chassis.workflow.spec import (
     Limits,
     Provenance,
     Schedule,
+    SpendLimits,
     TaskSpec,
     WorkflowSpec,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Limits",
     "Provenance",
     "Schedule",
+    "SpendLimits",
     "TaskGraph",
     "TaskSpec",
     "WorkflowSpec",

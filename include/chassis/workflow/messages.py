@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.errors import PlanFault
 from chassis.workflow.names import nearest, shown, suggestion
-from chassis.workflow.spec import ForEach, InputSpec, Limits, Provenance, Schedule, TaskSpec, WorkflowSpec
+from chassis.workflow.spec import (
+    ForEach,
+    InputSpec,
+    Limits,
+    Provenance,
+    Schedule,
+    SpendLimits,
+    TaskSpec,
+    WorkflowSpec,
+)
 from chassis.workflow.values import kind_of
 
 if TYPE_CHECKING:
@@ -93,6 +102,8 @@ def _place(loc: Loc, data: Any, root: type[BaseModel]) -> tuple[str, Loc, type[B
             return f"task {shown(str(task_id))}" if named else f"tasks[{index}]", tuple(rest), model
         case ("inputs", str(name), *rest):
             return f"input {shown(name)}", tuple(rest), InputSpec
+        case ("limits", "per_task", str(name)):
+            return "limits.per_task", (name,), SpendLimits
         case (("schedule" | "limits" | "provenance") as part, *rest):
             return str(part), tuple(rest), _MODELS[str(part)]
     return "the plan", loc, root

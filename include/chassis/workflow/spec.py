@@ -243,17 +243,27 @@ class TaskSpec(_Part):
         return schema
 
 
-class Limits(_Part):
-    """What a run may cost."""
+class SpendLimits(_Part):
+    """What may be spent; None: no limit. Checked before each call, so at most one call goes past it."""
 
-    budget_usd: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="US dollars of one run; None: no limit. Kept, not enforced yet."
+    budget_usd: Annotated[float, Field(gt=0)] | None = Field(None, description="US dollars, at list prices.")
+    max_tokens: Annotated[int, Field(gt=0)] | None = Field(
+        None, description="Tokens of all calls together: read, written and cached."
+    )
+    max_calls: Annotated[int, Field(gt=0)] | None = Field(None, description="Calls to Claude.")
+
+
+class Limits(SpendLimits):
+    """What one run may spend, over all tries and clears of its tasks, and how wide it may go."""
+
+    max_minutes: Annotated[int, Field(ge=1, le=43_200)] | None = Field(
+        None, description="Minutes that a run may take, at most thirty days; None: no limit."
     )
     max_parallel: int = Field(
-        16,
-        ge=1,
-        le=1_000,
-        description="Worker slots that one run may hold; a task that waits for Claude holds none.",
+        16, ge=1, le=1_000, description="Calls to Claude, and worker slots, that one run may have at a time."
+    )
+    per_task: SpendLimits = Field(
+        SpendLimits(), description="What each task, or each item of a mapped task, may spend in one run."
     )
 
 

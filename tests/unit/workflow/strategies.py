@@ -111,7 +111,13 @@ def plan_data(draw: st.DrawFn) -> dict[str, Any]:
         "owner": lines,
         "tags": st.lists(lines.map("my {}".format), max_size=3, unique=True),
         "limits": st.fixed_dictionaries(
-            {}, optional={"budget_usd": st.floats(0.01, 1e6), "max_parallel": st.just(3)}
+            {},
+            optional={
+                "budget_usd": st.floats(0.01, 1e6),
+                "max_parallel": st.just(3),
+                "max_minutes": st.integers(1, 90),
+                "per_task": st.fixed_dictionaries({}, optional={"max_calls": st.integers(1, 9)}),
+            },
         ),
         "provenance": provenances,
     }

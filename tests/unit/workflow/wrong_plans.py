@@ -20,7 +20,7 @@ inputs:
 schedule: {cron: "0 6 * * 1", timezone: Europe/Berlin}
 owner: insurance
 tags: [onboarding]
-limits: {budget_usd: 5.0, max_parallel: 8}
+limits: {budget_usd: 5.0, max_parallel: 8, per_task: {max_calls: 9}}
 tasks:
   - id: discover
     name: Find the services
@@ -188,6 +188,8 @@ STRUCTURE = [
     Case("retries: 2", "retries: 21", "out_of_range", "task 'build'", "retries must be at most 20, not 21"),
     Case("retries: 2", "retries: -1", "out_of_range", "task 'build'", "retries must be at least 0, not -1"),
     Case("budget_usd: 5.0", "budget_usd: 0", "out_of_range", "limits", "budget_usd must be more than 0"),
+    Case("max_calls: 9", "max_calls: 0", "out_of_range", "limits.per_task", "max_calls must be more than 0"),
+    Case("max_calls: 9", "max_call: 9", "unknown_key", "limits.per_task", "did you mean 'max_calls'?"),
     Case("retries: 2", "retries: 99999999999999999", "bad_number", "task 'build'", "between -2^53 and 2^53"),
     Case("budget_usd: 5.0", "budget_usd: 1e999", "bad_number", "limits", "not inf"),
     Case(
