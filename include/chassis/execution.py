@@ -24,10 +24,9 @@ COMPLETED, BLOCKED = "completed", "blocked"
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from anthropic import AsyncAnthropicBedrock
-
     from chassis.agents import AgentDefinition
     from chassis.catalogue import Service
+    from chassis.claude.reply import Ask
     from chassis.settings import Settings
     from chassis.workflow import TaskSpec
 
@@ -144,7 +143,7 @@ def answer_schema(output_schema: dict[str, Any] | None) -> dict[str, Any]:
 
 
 async def execute_request(
-    client: AsyncAnthropicBedrock,
+    ask: Ask,
     request: ClaudeRequest,
     *,
     task_id: str,
@@ -163,7 +162,7 @@ async def execute_request(
     def check(answer: dict[str, Any]) -> list[str]:
         return _faults(answer, output_schema)
 
-    answer = await converse(client, request, check=check, repairs=repairs)
+    answer = await converse(ask, request, check=check, repairs=repairs)
     data = answer.data
     if data["status"] == BLOCKED:
         raise TaskBlockedError(

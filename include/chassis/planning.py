@@ -20,10 +20,9 @@ from chassis.workflow import Given, WorkflowSpec, check_plan, plan_from_proposal
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from anthropic import AsyncAnthropicBedrock
-
     from chassis.agents import AgentDefinition
     from chassis.catalogue import Catalogue
+    from chassis.claude.reply import Ask
     from chassis.settings import Settings
 
 
@@ -75,7 +74,7 @@ def build_request(
 
 
 async def propose_plan(
-    client: AsyncAnthropicBedrock,
+    ask: Ask,
     request: ClaudeRequest,
     *,
     given: Given,
@@ -106,7 +105,7 @@ async def propose_plan(
             return [str(fault) for fault in error.faults]
         return []
 
-    answer = await converse(client, request, check=check, repairs=attempts - 1)
+    answer = await converse(ask, request, check=check, repairs=attempts - 1)
     return Proposal(
         spec=_plan(answer.data, given, agents, services),
         usage=answer.usage,

@@ -13,12 +13,12 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.claude.answers import decodable, listed, parse_answer, value_faults
-from chassis.claude.reply import Reply, ask, tool_input
+from chassis.claude.reply import Ask, Reply, tool_input
 from chassis.claude.request import ClaudeRequest, text_block
 from chassis.claude.usage import Usage
 from chassis.errors import (
@@ -29,9 +29,6 @@ from chassis.errors import (
     RequestRefusedError,
 )
 from chassis.prompts import faults_message
-
-if TYPE_CHECKING:
-    from anthropic import AsyncAnthropicBedrock
 
 Check = Callable[[Any], list[str]]
 """What is wrong with an answer beyond its schema; runs in a thread. What it raises ends the conversation."""
@@ -56,20 +53,18 @@ class ClaudeAnswer(BaseModel):
     attempts: int = Field(description="Answers that were given until one was right.")
 
 
-async def converse(
-    client: AsyncAnthropicBedrock, request: ClaudeRequest, *, check: Check, repairs: int
-) -> ClaudeAnswer:
+async def converse(ask: Ask, request: ClaudeRequest, *, check: Check, repairs: int) -> ClaudeAnswer:
     """Ask, check, and send back what is wrong, until the answer is right or ``repairs`` are used up.
 
     Cancelling it closes its connection at once.
 
-    :param client: from ``ClaudeBedrockHook.aclient``
+    :param ask: makes each call
     :param check: what is wrong with an answer that keeps its schema; an empty list when nothing is
     :param repairs: times that an answer may be sent back
     :raises AnswerInvalidError: the last answer still had faults; they are in the message
     :raises ClaudeError: any other failure; ``usage`` sums up what was paid for until then
     """
-    conversation = _Conversation(client, request)
+    conversation = _Conversation(ask, request)
     try:
         for attempt in range(1, repairs + 2):
             reply = await conversation.next_reply()
@@ -86,7 +81,7 @@ async def converse(
 
 @dataclass
 class _Conversation:
-    client: AsyncAnthropicBedrock
+    ask: Ask
     request: ClaudeRequest
     usage: Usage = field(default_factory=Usage)
     request_ids: list[str] = field(default_factory=list)
@@ -136,12 +131,12 @@ class _Conversation:
         key = (self.request.model, json.dumps(self.request.answer_schema, sort_keys=True))
         if key not in _unconstrained and decodable(self.request.answer_schema):
             try:
-                return await ask(self.client, self._payload(constrained=True), subject=_subject(self.request))
+                return await self.ask(self._payload(constrained=True))
             except RequestRefusedError as error:
                 if not (error.status == 400 and any(word in error.message.lower() for word in _FORMAT_WORDS)):
                     raise
                 _unconstrained.add(key)
-        return await ask(self.client, self._payload(constrained=False), subject=_subject(self.request))
+        return await self.ask(self._payload(constrained=False))
 
     def _payload(self, *, constrained: bool) -> dict[str, Any]:
         request = self.request

@@ -6,9 +6,12 @@ reason. What was counted until a failure has been paid for and travels with the 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
+import math
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SIMULATOR_HEADER = "x-chassis-simulator"
+BYTES_PER_TOKEN = 3
+"""An estimate on the safe side: English has about four bytes to a token, code and other languages fewer."""
 
 _COUNTS = {
     "input_tokens": "input_tokens",
@@ -36,6 +41,7 @@ _GROWING = {
     "signature_delta": "signature",
     "input_json_delta": "input",
 }
+_GROWN = ("text", "thinking", "input")
 
 
 @dataclass
@@ -51,8 +57,8 @@ class Reply:
     simulated: bool = False
     stop_reason: str | None = None
     blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
-    _counts: dict[str, int] = field(default_factory=dict)
-    _opened: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+    opened: bool = False
 
     @property
     def text(self) -> str:
@@ -61,7 +67,26 @@ class Reply:
 
     @property
     def usage(self) -> Usage:
-        return Usage(**self._counts, calls=int(self._opened))
+        return Usage(**self.counts, calls=int(self.opened))
+
+    @property
+    def billed(self) -> Usage:
+        """What Bedrock may bill for an answer that broke off.
+
+        Output is counted at the end of an answer only, so here what came is estimated from its length.
+        """
+        came = sum(len(block.get(name, "").encode()) for block in self.blocks.values() for name in _GROWN)
+        output = max(self.usage.output_tokens, math.ceil(came / BYTES_PER_TOKEN))
+        return self.usage.model_copy(update={"output_tokens": output})
+
+    def to_data(self) -> dict[str, Any]:
+        """The reply as JSON-safe data; :meth:`from_data` is the way back."""
+        data = dataclasses.asdict(self)
+        return data | {"blocks": [[index, block] for index, block in self.blocks.items()]}
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Reply:
+        return cls(**data | {"blocks": dict(data["blocks"])})
 
     def tool(self, name: str) -> dict[str, Any] | None:
         """The block that calls the tool ``name``."""
@@ -69,7 +94,7 @@ class Reply:
         return next(calls, None)
 
     def open(self, headers: httpx2.Headers) -> None:
-        self._opened = True
+        self.opened = True
         self.request_id = headers.get("x-amzn-requestid", "")
         self.simulated = SIMULATOR_HEADER in headers
 
@@ -109,19 +134,38 @@ class Reply:
         """Counts are running totals: a later one replaces an earlier one."""
         for theirs, ours in _COUNTS.items():
             if (count := (usage or {}).get(theirs)) is not None:
-                self._counts[ours] = int(count)
+                self.counts[ours] = int(count)
 
 
-async def ask(client: AsyncAnthropicBedrock, payload: dict[str, Any], *, subject: str) -> Reply:
+Ask = Callable[[dict[str, Any]], Awaitable[Reply]]
+"""Makes one call with the arguments of ``client.messages.create`` and gives its complete answer."""
+
+
+def asking(client: AsyncAnthropicBedrock, subject: str) -> Ask:
+    """The plain way to ask: nothing is recorded, limited or repeated.
+
+    :param subject: what the calls are for, in a log's words
+    """
+
+    async def plainly(payload: dict[str, Any]) -> Reply:
+        return await ask(client, payload, subject=subject)
+
+    return plainly
+
+
+async def ask(
+    client: AsyncAnthropicBedrock, payload: dict[str, Any], *, subject: str, reply: Reply | None = None
+) -> Reply:
     """Make one call and read its answer to the end.
 
     Cancelling it closes its connection at once.
 
     :param payload: arguments of ``client.messages.create``
     :param subject: what the call is for, in a log's words
+    :param reply: an empty one that is filled, for a caller who wants to see how far a cancelled call came
     :raises ClaudeError: no answer, or a broken one; ``usage`` holds what was counted until then
     """
-    reply = Reply()
+    reply = Reply() if reply is None else reply
     started = time.monotonic()
     failure: ClaudeError | None = None
     try:
@@ -142,7 +186,7 @@ async def ask(client: AsyncAnthropicBedrock, payload: dict[str, Any], *, subject
         )
     if failure is not None:
         failure.request_id = failure.request_id or reply.request_id
-        failure.usage = reply.usage.model_dump() if reply.usage.calls else {}
+        failure.usage = reply.billed.model_dump() if reply.opened else {}
         log.info(
             "%s: %s after %.1f s, request %s.",
             subject,

@@ -55,10 +55,11 @@ class TaskCall(_Call):
     repairs: int
 
     async def answer(self, client: AsyncAnthropicBedrock) -> dict[str, Any]:
+        from chassis.claude.reply import asking
         from chassis.execution import execute_request
 
         result = await execute_request(
-            client,
+            asking(client, self.request.subject),
             self.request,
             task_id=self.task_id,
             item=self.item,
@@ -82,12 +83,13 @@ class PlanCall(_Call):
     planner_run: str
 
     async def answer(self, client: AsyncAnthropicBedrock) -> dict[str, Any]:
+        from chassis.claude.reply import asking
         from chassis.claude.usage import cost_usd
         from chassis.planning import propose_plan
         from chassis.workflow import Provenance, dump_plan, plan_digest
 
         proposal = await propose_plan(
-            client,
+            asking(client, self.request.subject),
             self.request,
             given=self.given,
             agents=tuple(self.agents),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chassis.claude.conversation import ClaudeAnswer, converse
+from chassis.claude.reply import asking
 from chassis.claude.usage import Usage
 from chassis.errors import (
     AnswerInvalidError,
@@ -59,7 +60,9 @@ class Talk:
             self.bodies = server.bodies
 
             async def use(client: Any) -> ClaudeAnswer:
-                return await converse(client, request or a_request(), check=check, repairs=repairs)
+                return await converse(
+                    asking(client, "a test"), request or a_request(), check=check, repairs=repairs
+                )
 
             answer: ClaudeAnswer = self._with_client(use)
             assert server.script == [], "the whole script was played"

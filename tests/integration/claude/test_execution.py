@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chassis.agents import load_agent
+from chassis.claude.reply import asking
 from chassis.errors import AnswerInvalidError, TaskBlockedError
 from chassis.execution import TaskResult, UpstreamResult, build_request, execute_request
 from chassis.settings import Settings
@@ -56,7 +57,12 @@ def do(connect: Connect, with_client: WithClient, simulator: Simulator, control:
         )
         result: TaskResult = with_client(
             lambda client: execute_request(
-                client, request, task_id=task_id, item=item, output_schema=schema, repairs=repairs
+                asking(client, "a test"),
+                request,
+                task_id=task_id,
+                item=item,
+                output_schema=schema,
+                repairs=repairs,
             )
         )
         return result

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chassis.claude.conversation import ClaudeAnswer, converse
+from chassis.claude.reply import asking
 from chassis.errors import (
     ClaudeError,
     StreamBrokenError,
@@ -28,7 +29,9 @@ WithClient = Callable[[Callable[[Any], Awaitable[Any]]], Any]
 
 def ask(connect: Connect, with_client: WithClient, simulator: Simulator, **claude: Any) -> Any:
     connect.to(simulator.url, claude=claude)
-    return with_client(lambda client: converse(client, a_request(), check=lambda data: [], repairs=0))
+    return with_client(
+        lambda client: converse(asking(client, "a test"), a_request(), check=lambda data: [], repairs=0)
+    )
 
 
 FAULTS = [
@@ -92,7 +95,10 @@ def test_a_model_that_refuses_constrained_decoding_is_asked_through_a_tool_from_
     connect.to(simulator.url)
 
     async def twice(client: Any) -> list[ClaudeAnswer]:
-        return [await converse(client, request, check=lambda data: [], repairs=0) for _ in range(2)]
+        return [
+            await converse(asking(client, "a test"), request, check=lambda data: [], repairs=0)
+            for _ in range(2)
+        ]
 
     answers = with_client(twice)
     assert [answer.usage.calls for answer in answers] == [1, 1]
@@ -130,7 +136,9 @@ def test_cancelling_closes_the_connection_within_a_second(
     connect.to(simulator.url)
 
     async def cancelled(client: Any) -> float:
-        call = asyncio.create_task(converse(client, a_request(), check=lambda data: [], repairs=0))
+        call = asyncio.create_task(
+            converse(asking(client, "a test"), a_request(), check=lambda data: [], repairs=0)
+        )
         await asyncio.to_thread(control.wait_for_requests, 1)
         started = time.monotonic()
         call.cancel()
@@ -152,7 +160,10 @@ def test_many_calls_share_a_loop_without_holding_it_up(
     async def many(client: Any) -> float:
         started = time.monotonic()
         await asyncio.gather(
-            *(converse(client, a_request(), check=lambda data: [], repairs=0) for _ in range(30))
+            *(
+                converse(asking(client, "a test"), a_request(), check=lambda data: [], repairs=0)
+                for _ in range(30)
+            )
         )
         return time.monotonic() - started
 

@@ -9,6 +9,7 @@ import pytest
 
 from chassis.agents import load_agent, load_agents
 from chassis.catalogue import load_catalogue
+from chassis.claude.reply import asking
 from chassis.errors import AnswerInvalidError, PlanError
 from chassis.planning import Proposal, build_request, propose_plan
 from chassis.settings import Settings
@@ -41,7 +42,7 @@ def plan(connect: Connect, with_client: WithClient, simulator: Simulator, contro
         )
         proposal: Proposal = with_client(
             lambda client: propose_plan(
-                client,
+                asking(client, "a test"),
                 request,
                 given=wanted,
                 agents=tuple(workers),
