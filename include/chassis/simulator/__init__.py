@@ -11,7 +11,16 @@ from __future__ import annotations
 
 from chassis.simulator.control import SimulatorControl
 from chassis.simulator.errors import SimulatorError
+from chassis.simulator.rules import Quota
 from chassis.simulator.runner import Simulator
 from chassis.simulator.sigv4 import ACCESS_KEY, BEARER_TOKEN, SECRET_KEY
 
-__all__ = ["ACCESS_KEY", "BEARER_TOKEN", "SECRET_KEY", "Simulator", "SimulatorControl", "SimulatorError"]
+__all__ = [
+    "ACCESS_KEY",
+    "BEARER_TOKEN",
+    "SECRET_KEY",
+    "Quota",
+    "Simulator",
+    "SimulatorControl",
+    "SimulatorError",
+]

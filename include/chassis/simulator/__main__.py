@@ -7,6 +7,7 @@ import sys
 
 from chassis.simulator.command import DEFAULT_HOST, DEFAULT_LATENCY, DEFAULT_PORT, serve
 from chassis.simulator.errors import SimulatorError
+from chassis.simulator.rules import Quota, parse
 
 
 def main() -> int:
@@ -26,11 +27,17 @@ def main() -> int:
         metavar="S",
         help="seconds before each answer (default %(default)s)",
     )
+    parser.add_argument(
+        "--requests-per-second", type=int, metavar="N", help="refuse what is over N requests in a second"
+    )
+    parser.add_argument("--in-flight", type=int, metavar="N", help="refuse what is over N requests at once")
     parser.add_argument("--scenario", metavar="FILE", help="answers and faults, YAML or JSON")
     parser.add_argument("--log", metavar="FILE", help="append a line of JSON for each request")
     given = parser.parse_args()
     try:
-        serve(given.host, given.port, given.latency, given.scenario, given.log)
+        limits = {"requests_per_second": given.requests_per_second, "in_flight": given.in_flight}
+        quota = parse(Quota, limits, "The quota")
+        serve(given.host, given.port, given.latency, quota, given.scenario, given.log)
     except SimulatorError as error:
         print(error, file=sys.stderr)
         return 2

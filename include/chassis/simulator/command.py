@@ -11,6 +11,8 @@ from chassis.simulator.runner import Simulator
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chassis.simulator.rules import Quota
+
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8788
 DEFAULT_LATENCY = 0.3  # seconds: enough for a person to see work side by side, too little to wait for
@@ -20,6 +22,7 @@ def serve(
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     latency: float = DEFAULT_LATENCY,
+    quota: Quota | None = None,
     scenario: str | Path | None = None,
     log_file: str | Path | None = None,
 ) -> None:
@@ -33,7 +36,9 @@ def serve(
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = [signal.signal(number, lambda *_: ended.set()) for number in numbers]
     try:
-        with Simulator(host, port, latency=latency, scenario=scenario, log_file=log_file) as simulator:
+        with Simulator(
+            host, port, latency=latency, quota=quota, scenario=scenario, log_file=log_file
+        ) as simulator:
             print(f"Simulator (not Claude) of Amazon Bedrock: {simulator.url}", flush=True)
             ended.wait()
     finally:

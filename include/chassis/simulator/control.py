@@ -16,7 +16,7 @@ _TIMEOUT = 10.0  # seconds
 
 
 class SimulatorControl:
-    """Reads the request log and sets faults, answers and latency of the simulator at ``url``.
+    """Reads the request log and sets faults, answers, latency and quota of the simulator at ``url``.
 
     ``match`` stands for the keywords ``kind``, ``task``, ``item``, ``model`` and ``requirement``, as in
     :class:`chassis.simulator.rules.Match`. Each method raises :class:`SimulatorError` when the simulator
@@ -27,7 +27,7 @@ class SimulatorControl:
         self.url = url.rstrip("/")
 
     def health(self) -> dict[str, Any]:
-        """Version, latency in seconds, requests in flight."""
+        """Version, latency in seconds, quota, requests in flight."""
         found: dict[str, Any] = self._call("GET", "health")
         return found
 
@@ -99,6 +99,7 @@ class SimulatorControl:
         answer: Any,
         *,
         form: Literal["json", "text", "plan", "result"] = "json",
+        usage: tuple[int, int] | None = None,
         times: int | None = None,
         after: int = 0,
         **match: Any,
@@ -106,19 +107,50 @@ class SimulatorControl:
         """Give matching requests this answer.
 
         :param form: ``json`` or ``text``, sent as it is; ``plan`` or ``result``, made to fit the schema
+        :param usage: input and output tokens that it is said to have; None counts its characters
         """
-        self._call("POST", "answers", {form: answer, "match": match, "times": times, "after": after})
+        rule = {form: answer, "usage": _usage(usage) if usage else None}
+        self._call("POST", "answers", rule | {"match": match, "times": times, "after": after})
+
+    def add_usage(
+        self,
+        input_tokens: int,
+        output_tokens: int,
+        *,
+        times: int | None = None,
+        after: int = 0,
+        **match: Any,
+    ) -> None:
+        """Give matching requests the simulator's own answer, said to have so many tokens, none of them cached."""
+        rule = {"usage": _usage((input_tokens, output_tokens))}
+        self._call("POST", "answers", rule | {"match": match, "times": times, "after": after})
 
     def clear_answers(self) -> None:
-        """Drop all answers."""
+        """Drop all answers and usages."""
         self._call("DELETE", "answers")
 
     def set_latency(self, seconds: float) -> None:
         """Let each answer begin after this time, those that wait already included."""
         self._call("POST", "latency", {"seconds": seconds})
 
+    def set_quota(
+        self,
+        *,
+        requests_per_second: int | None = None,
+        in_flight: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """Refuse what is over with 429; None is no limit.
+
+        :param requests_per_second: requests admitted in any one second
+        :param in_flight: requests answered at once
+        :param retry_after: seconds in the ``retry-after`` header of a refusal; None sends none
+        """
+        limits = {"requests_per_second": requests_per_second, "in_flight": in_flight}
+        self._call("POST", "quota", limits | {"retry_after": retry_after})
+
     def reset(self) -> None:
-        """Back to how it was started: its scenario and latency, the log and the prompt cache empty."""
+        """Back to how it was started: its scenario, latency and quota, the log and the prompt cache empty."""
         self._call("POST", "reset")
 
     def _call(self, method: str, name: str, data: Any = None) -> Any:
@@ -134,3 +166,7 @@ class SimulatorControl:
             raise SimulatorError(f"The simulator at {self.url} refused {method} {name}: {detail}") from None
         except OSError as error:
             raise SimulatorError(f"The simulator at {self.url} does not answer: {error}.") from None
+
+
+def _usage(tokens: tuple[int, int]) -> dict[str, int]:
+    return {"input_tokens": tokens[0], "output_tokens": tokens[1]}

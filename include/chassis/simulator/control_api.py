@@ -1,4 +1,4 @@
-"""The control endpoints below ``/_simulator``: request log, faults, answers, latency.
+"""The control endpoints below ``/_simulator``: request log, faults, answers, latency, quota.
 
 They need no credentials and answer on the loopback interface only.
 """
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis import __version__
 from chassis.simulator.errors import SimulatorError
-from chassis.simulator.rules import AnswerRule, FaultRule, parse
+from chassis.simulator.rules import AnswerRule, FaultRule, Quota, parse
 
 if TYPE_CHECKING:
     from chassis.simulator.state import State
@@ -47,6 +47,7 @@ class ControlApi:
             ("POST", "answers", lambda data: self._state.answers.add(parse(AnswerRule, data, "The answer"))),
             ("DELETE", "answers", lambda _: self._state.answers.clear()),
             ("POST", "latency", self._set_latency),
+            ("POST", "quota", self._set_quota),
             ("POST", "reset", lambda _: self._state.reset()),
         ]
         for method, name, action in routes:
@@ -59,10 +60,14 @@ class ControlApi:
             "version": __version__,
             "in_flight": state.log.in_flight,
             "latency": state.latency.seconds,
+            "quota": state.gate.quota.model_dump(),
         }
 
     def _set_latency(self, data: Any) -> None:
         self._state.latency.seconds = parse(_Latency, data, "The latency").seconds
+
+    def _set_quota(self, data: Any) -> None:
+        self._state.gate.quota = parse(Quota, data, "The quota")
 
 
 def _guarded(action: Callable[[Any], Any]) -> _Handler:

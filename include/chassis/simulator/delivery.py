@@ -40,6 +40,10 @@ def error_response(error: ApiError, request_id: str) -> web.Response:
     return web.json_response({"message": error.message}, status=error.status, headers=headers)
 
 
+class _BrokenOffError(Exception):
+    """The server itself has cut the connection."""
+
+
 @dataclass(frozen=True)
 class Delivery:
     """One answer on its way. ``fault`` is a fault of the wire or None."""
@@ -60,7 +64,8 @@ class Delivery:
 
     async def _send_whole(self) -> web.StreamResponse:
         if self.fault is not None:  # stall or reset: the others need a stream
-            await self._break_off(self.fault)
+            with contextlib.suppress(_BrokenOffError):
+                await self._break_off(self.fault)
             return web.Response(status=500)  # never leaves: the connection is gone
         self._note_answer(self.tokens)
         headers = common_headers(self.entry.request_id) | {
@@ -76,8 +81,7 @@ class Delivery:
         )
         # A stream that breaks never gets to message_delta, where the output tokens are told.
         self._note_answer(self.tokens if self.fault is None else replace(self.tokens, output=1))
-        # An aborted connection and a caller who has left look the same here, and neither is an error.
-        with contextlib.suppress(ConnectionError):
+        try:
             await response.prepare(self.http)
             events = list(stream_events(self.reply, self._message_id, self.tokens))
             for event in self._events_before_fault(events):
@@ -85,6 +89,10 @@ class Delivery:
             if self.fault is not None:
                 await self._fail_in_stream(self.fault, response)
             await response.write_eof()
+        except _BrokenOffError:
+            pass
+        except ConnectionError:  # the caller has left, which is no error
+            self.entry.disconnected = True
         return response
 
     def _note_answer(self, told: TokenCount) -> None:
@@ -108,12 +116,14 @@ class Delivery:
         """Reset the connection, for a stall after its silence.
 
         A silence without an end is over when the caller leaves or the server stops: both cancel this task.
+
+        :raises _BrokenOffError: always, as nothing can be sent any more
         """
         if fault.fault == "stall":
             await asyncio.sleep(fault.seconds if fault.seconds is not None else float(10**9))
         transport = self.http.transport
-        if transport is None:
-            return
-        connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        transport.abort()
+        if transport is not None:
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            transport.abort()
+        raise _BrokenOffError

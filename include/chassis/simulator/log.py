@@ -24,6 +24,8 @@ class Entry:
 
     ``in_flight`` counts the requests in flight when this one began, itself included; ``peak`` is how high
     that rose while it ran. ``usage`` is what the answer said; ``fault`` the name of the fault that hit it.
+    A request that the quota refused has the status 429 and no fault. ``disconnected``: the client closed the
+    connection before the answer was complete, at ``ended``.
     """
 
     n: int
@@ -39,6 +41,7 @@ class Entry:
     status: int | None = None
     fault: str | None = None
     ended: float | None = None
+    disconnected: bool = False
     usage: dict[str, Any] | None = None
     body: dict[str, Any] | None = None
 

@@ -1,13 +1,16 @@
-"""Rules that a test or a scenario file gives: which requests fail and how, which get a given answer.
+"""Rules that a test or a scenario file gives: which requests fail and how, which get a given answer,
+and the quota that all of them share.
 
 A scenario file is YAML (or JSON)::
 
     latency: 0.1
+    quota: {requests_per_second: 10, in_flight: 20}
     answers:
       - match: {kind: plan, requirement: onboarding}
         plan: {title: Onboarding, id: onboarding, inputs: [], tasks: [...]}
       - match: {task: discover}
         result: {output: {services: [pricing, claims]}}
+        usage: {input_tokens: 1000, output_tokens: 500}
     faults:
       - match: {task: update_service, item: pricing}
         fault: throttle
@@ -119,8 +122,17 @@ class FaultRule(Rule):
         return possible.get(self.fault, True) and self.match.accepts(request)
 
 
+class GivenUsage(BaseModel):
+    """Tokens that an answer is said to have cost, so that its price is known. None of them is cached."""
+
+    model_config = _STRICT
+
+    input_tokens: int = Field(ge=0)
+    output_tokens: int = Field(ge=0)
+
+
 class AnswerRule(Rule):
-    """An answer given beforehand, in exactly one form."""
+    """An answer given beforehand, in one form, or the tokens of the simulator's own answer, or both."""
 
     data: Any = Field(None, alias="json", description="Any JSON, sent as it is even if it breaks the schema.")
     text: str | None = Field(None, description="Any text, sent as it is.")
@@ -129,12 +141,13 @@ class AnswerRule(Rule):
         None,
         description="Parts of a task's answer (status, reason, summary, output); the rest is filled in.",
     )
+    usage: GivenUsage | None = Field(None, description="Tokens of the answer; None counts its characters.")
 
     @model_validator(mode="after")
     def _has_one_form(self) -> AnswerRule:
         given = {"data", "text", "plan", "result"} & self.model_fields_set
-        if len(given) != 1:
-            raise ValueError("give exactly one of json, text, plan, result")
+        if len(given) > 1 or (not given and self.usage is None):
+            raise ValueError("give exactly one of json, text, plan, result; or usage alone")
         return self
 
     def accepts(self, request: ClaudeRequest) -> bool:
@@ -145,12 +158,25 @@ class AnswerRule(Rule):
         return fits and self.match.accepts(request)
 
 
+class Quota(BaseModel):
+    """What the account may ask for; None is no limit. What is over is refused: 429 ``ThrottlingException``."""
+
+    model_config = _STRICT
+
+    requests_per_second: int | None = Field(None, ge=1, description="Requests admitted in any one second.")
+    in_flight: int | None = Field(None, ge=1, description="Requests answered at once.")
+    retry_after: float | None = Field(
+        None, ge=0, description="Seconds in the refusal's retry-after header; None sends none, as Bedrock."
+    )
+
+
 class Scenario(BaseModel):
     """The contents of a scenario file."""
 
     model_config = _STRICT
 
     latency: float | None = Field(None, ge=0, description="Seconds before each answer begins.")
+    quota: Quota | None = None
     answers: tuple[AnswerRule, ...] = ()
     faults: tuple[FaultRule, ...] = ()
 

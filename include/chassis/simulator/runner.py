@@ -11,7 +11,7 @@ from aiohttp import web
 from chassis.simulator.control import SimulatorControl
 from chassis.simulator.errors import SimulatorError
 from chassis.simulator.log import RequestLog
-from chassis.simulator.rules import load_scenario
+from chassis.simulator.rules import Quota, load_scenario
 from chassis.simulator.server import application
 from chassis.simulator.state import State
 
@@ -27,6 +27,7 @@ class Simulator:
 
     :param port: 0 takes a free one, see :attr:`url`
     :param latency: seconds before each answer begins; a scenario's own wins
+    :param quota: what all requests share; a scenario's own wins, None is no limit
     :param scenario: a file of answers and faults, see :mod:`chassis.simulator.rules`
     :param log_file: file that gets a line of JSON for each request
     :raises SimulatorError: the scenario or the log file can't be used
@@ -38,12 +39,13 @@ class Simulator:
         port: int = 0,
         *,
         latency: float = 0.0,
+        quota: Quota | None = None,
         scenario: str | Path | None = None,
         log_file: str | Path | None = None,
     ) -> None:
         self._host, self._port = host, port
         loaded = load_scenario(scenario) if scenario else None
-        self._state = State(RequestLog(log_file), latency, loaded)
+        self._state = State(RequestLog(log_file), latency, quota or Quota(), loaded)
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._listening = threading.Event()
@@ -109,5 +111,6 @@ class Simulator:
             self._port = int(runner.addresses[0][1])
             self._listening.set()
             await self._stopping.wait()
+            self._state.stopping = True
         finally:
             await runner.cleanup()

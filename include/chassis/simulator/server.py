@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from typing import TYPE_CHECKING
@@ -14,12 +15,14 @@ from chassis.simulator.control_api import ControlApi
 from chassis.simulator.delivery import Delivery, error_response
 from chassis.simulator.errors import ApiError
 from chassis.simulator.faults import WIRE_FAULTS, error_for, spoil
+from chassis.simulator.message import TokenCount
 from chassis.simulator.request import ClaudeRequest
 from chassis.simulator.sigv4 import AuthError, SignedRequest, verify
 from chassis.simulator.validation import check_body, check_model
 
 if TYPE_CHECKING:
     from chassis.simulator.log import Entry
+    from chassis.simulator.rules import AnswerRule
     from chassis.simulator.state import State
 
 _MAX_BODY = 64 * 1024 * 1024
@@ -47,7 +50,11 @@ class _Bedrock:
             if operation not in ("invoke", _STREAM):
                 raise ApiError(404, "UnknownOperationException", f"Unknown operation: {operation}.")
             request = await self._read(http, entry)
-            return await self._answer(http, entry, request)
+            with self._state.gate.admitted():
+                return await self._answer(http, entry, request)
+        except asyncio.CancelledError:
+            entry.disconnected = not self._state.stopping
+            raise
         except ApiError as error:
             entry.status = error.status
             return error_response(error, entry.request_id)
@@ -71,7 +78,8 @@ class _Bedrock:
         return request
 
     async def _answer(self, http: web.Request, entry: Entry, request: ClaudeRequest) -> web.StreamResponse:
-        # Both are picked before the wait, so that rules hit requests in the order of their arrival.
+        # Picked after the quota, whose refusals use up no rule, and before the wait, so that rules hit
+        # requests in the order of their arrival.
         fault, answer = self._state.faults.pick(request), self._state.answers.pick(request)
         await self._state.latency.wait()
         if fault is not None:
@@ -84,7 +92,14 @@ class _Bedrock:
             reply = spoil(fault, request, reply)
         self._state.cache.store(prompt)
         wire_fault = fault if fault is not None and fault.fault in WIRE_FAULTS else None
-        return await Delivery(http, entry, reply, prompt.count(reply.text), wire_fault).send()
+        tokens = _given(answer) or prompt.count(reply.text)
+        return await Delivery(http, entry, reply, tokens, wire_fault).send()
+
+
+def _given(rule: AnswerRule | None) -> TokenCount | None:
+    if rule is None or rule.usage is None:
+        return None
+    return TokenCount(rule.usage.input_tokens, 0, 0, rule.usage.output_tokens)
 
 
 def _read_path(raw_path: str) -> tuple[str, str]:

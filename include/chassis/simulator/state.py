@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chassis.simulator.latency import Latency
-from chassis.simulator.rules import AnswerRule, FaultRule, RuleBook, Scenario
+from chassis.simulator.quota import Gate
+from chassis.simulator.rules import AnswerRule, FaultRule, Quota, RuleBook, Scenario
 from chassis.simulator.usage import PromptCache
 
 if TYPE_CHECKING:
@@ -13,18 +14,25 @@ if TYPE_CHECKING:
 
 
 class State:
-    """The log, the rules in force, the prompt cache and the latency."""
+    """The log, the rules in force, the prompt cache, the latency and the quota.
 
-    def __init__(self, log: RequestLog, latency: float, scenario: Scenario | None) -> None:
+    :ivar stopping: whether the server ends the connections now, and not their clients
+    """
+
+    def __init__(self, log: RequestLog, latency: float, quota: Quota, scenario: Scenario | None) -> None:
         self.log = log
+        self.stopping = False
         self._scenario = scenario or Scenario()
         self._seconds = latency if self._scenario.latency is None else self._scenario.latency
+        self._quota = self._scenario.quota or quota
         self.latency = Latency(self._seconds)
+        self.gate = Gate(self._quota)
         self.reset()
 
     def reset(self) -> None:
-        """Back to the start: the scenario's rules and latency, nothing remembered."""
+        """Back to the start: the scenario's rules, latency and quota, nothing remembered."""
         self.latency.seconds = self._seconds
+        self.gate.quota = self._quota
         self.faults: RuleBook[FaultRule] = RuleBook(self._scenario.faults)
         self.answers: RuleBook[AnswerRule] = RuleBook(self._scenario.answers)
         self.cache = PromptCache()

@@ -7,7 +7,7 @@ import pytest
 from chassis.prompts import run_message, task_message
 from chassis.simulator.errors import SimulatorError
 from chassis.simulator.request import ClaudeRequest
-from chassis.simulator.rules import AnswerRule, FaultRule, RuleBook, load_scenario, parse
+from chassis.simulator.rules import AnswerRule, FaultRule, Quota, RuleBook, load_scenario, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,6 +114,17 @@ def test_an_answer_has_exactly_one_form(forms: dict[str, Any]) -> None:
         parse(AnswerRule, forms, "The answer")
 
 
+def test_a_usage_may_stand_alone_or_with_a_form() -> None:
+    usage = {"input_tokens": 10, "output_tokens": 5}
+    for form in ({}, {"text": "x"}):
+        rule = parse(AnswerRule, {"usage": usage, **form}, "The answer")
+        assert rule.accepts(task())
+        assert rule.usage is not None
+        assert rule.usage.model_dump() == usage
+    with pytest.raises(SimulatorError, match=r"usage\.output_tokens: Field required"):
+        parse(AnswerRule, {"usage": {"input_tokens": 10}}, "The answer")
+
+
 def test_an_answer_of_null_is_an_answer() -> None:
     assert parse(AnswerRule, {"json": None}, "The answer").accepts(task())
 
@@ -126,12 +137,13 @@ def test_a_plan_is_no_answer_to_a_task_nor_a_result_to_a_planner() -> None:
 def test_a_scenario_file_is_read_whole(tmp_path: Path) -> None:
     file = tmp_path / "scenario.yaml"
     file.write_text(
-        "latency: 0.1\n"
+        "latency: 0.1\nquota: {requests_per_second: 10, in_flight: 20}\n"
         "answers:\n- match: {task: discover}\n  result: {output: [a]}\n"
         "faults:\n- {fault: throttle, times: 2, retry_after: 1, match: {item: pricing}}\n"
     )
     scenario = load_scenario(file)
     assert scenario.latency == 0.1
+    assert scenario.quota == Quota(requests_per_second=10, in_flight=20)
     assert scenario.answers[0].result == {"output": ["a"]}
     assert (scenario.faults[0].fault, scenario.faults[0].retry_after) == ("throttle", 1)
 

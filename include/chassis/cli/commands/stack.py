@@ -77,6 +77,14 @@ def simulator(
         int, typer.Option("--port", help="Port to listen on; 0 for a free one.", min=0, max=65535)
     ] = 8788,
     latency: Annotated[float, typer.Option("--latency", help="Seconds that an answer takes.", min=0)] = 0.3,
+    requests_per_second: Annotated[
+        int | None,
+        typer.Option("--requests-per-second", help="Refuse what is over.", show_default="no limit", min=1),
+    ] = None,
+    in_flight: Annotated[
+        int | None,
+        typer.Option("--in-flight", help="Refuse more at once.", show_default="no limit", min=1),
+    ] = None,
     scenario: Annotated[
         Path | None, typer.Option("--scenario", help="File of answers and faults.", show_default=False)
     ] = None,
@@ -85,8 +93,10 @@ def simulator(
     from chassis.cli.errors import StackError
     from chassis.simulator.command import serve
     from chassis.simulator.errors import SimulatorError
+    from chassis.simulator.rules import Quota
 
+    quota = Quota(requests_per_second=requests_per_second, in_flight=in_flight)
     try:
-        serve(port=port, latency=latency, scenario=scenario)
+        serve(port=port, latency=latency, quota=quota, scenario=scenario)
     except SimulatorError as error:
         raise StackError(str(error)) from None
