@@ -18,11 +18,13 @@ class ChassisError(Exception):
     """The root of the hierarchy. Not retryable unless a subclass says so."""
 
     retryable: ClassVar[bool] = False
+    remedy: ClassVar[str] = ""
+    """What to do next, where the raiser knows nothing better; shown as the hint."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.remedy
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
@@ -40,9 +42,13 @@ class ChassisError(Exception):
 class SettingsError(ChassisError):
     """A setting in the ``[chassis]`` section of Airflow's configuration can't be used. A retry can't help."""
 
+    remedy = "Correct it in airflow.cfg or in AIRFLOW__CHASSIS__<NAME>."
+
 
 class DefinitionError(ChassisError):
     """An agent file or the service catalogue is wrong or missing. A retry can't help."""
+
+    remedy = "Correct the file, then clear the task."
 
 
 @dataclass(frozen=True)
@@ -87,14 +93,23 @@ class StoreError(ChassisError):
     """The plan store can't be read or written. Often a passing state of a disk or a network: a retry may help."""
 
     retryable = True
+    remedy = "Check that this machine can read and write there; the task tries again by itself."
+
+
+class NotStoredError(ChassisError):
+    """A file is not there, in a store that can be read. A retry can't help."""
 
 
 class PlanNotFoundError(ChassisError):
     """No such workflow or revision in the plan store. A retry can't help."""
 
+    remedy = "See `chassis list` for what there is."
+
 
 class ItemsError(ChassisError):
     """The items of a fan-out, known only at run time, can't be used. A retry can't help."""
+
+    remedy = "Start a run with other inputs, or clear the upstream task."
 
 
 class ClaudeError(ChassisError):
@@ -143,65 +158,99 @@ class ClaudeError(ChassisError):
 class CredentialsMissingError(ClaudeError):
     """The connection gives no AWS credentials. A retry can't help."""
 
+    remedy = (
+        "Set the keys, role_arn, profile_name or bearer_token of the Airflow connection, then clear the task."
+    )
+
 
 class ConnectionSetupError(ClaudeError):
     """The Airflow connection to Bedrock is incomplete or holds a wrong option. A retry can't help."""
+
+    remedy = "Correct the Airflow connection, then clear the task."
 
 
 class CredentialsRefusedError(ClaudeError):
     """AWS refused the credentials: expired, unknown or badly signed (401, 403 with such a type). A retry can't help."""
 
+    remedy = "Renew the credentials of the Airflow connection, then clear the task."
+
 
 class AccessDeniedError(ClaudeError):
     """The credentials are good but may not use this model (403). A retry can't help."""
+
+    remedy = "Ask for access to the model in the Bedrock console, then clear the task."
 
 
 class ModelNotFoundError(ClaudeError):
     """Bedrock doesn't know the model id in this region (404, or 400 that says so). A retry can't help."""
 
+    remedy = "Check the model's id and region, then clear the task."
+
 
 class RequestRefusedError(ClaudeError):
     """Bedrock refused the request itself (400, 413 and other 4xx). A retry can't help."""
+
+    remedy = "Look at what Bedrock said about the request; the same request is refused again."
 
 
 class ThrottledError(ClaudeError):
     """Too many requests or tokens for the quota (429 or a throttling frame). A later retry helps."""
 
     retryable = True
+    remedy = "Lower the slots of the pool, or ask AWS for a higher quota; the task tries again by itself."
 
 
 class ServiceFaultError(ClaudeError):
     """Bedrock or the model failed (408, 409, 424, 5xx, 529, or such a frame inside a stream). A retry may help."""
 
     retryable = True
+    remedy = "This passes as a rule: the task tries again by itself."
 
 
 class UnreachableError(ClaudeError):
     """No answer: name not resolved, connection refused or reset, or time ran out. A retry may help."""
 
     retryable = True
+    remedy = "Check this machine's way to Bedrock; the task tries again by itself."
+
+
+class NoAnswerError(UnreachableError):
+    """The request was sent and no answer began: it may have been carried out, and paid for. A retry may help."""
+
+    remedy = (
+        "A retry may help: the task tries again by itself. timeout_seconds of the connection bounds the wait."
+    )
 
 
 class StreamBrokenError(ClaudeError):
     """The answer began and did not end: cut, stalled, or ended without a stop reason. A retry may help."""
 
     retryable = True
+    remedy = "A retry may help: the task tries again by itself."
 
 
 class ModelRefusalError(ClaudeError):
     """Claude declined to answer (stop reason ``refusal``). A retry can't help."""
 
+    remedy = "Reword the requirement or the task's instruction."
+
 
 class AnswerTruncatedError(ClaudeError):
     """The answer hit the output or context limit. A retry with the same limits can't help."""
+
+    remedy = "Raise max_tokens in the agent's file or in [chassis], or ask for less in one task."
 
 
 class AnswerInvalidError(ClaudeError):
     """The answer still broke its schema after its repairs. A retry can't help."""
 
+    remedy = "Make the instruction or the schema clearer, or name a stronger model."
+
 
 class TaskBlockedError(ClaudeError):
     """Claude answered that it can't do the task, with a reason. A retry with the same inputs can't help."""
+
+    remedy = "Change the inputs or the plan, then clear the task."
 
 
 def _subclasses(root: type[ChassisError]) -> dict[str, type[ChassisError]]:

@@ -44,7 +44,7 @@ class Settings(BaseModel):
         default_factory=lambda: str(_airflow_home() / "plans"),
         description="Root of the plan store: a folder that all machines share, or an s3:// address (extra: s3).",
     )
-    plans_conn_id: str = Field(
+    storage_conn_id: str = Field(
         "", description="Airflow connection for an s3:// plan store; empty for AWS's default chain."
     )
     agents_folder: str = Field(
@@ -86,6 +86,18 @@ class Settings(BaseModel):
     )
     task_timeout_minutes: int = Field(
         60, ge=1, description="Execution timeout of a task whose plan doesn't say, in minutes."
+    )
+
+    run_budget_usd: float | None = Field(
+        None,
+        gt=0,
+        description="US dollars that any one run may spend; a plan can only set less. Empty: no ceiling.",
+    )
+    run_max_tokens: int | None = Field(
+        None, gt=0, description="Tokens that any one run may use; a plan can only set less. Empty: no ceiling."
+    )
+    run_max_calls: int | None = Field(
+        None, gt=0, description="Calls that any one run may make; a plan can only set less. Empty: no ceiling."
     )
 
     @classmethod

@@ -17,6 +17,7 @@ from chassis.errors import (
     CredentialsMissingError,
     CredentialsRefusedError,
     ModelNotFoundError,
+    NoAnswerError,
     RequestRefusedError,
     ServiceFaultError,
     StreamBrokenError,
@@ -241,10 +242,11 @@ def _unreachable(error: anthropic.APIConnectionError, place: str) -> ClaudeError
     if isinstance(cause, httpx2.ConnectTimeout):
         fact = "accepted no connection in time"
     elif isinstance(error, anthropic.APITimeoutError):
-        return UnreachableError(
-            f"{_capital(place)} did not begin to answer in time.",
-            hint="A retry may help; timeout_seconds of the Airflow connection bounds the wait.",
-        )
+        return NoAnswerError(f"{_capital(place)} did not begin to answer in time.")
+    elif isinstance(cause, httpx2.NetworkError | httpx2.ProtocolError) and not isinstance(
+        cause, httpx2.ConnectError
+    ):
+        return NoAnswerError(f"{_capital(place)} broke off before it answered ({type(cause).__name__}).")
     else:
         fact = f"can't be reached: {_quote(str(cause)) or type(cause).__name__}"
     return UnreachableError(
