@@ -44,8 +44,12 @@ class Settings(BaseModel):
         default_factory=lambda: str(_airflow_home() / "plans"),
         description="Root of the plan store: a folder that all machines share, or an s3:// address (extra: s3).",
     )
+    records_root: str = Field(
+        default_factory=lambda: str(_airflow_home() / "records"),
+        description="Root of the run records, the ledger and kept answers: a folder that all machines share, or s3://.",
+    )
     storage_conn_id: str = Field(
-        "", description="Airflow connection for an s3:// plan store; empty for AWS's default chain."
+        "", description="Airflow connection for s3:// roots; empty for AWS's default chain."
     )
     agents_folder: str = Field(
         default_factory=lambda: shipped("agents"), description="Folder of agent definition files (*.md)."
@@ -98,6 +102,10 @@ class Settings(BaseModel):
     )
     run_max_calls: int | None = Field(
         None, gt=0, description="Calls that any one run may make; a plan can only set less. Empty: no ceiling."
+    )
+    trace_content: bool = Field(
+        False,
+        description="Whether trace spans hold the prompt and the answer of each call, each cut at 16,000 characters.",
     )
 
     @classmethod
