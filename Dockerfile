@@ -13,5 +13,5 @@ COPY --chown=airflow:0 dags /opt/chassis/dags
 RUN pip install --no-cache-dir --no-deps --no-build-isolation /opt/chassis \
     && pip check \
     # A volume takes its owner from the folder that it is first mounted over.
-    && mkdir -p /opt/airflow/plans /home/airflow/.aws
+    && mkdir -p /opt/airflow/plans /opt/airflow/records /home/airflow/.aws
 COPY --chown=airflow:0 dags /opt/airflow/dags

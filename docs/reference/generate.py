@@ -61,6 +61,7 @@ _HEADINGS: dict[Any, str] = {
 }
 _MADE = {
     "plans_root": "`$AIRFLOW_HOME/plans`",
+    "records_root": "`$AIRFLOW_HOME/records`",
     "agents_folder": "the agents that Chassis brings",
     "services_file": "the catalogue that Chassis brings",
 }

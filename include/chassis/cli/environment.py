@@ -165,6 +165,7 @@ def _identity(plan: StackPlan, keys: Keys) -> dict[str, str]:
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__CHASSIS__PLANS_ROOT": str(home / "plans"),
+        "AIRFLOW__CHASSIS__RECORDS_ROOT": str(home / "records"),
     }
 
 

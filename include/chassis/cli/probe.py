@@ -66,7 +66,7 @@ def _store(settings: Settings) -> dict[str, Any]:
     from chassis.plans.store import PlanStore
 
     try:
-        PlanStore(settings.plans_root, settings.plans_conn_id).heads()
+        PlanStore(settings.plans_root, settings.storage_conn_id).heads()
     except ChassisError as error:
         return {"store_fault": str(error)}
     return {}

@@ -106,7 +106,7 @@ def open_store(home: Path) -> PlanStore:
     from chassis.settings import Settings
 
     settings = Settings.load()
-    return PlanStore(settings.plans_root, settings.plans_conn_id)
+    return PlanStore(settings.plans_root, settings.storage_conn_id)
 
 
 def _local(home: Path, record: StackRecord) -> Target:

@@ -47,13 +47,13 @@ def load_current_dags() -> dict[str, DAG]:
     if "PlanBundle" in conf.get("dag_processor", "dag_bundle_config_list", fallback=""):
         return {}
     settings = Settings.load()
-    heads = PlanStore(settings.plans_root, settings.plans_conn_id).heads()
+    heads = PlanStore(settings.plans_root, settings.storage_conn_id).heads()
     return _load(heads, None)
 
 
 def _load(refs: Mapping[str, PlanRef], cache: Path | None) -> dict[str, DAG]:
     settings = Settings.load()
-    store = PlanStore(settings.plans_root, settings.plans_conn_id, cache=cache)
+    store = PlanStore(settings.plans_root, settings.storage_conn_id, cache=cache)
     wanted = get_parsing_context().dag_id
     chosen = refs.values() if wanted is None else [refs[wanted]] if wanted in refs else []
     return {ref.id: _load_one(ref, store, settings) for ref in chosen}

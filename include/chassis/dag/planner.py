@@ -223,7 +223,7 @@ class PublishOperator(BaseOperator):
         with reported(self, context):
             proposal = context["ti"].xcom_pull(task_ids="plan", map_indexes=-1)
             spec = load_plan(proposal["plan"], source="the planner's plan")
-            published = PlanStore(settings.plans_root, settings.plans_conn_id).publish(spec)
+            published = PlanStore(settings.plans_root, settings.storage_conn_id).publish(spec)
         state = "published" if published.changed else "already the newest revision"
         self.log.info("Workflow %s, revision %d: %s.", published.workflow_id, published.revision, state)
         return {
@@ -271,7 +271,7 @@ class AwaitWorkflowSensor(BaseSensorOperator):
         from chassis.plans.store import PlanStore
 
         settings = Settings.load()
-        store = PlanStore(settings.plans_root, settings.plans_conn_id)
+        store = PlanStore(settings.plans_root, settings.storage_conn_id)
         workflow_id, revision = published["workflow_id"], published["revision"]
         pinned = (
             store.version_heads(bundle_version).get(workflow_id) if bundle_version else store.get(workflow_id)

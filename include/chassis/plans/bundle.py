@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 
+from chassis.crashpoints import VERSION_RECORDED, reached
 from chassis.errors import PlanNotFoundError, StoreError
-from chassis.plans.crashpoints import VERSION_RECORDED, reached
-from chassis.plans.files import write_atomically
+from chassis.files import write_atomically
 from chassis.plans.refs import PlanRef, is_version, manifest_of, version_of
 from chassis.plans.shards import loader_files, remove_other_loader_files, write_loader_files
 
@@ -134,4 +134,4 @@ class PlanBundle(BaseDagBundle):
     def _store(self) -> PlanStore:
         from chassis.plans.store import PlanStore
 
-        return PlanStore(self._settings.plans_root, self._settings.plans_conn_id, cache=self.copies)
+        return PlanStore(self._settings.plans_root, self._settings.storage_conn_id, cache=self.copies)

@@ -16,8 +16,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from chassis.plans.crashpoints import SHARD_REPLACED, reached
-from chassis.plans.files import write_atomically
+from chassis.crashpoints import SHARD_REPLACED, reached
+from chassis.files import write_atomically
 from chassis.plans.refs import PlanRef, shard_of
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 The problem: a workflow is planned again while its runs go on; planners publish at the same moment, on several
 machines, and any of them may be killed. A run must find the very plan it started with, years later.
 
-Where the state lives, below one root (a folder or an S3 prefix, see ``chassis.plans.files``)::
+Where the state lives, below one root (a folder or an S3 prefix, see ``chassis.files``)::
 
     add_pet_insurance/000001-5f0c8a1b2c3d.yaml           revision 1; then the start of the plan's digest
     add_pet_insurance/000002-5f0c8a1b2c3d.retired.yaml   revision 2 retires the workflow; same plan
@@ -29,10 +29,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chassis.errors import PlanError, PlanFault, PlanNotFoundError, StoreError
-from chassis.plans.crashpoints import PLAN_WRITTEN, REVISION_CLAIMED, reached
-from chassis.plans.files import open_files
-from chassis.plans.refs import MAX_REVISION, PlanRef, check_id, is_version, manifest_of, newest, version_of
+from chassis.crashpoints import PLAN_WRITTEN, REVISION_CLAIMED, reached
+from chassis.errors import NotStoredError, PlanError, PlanFault, PlanNotFoundError, StoreError
+from chassis.files import open_files
+from chassis.plans.refs import (
+    MAX_REVISION,
+    PlanRef,
+    check_id,
+    is_id,
+    is_version,
+    manifest_of,
+    newest,
+    version_of,
+)
 from chassis.workflow import WorkflowSpec, dump_plan, load_plan, plan_digest
 
 if TYPE_CHECKING:
@@ -129,7 +138,7 @@ class PlanStore:
 
         :raises StoreError: the listing can't be made; that doesn't mean that there is nothing
         """
-        return newest(self._refs(self._files.names()))
+        return newest(self._refs(self._files.names_below(is_id)))
 
     def revisions(self, workflow_id: str) -> tuple[PlanRef, ...]:
         """Every revision of a workflow, oldest first; none if there is no such workflow."""
@@ -183,9 +192,15 @@ class PlanStore:
     def read_text(self, ref: PlanRef) -> str:
         """The text of a revision, as it stands in the file, unchecked. Errors as of :meth:`read`."""
         try:
-            return self._files.read(ref.path).decode()
+            return self._read(ref.path).decode()
         except UnicodeDecodeError as error:
             raise _edited(self.locate(ref), f"it isn't UTF-8 text: {error}") from error
+
+    def _read(self, path: str) -> bytes:
+        try:
+            return self._files.read(path)
+        except NotStoredError as error:
+            raise PlanNotFoundError(error.message) from error
 
     def fetch(self, refs: Iterable[PlanRef]) -> None:
         """Have copies of plans in the cache, so that reading them can't fail for the network.
@@ -218,7 +233,7 @@ class PlanStore:
         if not is_version(version):
             raise PlanNotFoundError(f"There is no version {version!r} of the plans.")
         path = f"{VERSIONS}/{version}.json"
-        content = self._files.read(path)
+        content = self._read(path)
         manifest = content.decode(errors="replace")
         if version_of(manifest) != version:
             raise _edited(self._files.locate(path), "its content isn't the one that its name stands for")

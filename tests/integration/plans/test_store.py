@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chassis.errors import PlanError, PlanNotFoundError, StoreError
-from chassis.plans.files import open_files
+from chassis.files import open_files
 from chassis.plans.refs import PlanRef
 from chassis.plans.store import PlanStore
 from chassis.workflow import dump_plan, plan_digest

@@ -126,7 +126,7 @@ def test_once_refreshed_the_bundle_needs_no_network_to_parse_its_plans(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", str(tmp_path))
     monkeypatch.setenv("AIRFLOW__CHASSIS__PLANS_ROOT", s3_root)
-    monkeypatch.setenv("AIRFLOW__CHASSIS__PLANS_CONN_ID", CONN_ID)
+    monkeypatch.setenv("AIRFLOW__CHASSIS__STORAGE_CONN_ID", CONN_ID)
     store = PlanStore(s3_root, CONN_ID)
     for workflow_id in ("add_pet", "report"):
         store.publish(plan(workflow_id))

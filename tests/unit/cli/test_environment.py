@@ -31,6 +31,7 @@ DEVELOPER = {
     "AIRFLOW_CONN_CLAUDE_BEDROCK": "aws://real",
     "AIRFLOW__CHASSIS__MODEL": "eu.anthropic.claude-sonnet-5",
     "AIRFLOW__CHASSIS__PLANS_ROOT": "s3://production/plans",
+    "AIRFLOW__CHASSIS__RECORDS_ROOT": "s3://production/records",
     "HTTPS_PROXY": "http://proxy.example:3128",
     "NO_PROXY": ".example",
 }
@@ -73,6 +74,7 @@ def test_nothing_of_the_developers_own_airflow_reaches_the_stack(tmp_path: Path)
     assert found["AIRFLOW_HOME"] == str(tmp_path / "airflow")
     assert found["AIRFLOW__CORE__DAGS_FOLDER"] == str(tmp_path / "dags")
     assert found["AIRFLOW__CHASSIS__PLANS_ROOT"] == str(tmp_path / "plans")
+    assert found["AIRFLOW__CHASSIS__RECORDS_ROOT"] == str(tmp_path / "records")
     assert found["AIRFLOW__CHASSIS__MODEL"] == "eu.anthropic.claude-sonnet-5", "Chassis's own options stay"
 
 

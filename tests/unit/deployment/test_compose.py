@@ -45,6 +45,7 @@ NEEDED_EVERYWHERE = {
     "AIRFLOW__API__SECRET_KEY",
     "AIRFLOW__CELERY__BROKER_URL",
     "AIRFLOW__CHASSIS__PLANS_ROOT",
+    "AIRFLOW__CHASSIS__RECORDS_ROOT",
     "AIRFLOW__CORE__AUTH_MANAGER",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
     "AIRFLOW__CORE__EXECUTOR",
@@ -143,9 +144,10 @@ class TestCompose:
         used = {mount.split(":")[0] for service in services.values() for mount in service.get("volumes", [])}
         assert used == compose["volumes"].keys()
 
-    def test_airflow_services_share_plans_and_logs(self, services: Services) -> None:
+    def test_airflow_services_share_plans_records_and_logs(self, services: Services) -> None:
         for name in AIRFLOW_SERVICES:
-            assert {"plans:/opt/airflow/plans", "logs:/opt/airflow/logs"} <= set(services[name]["volumes"])
+            shared = {f"{folder}:/opt/airflow/{folder}" for folder in ("plans", "records", "logs")}
+            assert shared <= set(services[name]["volumes"])
 
     def test_a_folder_of_aws_profiles_is_mounted_read_only(self) -> None:
         given = {**GIVEN, "CHASSIS_AWS_FOLDER": "~/.aws"}
@@ -257,11 +259,12 @@ class TestSettings:
         assert json.loads(ours[name]) == theirs
         assert "chassis.plans.bundle.PlanBundle" in [bundle["classpath"] for bundle in theirs]
 
-    def test_plans_may_be_on_s3_by_one_variable(self) -> None:
-        given = {**GIVEN, "CHASSIS_PLANS_ROOT": "s3://bucket/plans"}
+    @pytest.mark.parametrize("root", ["PLANS_ROOT", "RECORDS_ROOT"])
+    def test_plans_and_records_may_be_on_s3_by_one_variable_each(self, root: str) -> None:
+        given = {**GIVEN, f"CHASSIS_{root}": "s3://bucket/prefix"}
         services = compose_file.read(given)["services"]
-        roots = {environment(services, name)["AIRFLOW__CHASSIS__PLANS_ROOT"] for name in AIRFLOW_SERVICES}
-        assert roots == {"s3://bucket/plans"}
+        roots = {environment(services, name)[f"AIRFLOW__CHASSIS__{root}"] for name in AIRFLOW_SERVICES}
+        assert roots == {"s3://bucket/prefix"}
 
     def test_a_further_machine_needs_one_variable_to_find_the_main_one(self) -> None:
         services = compose_file.read({**GIVEN, "CHASSIS_MAIN_HOST": "10.0.0.5"})["services"]

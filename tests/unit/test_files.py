@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chassis.errors import PlanNotFoundError, SettingsError, StoreError
-from chassis.plans.files import Files, open_files, write_atomically
+from chassis.errors import NotStoredError, SettingsError, StoreError
+from chassis.files import Files, open_files, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,8 @@ def test_a_folder_may_be_given_as_an_address(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
     files = open_files(str(tmp_path / "later"))
-    assert files.names() == []
+    assert files.names_below(lambda _: True) == []
+    assert files.folders("") == []
     assert files.names("add_pet") == []
 
 
@@ -45,7 +46,7 @@ def test_an_unreadable_root_is_an_error_that_names_it(tmp_path: Path, spoil: Cal
     spoil(tmp_path / "plans")
     files = open_files(str(tmp_path / "plans"))
     with pytest.raises(StoreError, match=str(tmp_path / "plans")) as caught:
-        files.names()
+        files.names_below(lambda _: True)
     assert caught.value.retryable
     assert caught.value.hint
 
@@ -63,7 +64,7 @@ def test_what_is_no_workflows_folder_is_not_looked_into(tmp_path: Path) -> None:
     (tmp_path / "README").touch()
     (tmp_path / "add_pet").mkdir()
     (tmp_path / "add_pet/file").touch()
-    assert open_files(str(tmp_path)).names() == ["add_pet/file"]
+    assert open_files(str(tmp_path)).names_below(str.isidentifier) == ["add_pet/file"]
 
 
 def test_an_unreadable_file_is_another_error_than_one_that_is_not_there(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_an_unreadable_file_is_another_error_than_one_that_is_not_there(tmp_path
     files = open_files(str(tmp_path))
     with pytest.raises(StoreError, match=r"folder\.yaml"):
         files.read("add_pet/folder.yaml")
-    with pytest.raises(PlanNotFoundError, match=r"absent\.yaml"):
+    with pytest.raises(NotStoredError, match=r"absent\.yaml"):
         files.read("add_pet/absent.yaml")
 
 
@@ -140,4 +141,4 @@ def test_a_store_on_s3_without_its_extra_says_what_to_install(monkeypatch: pytes
 
     monkeypatch.setattr("airflow.sdk.io.get_fs", get_fs)
     with pytest.raises(SettingsError, match=r"airflow-chassis\[s3\]"):
-        open_files("s3://bucket").names()
+        open_files("s3://bucket").names("a")

@@ -1,0 +1,142 @@
+"""Files in a folder, and the two ways to give a whole file its name there."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from chassis.crashpoints import FILE_STAGED, reached
+from chassis.errors import NotStoredError
+from chassis.files.place import Place, Reports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+
+def write_atomically(
+    path: Path, content: bytes, *, durable: bool = False, mtime: float | None = None
+) -> None:
+    """Put a whole file under a name: a reader sees the old file or the new one, never a part.
+
+    :param durable: have the content on the disk before it gets its name, to survive a loss of power
+    :param mtime: modification time that the file shall have, in seconds since 1970; None for now
+    """
+    with _staged(path, content, durable=durable) as staged:
+        if mtime is not None:
+            os.utime(staged, (time.time(), mtime))
+        reached(FILE_STAGED)
+        staged.replace(path)
+
+
+def create_atomically(path: Path, content: bytes) -> bool:
+    """Put a whole file under a name that is free, and have both on the disk; False if the name is taken.
+
+    A hard link is what a file system has for it: a rename would replace a file, and an exclusive create names a
+    file that is still empty.
+    """
+    with _staged(path, content, durable=True) as staged:
+        reached(FILE_STAGED)
+        try:
+            path.hardlink_to(staged)
+        except FileExistsError:
+            return False
+        _sync_folder(path.parent)
+        return True
+
+
+@contextmanager
+def _staged(path: Path, content: bytes, *, durable: bool) -> Iterator[Path]:
+    """A file with the content beside the path, which is gone at the end unless it was renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with staged.open("xb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        yield staged
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class FolderFiles:
+    """Files in a folder that all machines share."""
+
+    def __init__(self, root: Path, what: Place = "plan store") -> None:
+        self._root = root
+        self._reported = Reports(what)
+
+    def names(self, folder: str) -> list[str]:
+        with self._reported.of("list", self.locate(folder)):
+            return [f"{folder}/{entry.name}" for entry in _entries(self._root / folder)]
+
+    def names_below(self, wanted: Callable[[str], bool]) -> list[str]:
+        with self._reported.of("list", self.locate("")):
+            folders = [e.name for e in _entries(self._root) if wanted(e.name) and e.is_dir()]
+            return [f"{name}/{entry.name}" for name in folders for entry in _entries(self._root / name)]
+
+    def folders(self, folder: str) -> list[str]:
+        with self._reported.of("list", self.locate(folder)):
+            return sorted(entry.name for entry in _entries(self._root / folder) if entry.is_dir())
+
+    def read(self, name: str) -> bytes:
+        with self._reported.of("read", self.locate(name)):
+            try:
+                return (self._root / name).read_bytes()
+            except FileNotFoundError as error:
+                raise self._reported.absent(self.locate(name)) from error
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        contents = {}
+        for name in names:
+            try:
+                contents[name] = self.read(name)
+            except NotStoredError:
+                continue
+        return contents
+
+    def fetch(self, names: Iterable[str]) -> None:
+        """The folder itself is what is read."""
+
+    def claim(self, name: str) -> bool:
+        path = self._root / name
+        with self._reported.of("claim", str(path)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.open("x").close()
+            except FileExistsError:
+                return False
+            return True
+
+    def create(self, name: str, content: bytes) -> bool:
+        with self._reported.of("create", self.locate(name)):
+            return create_atomically(self._root / name, content)
+
+    def write(self, name: str, content: bytes) -> None:
+        with self._reported.of("write", self.locate(name)):
+            write_atomically(self._root / name, content, durable=True)
+
+    def locate(self, name: str) -> str:
+        return str(self._root / name)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []

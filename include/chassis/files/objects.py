@@ -1,0 +1,142 @@
+"""Files under a prefix of an S3 bucket."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from chassis.files.folder import write_atomically
+from chassis.files.place import Place, Reports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+
+class ObjectFiles:
+    """Files under a prefix of an S3 bucket, through the file system of an Airflow connection.
+
+    What was read may be kept on this machine, where each file is written once, so that a copy is never stale.
+    """
+
+    def __init__(self, base: str, conn_id: str, cache: Path | None, what: Place = "plan store") -> None:
+        self._base = base
+        self._cache = cache
+        self._conn_id = conn_id or None
+        self._reported = Reports(what)
+        self._opened: Any = None
+        self._opened_by = 0
+
+    def _fs(self) -> Any:
+        """The fsspec file system of this process, without remembered listings.
+
+        It refuses to work in a forked child, and Airflow parses and runs tasks in forked children. And it
+        answers "no such file" from remembered listings, which don't know what other writers have written
+        since.
+        """
+        if self._opened_by != os.getpid():
+            from airflow.sdk.io import get_fs
+
+            self._opened, self._opened_by = get_fs("s3", self._conn_id), os.getpid()
+        self._opened.invalidate_cache()
+        return self._opened
+
+    def names(self, folder: str) -> list[str]:
+        return [name for name in self._find(folder) if "/" not in name.removeprefix(f"{folder}/")]
+
+    def names_below(self, wanted: Callable[[str], bool]) -> list[str]:
+        split = ((name, name.split("/")) for name in self._find(""))
+        return [name for name, parts in split if len(parts) == 2 and wanted(parts[0])]
+
+    def _find(self, folder: str) -> list[str]:
+        with self._reported.of("list", self.locate(folder)):
+            try:
+                found: list[str] = self._fs().find(self._address(folder))
+            except FileNotFoundError as error:  # An empty prefix is no error: the bucket isn't there.
+                raise self._reported.failed("list", self.locate(folder), error) from error
+        return [name.removeprefix(f"{self._base}/") for name in found]
+
+    def folders(self, folder: str) -> list[str]:
+        with self._reported.of("list", self.locate(folder)):
+            try:
+                found: list[dict[str, Any]] = self._fs().ls(self._address(folder), detail=True)
+            except FileNotFoundError as error:
+                if _aws_code(error) == "NoSuchBucket":
+                    raise self._reported.failed("list", self.locate(folder), error) from error
+                return []
+        names = (entry["name"] for entry in found if entry["type"] == "directory")
+        return sorted(name.rstrip("/").rpartition("/")[2] for name in names)
+
+    def read(self, name: str) -> bytes:
+        with self._reported.of("read", self.locate(name)):
+            copy = self._cache / name if self._cache else None
+            if copy and copy.exists():
+                return copy.read_bytes()
+            content = self._fetch(name)
+            if copy:
+                write_atomically(copy, content, durable=True)
+            return content
+
+    def _fetch(self, name: str) -> bytes:
+        try:
+            content: bytes = self._fs().cat_file(self._address(name))
+        except FileNotFoundError as error:
+            if _aws_code(error) == "NoSuchBucket":
+                raise self._reported.failed("read", self.locate(name), error) from error
+            raise self._reported.absent(self.locate(name)) from error
+        return content
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        addresses = {self._address(name): name for name in names}
+        if not addresses:
+            return {}
+        with self._reported.of("read", self.locate("")):
+            found: dict[str, Any] = self._fs().cat(list(addresses), on_error="return")
+            contents = {}
+            for address, content in found.items():
+                name = addresses[address]
+                if isinstance(content, FileNotFoundError) and _aws_code(content) != "NoSuchBucket":
+                    continue
+                if isinstance(content, Exception):
+                    raise self._reported.failed("read", self.locate(name), content) from content
+                contents[name] = content
+            return contents
+
+    def fetch(self, names: Iterable[str]) -> None:
+        with self._reported.of("read", self.locate("")):
+            copies = {self._address(name): self._cache / name for name in names} if self._cache else {}
+            missing = [address for address, copy in copies.items() if not copy.exists()]
+            contents: dict[str, bytes] = self._fs().cat(missing) if missing else {}
+            for address, content in contents.items():
+                write_atomically(copies[address], content, durable=True)
+
+    def claim(self, name: str) -> bool:
+        return self.create(name, b"")
+
+    def create(self, name: str, content: bytes) -> bool:
+        with self._reported.of("create", self.locate(name)):
+            try:
+                self._fs().pipe_file(self._address(name), content, mode="create")
+            except FileExistsError:
+                return False
+            except OSError as error:
+                # S3's answer to the loser of two conditional puts at the same moment.
+                if _aws_code(error) == "ConditionalRequestConflict":
+                    return False
+                raise
+            return True
+
+    def write(self, name: str, content: bytes) -> None:
+        with self._reported.of("write", self.locate(name)):
+            self._fs().pipe_file(self._address(name), content)
+
+    def _address(self, name: str) -> str:
+        return f"{self._base}/{name}".rstrip("/")
+
+    def locate(self, name: str) -> str:
+        return f"s3://{self._address(name)}"
+
+
+def _aws_code(error: OSError) -> str:
+    response: dict[str, Any] = getattr(error.__cause__, "response", {})
+    return str(response.get("Error", {}).get("Code", ""))
