@@ -98,10 +98,14 @@ class Settings(BaseModel):
         description="US dollars that any one run may spend; a plan can only set less. Empty: no ceiling.",
     )
     run_max_tokens: int | None = Field(
-        None, gt=0, description="Tokens that any one run may use; a plan can only set less. Empty: no ceiling."
+        None,
+        gt=0,
+        description="Tokens that any one run may use; a plan can only set less. Empty: no ceiling.",
     )
     run_max_calls: int | None = Field(
-        None, gt=0, description="Calls that any one run may make; a plan can only set less. Empty: no ceiling."
+        None,
+        gt=0,
+        description="Calls that any one run may make; a plan can only set less. Empty: no ceiling.",
     )
     trace_content: bool = Field(
         False,
