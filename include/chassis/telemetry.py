@@ -19,7 +19,6 @@ import hashlib
 import json
 import logging
 import re
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -163,33 +162,6 @@ def call_span(
             _end(span)
 
 
-_initialising = threading.Lock()
-
-
-def initialise_metrics() -> None:
-    """Make sure that this process sends metrics. Cheap when it does already; else imports an exporter (0.1-1 s).
-
-    A worker does this itself before it runs a task. The triggerer's supervisor does, too, but only for the
-    copy of ``stats`` in ``airflow._shared``, and triggers run in a child of it, where nobody does it for the copy
-    that the task SDK gives to tasks and triggers: until then everything counted there is dropped silently (Airflow
-    3.3.2). To do it twice would start a second exporter beside the first, hence the look at Airflow's own state.
-    """
-    from airflow.sdk._shared.observability.metrics import stats as state
-
-    if state._factory is not None:
-        return
-    with _initialising:
-        if state._factory is None:
-            from airflow.sdk.configuration import conf
-            from airflow.sdk.observability.metrics import stats_utils
-
-            state.initialize(
-                factory=stats_utils.get_stats_factory(),
-                export_legacy_names=conf.getboolean("metrics", "legacy_names_on"),
-            )
-            state.timer()  # builds the exporter's client now, and sends nothing
-
-
 @_harmless
 def _send_metrics(
     facts: CallFacts,
@@ -199,7 +171,8 @@ def _send_metrics(
     error: str,
     seconds: float,
 ) -> None:
-    initialise_metrics()
+    # Set up in workers by Airflow's task runner. Where triggers run nobody does it on purpose, but importing
+    # ``airflow.sdk.serde`` does, which each component has by then (3.3.2; ``tests/system/test_telemetry.py`` holds it).
     from airflow.sdk.observability import stats
 
     tags = {
