@@ -18,9 +18,19 @@ from chassis.agents import AgentDefinition
 from chassis.catalogue import Service
 from chassis.claude.options import ClaudeOptions
 from chassis.claude.usage import Usage
+from chassis.errors import ChassisError, ClaudeError
 from chassis.execution import TaskResult
 from chassis.settings import Settings
-from chassis.workflow import ForEach, InputSpec, Limits, Provenance, Schedule, TaskSpec, WorkflowSpec
+from chassis.workflow import (
+    ForEach,
+    InputSpec,
+    Limits,
+    Provenance,
+    Schedule,
+    SpendLimits,
+    TaskSpec,
+    WorkflowSpec,
+)
 
 DOCS = Path(__file__).parents[1]
 
@@ -36,6 +46,7 @@ PARTS: dict[str, type[BaseModel]] = {
         Schedule,
         Service,
         Settings,
+        SpendLimits,
         TaskResult,
         TaskSpec,
         Usage,
@@ -56,6 +67,7 @@ _HEADINGS: dict[Any, str] = {
     Limits: "limits",
     Provenance: "provenance",
     Schedule: "schedule",
+    SpendLimits: "per_task",
     TaskSpec: "task",
     Usage: "usage",
 }
@@ -72,10 +84,33 @@ def page(text: str) -> str:
     """A page's text with its generated parts made anew."""
     return re.sub(
         r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)",
-        lambda match: f"{match[1]}{table(PARTS[match[2]])}{match[3]}",
+        lambda match: f"{match[1]}{_part(match[2])}{match[3]}",
         text,
         flags=re.DOTALL,
     )
+
+
+def _part(name: str) -> str:
+    return errors_table() if name == "Errors" else table(PARTS[name])
+
+
+def errors_table() -> str:
+    """A Markdown table of all errors: what each means, whether and when it is tried again, and what to do."""
+    rows = ["| error | meaning | tried again | what to do |", "|---|---|---|---|"]
+    for kind in sorted(all_errors(), key=lambda kind: (kind.retryable, kind.__name__)):
+        meaning = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
+        meaning = re.sub(r" (A|Often a|A later) ?[^.:]*(retry|retries)[^.]*\.$", "", meaning).replace(
+            "``", "`"
+        )
+        again = f"after {kind.wait}" if kind.retryable else "no"
+        rows.append(f"| `{kind.__name__}` | {meaning} | {again} | {kind.remedy} |")
+    return "\n".join(rows) + "\n"
+
+
+def all_errors(root: type[ChassisError] = ChassisError) -> list[type[ChassisError]]:
+    """The kinds of error that are raised as themselves, and not only as a more special one."""
+    found = [root] if root not in (ChassisError, ClaudeError) else []
+    return found + [kind for child in root.__subclasses__() for kind in all_errors(child)]
 
 
 def table(model: type[BaseModel]) -> str:

@@ -18,6 +18,8 @@ class ChassisError(Exception):
     """The root of the hierarchy. Not retryable unless a subclass says so."""
 
     retryable: ClassVar[bool] = False
+    wait: ClassVar[str] = "the task's retry delay, which doubles up to ten minutes"
+    """How long until the next attempt of what is retryable, in words: for the documentation."""
     remedy: ClassVar[str] = ""
     """What to do next, where the raiser knows nothing better; shown as the hint."""
 
@@ -89,10 +91,23 @@ class PlanError(ChassisError):
         return cls(faults, subject=str(data["subject"]), hint=str(data["hint"]))
 
 
+class UnexpectedError(ChassisError):
+    """Something failed that Chassis doesn't know: a defect, or a passing fault of a machine. A retry may help."""
+
+    retryable = True
+    remedy = "The log of the process that made the call has the traceback."
+
+    @classmethod
+    def of(cls, error: BaseException) -> UnexpectedError:
+        """For ``error``, of which only the class is told: its message may hold what must not leave its process."""
+        return cls(f"The call to Claude ended in an unexpected {type(error).__name__}.")
+
+
 class StoreError(ChassisError):
     """The plan store can't be read or written. Often a passing state of a disk or a network: a retry may help."""
 
     retryable = True
+    wait = "each second for a minute where a call is prepared or kept; then the task's retry delay"
     remedy = "Check that this machine can read and write there; the task tries again by itself."
 
 
@@ -197,6 +212,10 @@ class ThrottledError(ClaudeError):
     """Too many requests or tokens for the quota (429 or a throttling frame). A later retry helps."""
 
     retryable = True
+    wait = (
+        "as long as the server asks, or as the pace finds, for two minutes; "
+        "then the task's retry delay, or what the server asks up to ten minutes"
+    )
     remedy = "Lower the slots of the pool, or ask AWS for a higher quota; the task tries again by itself."
 
 
@@ -204,6 +223,10 @@ class ServiceFaultError(ClaudeError):
     """Bedrock or the model failed (408, 409, 424, 5xx, 529, or such a frame inside a stream). A retry may help."""
 
     retryable = True
+    wait = (
+        "quick ones after 0.5 s, doubling (max_retries of the connection) while no answer began; "
+        "then the task's retry delay"
+    )
     remedy = "This passes as a rule: the task tries again by itself."
 
 
@@ -211,6 +234,7 @@ class UnreachableError(ClaudeError):
     """No answer: name not resolved, connection refused or reset, or time ran out. A retry may help."""
 
     retryable = True
+    wait = "quick ones after 0.5 s, doubling (max_retries of the connection); then the task's retry delay"
     remedy = "Check this machine's way to Bedrock; the task tries again by itself."
 
 
