@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -42,6 +44,29 @@ def cost_usd(model: str, usage: Usage) -> float | None:
     except LookupError:
         return None
     return round(float(price.total_price), 6)
+
+
+@cache
+def price_date() -> str:
+    """How old the prices of :func:`cost_usd` are, in words for a report.
+
+    ``genai-prices`` has no date of its own. What it tells is its version, and for prices that have changed the
+    days from which on they hold: the latest of these that has come shows how recent the list is.
+    """
+    from datetime import UTC, date, datetime
+    from importlib.metadata import version
+
+    from genai_prices.data import providers
+
+    today = datetime.now(UTC).date()
+    days = (
+        day
+        for provider in providers
+        for model in provider.models
+        for price in (model.prices if isinstance(model.prices, list) else ())
+        if (day := getattr(price.constraint, "start_date", date.max)) <= today
+    )
+    return f"genai-prices {version('genai-prices')}, newest price in force since {max(days)}"
 
 
 def _known_name(model: str) -> str:

@@ -1,0 +1,102 @@
+"""Answers of Claude, kept before anything is done with them, so that a try that died isn't paid for twice.
+
+An answer belongs to one clear of one task, or of one item of it, and to one payload: an Airflow retry asks the same
+and finds it; after a person's clear, or with another prompt, there is nothing to find. A kept answer is only a
+saving: one that can't be understood, or was edited, counts as none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from chassis.errors import NotStoredError
+from chassis.ledger.identity import quoted, run_folder
+
+if TYPE_CHECKING:
+    from chassis.files import Files
+    from chassis.ledger.identity import CallIdentity
+
+log = logging.getLogger(__name__)
+
+_ITEM_DIGITS = 32
+
+
+class KeptAnswers:
+    """The answers kept for one clear of one task. Its methods read and write files, and so block.
+
+    :param files: the record store
+    """
+
+    def __init__(self, files: Files, identity: CallIdentity) -> None:
+        item = "_" if identity.item is None else _sha256(identity.item.encode("utf-8", "surrogatepass"))
+        self._files = files
+        self._folder = (
+            f"{run_folder(identity.dag_id, identity.run_id)}/answers/{identity.clear_number}"
+            f"/{quoted(identity.task_id)}/{item[:_ITEM_DIGITS]}"
+        )
+
+    def recall(self, digest: str) -> dict[str, Any] | None:
+        """The answer to a payload; None if none is kept.
+
+        :param digest: of the payload, see :func:`payload_digest`
+        :raises StoreError: it can't be told whether one is kept
+        """
+        name = self._name(digest)
+        try:
+            content = self._files.read(name)
+        except NotStoredError:
+            return None
+        answer = _unpack(content)
+        if answer is None:
+            log.warning(
+                "%s is no kept answer, or was edited; the call is made again.", self._files.locate(name)
+            )
+        return answer
+
+    def keep(self, digest: str, answer: dict[str, Any]) -> None:
+        """Keep an answer, as JSON. One that is kept already stays, unless it is broken.
+
+        :raises StoreError: it is unknown whether the answer is kept; keeping it again is safe
+        """
+        name, content = self._name(digest), _pack(answer)
+        if not self._files.create(name, content) and self.recall(digest) is None:
+            self._files.write(name, content)
+
+    def _name(self, digest: str) -> str:
+        return f"{self._folder}/{quoted(digest)}.json"
+
+
+def payload_digest(payload: dict[str, Any]) -> str:
+    """The name of what is asked: the same JSON, in whatever order of keys, has the same.
+
+    :raises TypeError: something in it is no JSON
+    :raises ValueError: a number in it is infinite or none
+    """
+    return _sha256(_canonical(payload))
+
+
+def _pack(answer: dict[str, Any]) -> bytes:
+    text = _canonical(answer)
+    return b'{"answer": %b, "sha256": "%b"}\n' % (text, _sha256(text).encode())
+
+
+def _unpack(content: bytes) -> dict[str, Any] | None:
+    try:
+        kept = json.loads(content)
+        answer, digest = kept["answer"], kept["sha256"]
+        intact = isinstance(answer, dict) and _sha256(_canonical(answer)) == digest
+    except (ValueError, TypeError, KeyError):
+        return None
+    return answer if intact else None
+
+
+def _canonical(value: dict[str, Any]) -> bytes:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
