@@ -20,7 +20,7 @@ from airflow.sdk._shared.observability.metrics import stats as state
 from airflow.sdk._shared.observability.metrics.datadog_logger import SafeDogStatsdLogger
 from airflow.sdk._shared.observability.metrics.otel_logger import SafeOtelLogger
 from airflow.sdk._shared.observability.metrics.statsd_logger import SafeStatsdLogger
-from hypothesis import HealthCheck, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -229,13 +229,13 @@ ERRORS = sorted(name for name, value in vars(errors).items() if isinstance(value
 """Class names that a failed call can have: the value of a tag."""
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     dag_id=st.text(min_size=1, max_size=250),
     task_id=st.text(min_size=1, max_size=250),
     model=st.text(min_size=1, max_size=250),
     error=st.sampled_from(["", *ERRORS]),
 )
+@example(dag_id="w" * 250, task_id="t" * 250, model="m" * 250, error=max(ERRORS, key=len))
 def test_no_name_of_a_workflow_task_or_model_has_airflow_drop_a_metric(
     dag_id: str, task_id: str, model: str, error: str
 ) -> None:
@@ -340,6 +340,7 @@ def test_how_a_call_ended_is_said_once(spans: InMemorySpanExporter, sent: Callab
     assert by_name(sent())["chassis.calls"] == (1, TAGS | {"outcome": "answered"})
     assert by_name(sent())["chassis.cost.micro_usd"] == (500_000, TAGS)
     assert (only(spans).attributes or {})["chassis.outcome"] == "answered"
+    assert only(spans).status.status_code is StatusCode.UNSET
 
 
 def test_a_call_that_nobody_finished_shows_as_that(sent: Callable[[], Sent]) -> None:
