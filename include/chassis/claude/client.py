@@ -63,6 +63,8 @@ class BedrockClient(anthropic.AsyncAnthropicBedrock):
             http_client=anthropic.DefaultAsyncHttpxClient(
                 timeout=timeout, follow_redirects=False, verify=_tls_context(verify)
             ),
+            # Said here, so that no ANTHROPIC_OPEN_TELEMETRY* variable has the SDK's spans hold prompts and answers.
+            open_telemetry={"traces": {"content_mode": "metadata_only"}},
         )
         # The SDK takes a token from the environment by itself; whether that is wanted, the hook has decided.
         self.api_key = None
