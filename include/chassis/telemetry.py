@@ -189,15 +189,16 @@ def _send_metrics(
         "chassis.throttled": int(error == "ThrottledError"),
     }
     if usage is not None:
-        counts |= {
+        tokens = {
             "chassis.tokens.input": usage.input_tokens,
             "chassis.tokens.output": usage.output_tokens,
             "chassis.tokens.cache_read": usage.cache_read_tokens,
             "chassis.tokens.cache_write": usage.cache_write_tokens,
         }
+        counts |= tokens
         # StatsD's counters are whole numbers (some servers cut a fraction off), and so is Airflow's ``count``.
         counts["chassis.cost.micro_usd"] = round((cost_usd or 0) * 1_000_000)
-        counts["chassis.calls.unpriced"] = int(cost_usd is None)
+        counts["chassis.calls.unpriced"] = int(cost_usd is None and any(tokens.values()))
     for name, count in counts.items():
         if count:
             stats.incr(name, count, tags=tags)

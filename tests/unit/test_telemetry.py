@@ -196,6 +196,11 @@ def test_the_cost_is_a_whole_number_of_micro_dollars(cost: float) -> None:
         (FACTS, {"usage": None, "outcome": "failed", "error": "ThrottledError"}, {"chassis.throttled"}),
         (replace(FACTS, try_number=2), {"usage": None, "outcome": "cancelled"}, {"chassis.retries"}),
         (
+            replace(FACTS, try_number=2),
+            {"usage": Usage(), "cost_usd": None, "outcome": "failed", "error": "UnreachableError"},
+            {"chassis.retries"},
+        ),
+        (
             replace(FACTS, model="unheard-of"),
             {"usage": Usage(input_tokens=5, calls=1), "cost_usd": None},
             {"chassis.tokens.input", "chassis.calls.unpriced"},
