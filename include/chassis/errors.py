@@ -126,7 +126,7 @@ class PlanNotFoundError(ChassisError):
 
 
 class RecordBrokenError(ChassisError):
-    """A file of a run's ledger is missing or was edited, so what the run has spent isn't known. No retry helps."""
+    """A file of a run's ledger is missing or was edited, so its spending isn't known. A retry can't help."""
 
     remedy = "Put the file back. To forget what the run has spent, delete the run's whole folder of records."
 
@@ -147,6 +147,12 @@ class LimitSpentError(ChassisError):
     :ivar uncertain: the part of ``spent`` that is an upper bound: of calls whose end nobody saw
     :ivar setting: option of ``[chassis]`` that the limit is from; empty when it is from the plan
     """
+
+    remedy = "Raise the limit with `chassis limits`, then clear the task on the latest version of its plan."
+    _FACTS = (
+        *("scope", "limit_name", "limit", "spent", "uncertain"),
+        *("workflow_id", "task_id", "item", "setting"),
+    )
 
     def __init__(
         self,
@@ -194,13 +200,11 @@ class LimitSpentError(ChassisError):
         )
 
     def describe(self) -> dict[str, Any]:
-        facts = {name: value for name, value in vars(self).items() if name not in ("message", "hint")}
-        return super().describe() | facts
+        return super().describe() | {name: getattr(self, name) for name in self._FACTS}
 
     @classmethod
     def restore(cls, data: dict[str, Any]) -> LimitSpentError:
-        facts = {name: value for name, value in data.items() if name not in ("class", "message", "hint")}
-        return cls(**facts)
+        return cls(**{name: data[name] for name in cls._FACTS})
 
 
 def _amount(limit_name: str, amount: float) -> str:

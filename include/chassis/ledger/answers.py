@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 from chassis.errors import NotStoredError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ITEM_DIGITS = 32
+_KEPT = re.compile(rb'\{"answer": (.*), "sha256": "([0-9a-f]{64})"\}\n', re.DOTALL)
 
 
 class KeptAnswers:
@@ -59,6 +61,8 @@ class KeptAnswers:
     def keep(self, digest: str, answer: dict[str, Any]) -> None:
         """Keep an answer, as JSON. One that is kept already stays, unless it is broken.
 
+        :raises TypeError: something in it is no JSON
+        :raises ValueError: a number in it is infinite or none
         :raises StoreError: it is unknown whether the answer is kept; keeping it again is safe
         """
         name, content = self._name(digest), _pack(answer)
@@ -84,13 +88,11 @@ def _pack(answer: dict[str, Any]) -> bytes:
 
 
 def _unpack(content: bytes) -> dict[str, Any] | None:
-    try:
-        kept = json.loads(content)
-        answer, digest = kept["answer"], kept["sha256"]
-        intact = isinstance(answer, dict) and _sha256(_canonical(answer)) == digest
-    except (ValueError, TypeError, KeyError):
+    match = _KEPT.fullmatch(content)
+    if match is None or _sha256(match[1]) != match[2].decode():
         return None
-    return answer if intact else None
+    answer: dict[str, Any] = json.loads(match[1])
+    return answer
 
 
 def _canonical(value: dict[str, Any]) -> bytes:

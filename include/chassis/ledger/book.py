@@ -46,6 +46,9 @@ __all__ = ["RunLedger", "RunLimits", "workflow_runs"]
 log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"(\d{6,})\.json")
+_IDS = "run.json"
+_PAUSE = 0.05
+"""Seconds until a number is tried again that nobody has, and S3 doesn't give."""
 
 
 class RunLedger:
@@ -93,7 +96,7 @@ class RunLedger:
                 if not may_start(opening, limits, self._fold, self._clock(), self._dag_id):
                     return False
                 if not self._append(opening):
-                    self._refresh()
+                    self._read_winner()
             return True
 
     def close(self, closed: Closed) -> None:
@@ -107,7 +110,7 @@ class RunLedger:
                 self._refresh()
             while not self._fold.is_settled(closed):
                 if not self._append(closed):
-                    self._refresh()
+                    self._read_winner()
 
     def totals(self, task: TaskKey | None = None) -> Totals:
         """What one task, or the whole run, has spent and has open, by what stands there now.
@@ -157,6 +160,21 @@ class RunLedger:
         self._fold.add(entry)
         self._last = number
 
+    def _read_winner(self) -> None:
+        """Read what was written under the number that this process wanted.
+
+        The file is asked for by its name: a network folder may go on listing what it knew. When it isn't there,
+        S3 has told of a writer that is still at it.
+        """
+        wanted = self._last + 1
+        self._refresh()
+        if self._last < wanted:
+            content = self._files.read_all([self._name(wanted)]).get(self._name(wanted))
+            if content is None:
+                time.sleep(_PAUSE)
+            else:
+                self._take(wanted, self._parse(wanted, content))
+
     def _refresh(self) -> None:
         """Read the entries that others have written since: one listing, and the files that are new."""
         newest = self._newest()
@@ -198,9 +216,6 @@ class RunLedger:
 
     def _where(self, number: int) -> str:
         return self._files.locate(self._name(number))
-
-
-_IDS = "run.json"
 
 
 def workflow_runs(files: Files, dag_id: str) -> list[str]:

@@ -7,15 +7,14 @@ folder, and two ids never share one.
 from __future__ import annotations
 
 import hashlib
-import re
-from urllib.parse import quote
+import string
 
 from pydantic import BaseModel, ConfigDict, Field
 
 _LONGEST = 120
 """Characters of a folder's name; file systems allow 255 bytes."""
 _DIGEST = 32
-_UNSAFE_PERCENT = re.compile(r"^\.")
+_PLAIN = frozenset((string.ascii_letters + string.digits + "_-.").encode())
 
 
 class CallIdentity(BaseModel):
@@ -52,11 +51,11 @@ def quoted(name: str) -> str:
     Letters, digits, ``_``, ``-`` and ``.`` stay, but for a dot in front; everything else becomes ``%XX``. A name
     that would be too long is cut and ends with ``~`` and a digest; ``~`` stands in no other name.
     """
-    # "~" is the one character that quote() leaves alone against our will.
-    whole = (
-        _UNSAFE_PERCENT.sub("%2E", quote(name, safe="", errors="surrogatepass").replace("~", "%7E")) or "%"
-    )
+    raw = name.encode("utf-8", "surrogatepass")
+    whole = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in raw) or "%"
+    if whole.startswith("."):
+        whole = f"%2E{whole[1:]}"
     if len(whole) <= _LONGEST:
         return whole
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+    digest = hashlib.sha256(raw).hexdigest()[:_DIGEST]
     return f"{whole[: _LONGEST - _DIGEST - 1]}~{digest}"

@@ -7,6 +7,7 @@ call has an upper bound, so only the call that was opened last can go past a lim
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -158,6 +159,10 @@ def _check_unpriced(opening: Opened, limits: RunLimits, workflow_id: str) -> Non
                 hint=f"Add a limit in tokens (chassis limits {workflow_id} --max-tokens N), name a model whose price "
                 "is known, or update genai-prices.",
             )
-        log.warning(
-            "The price of model %r isn't known: %s isn't held, the limit in tokens is.", opening.model, owner
-        )
+        _warn_unpriced(opening.model, owner)
+
+
+@cache
+def _warn_unpriced(model: str, owner: str) -> None:
+    """Say it once in a process, and not at each of hundreds of calls."""
+    log.warning("The price of model %r isn't known: %s isn't held, the limit in tokens is.", model, owner)

@@ -13,7 +13,7 @@ import pytest
 
 from chassis.errors import PlanNotFoundError
 from chassis.plans.store import PlanStore
-from tests.integration.plans.conftest import CONN_ID
+from tests.integration.s3 import CONN_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from chassis.files import open_files
 from chassis.plans.refs import PlanRef
 from chassis.plans.store import PlanStore
 from chassis.workflow import dump_plan, plan_digest
-from tests.integration.plans.conftest import CONN_ID
+from tests.integration.s3 import CONN_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import pytest
 from chassis.errors import PlanNotFoundError, StoreError
 from chassis.plans.bundle import PlanBundle
 from chassis.plans.store import PlanStore
-from tests.integration.plans.conftest import CONN_ID
+from tests.integration.s3 import CONN_ID, connection_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,17 +27,9 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From its call on, the connection leads to a port at which nobody answers."""
 
     def cut() -> None:
-        connection = {
-            "conn_type": "aws",
-            "login": "an-access-key",
-            "password": "a-secret-key",
-            "extra": {
-                "region_name": "us-east-1",
-                "config_kwargs": {"retries": {"max_attempts": 0}},
-                "service_config": {"s3": {"endpoint_url": "http://127.0.0.1:9"}},
-            },
-        }
-        monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(connection))
+        nowhere = connection_to("http://127.0.0.1:9", config_kwargs={"retries": {"max_attempts": 0}})
+        for name, value in nowhere.items():
+            monkeypatch.setenv(name, value)
 
     return cut
 
