@@ -1,0 +1,354 @@
+"""How many calls one process may have in flight to one model, and how fast they may follow one another.
+
+Bedrock has quotas that nobody tells this process: requests in a second or a minute, and requests at once. What is
+over is refused with 429, which costs nothing but time. A :class:`Pace` finds both from the refusals, so that hundreds
+of calls that wait in one process go out about as fast as the quota allows, and few of them are refused.
+
+It has two limits: the *width* (calls in flight) and the *rate* (calls a second, evenly spaced). Until the first
+refusal the width is the most that is allowed, and the rate doubles again and again while it holds calls up. A refusal
+lowers the limit that it met to a little less than what had been admitted. From there that limit returns, stays for a
+while, tries a little more and, when nothing is refused then, doubles again: nearly the curve of TCP CUBIC.
+
+Invariants that must not be relaxed:
+
+- A slot is given back however its task ends, also if that task forgets it. Who is cancelled while waiting has none;
+  who is cancelled in the moment of getting one gives it back.
+- Refusals of calls that had begun before a limit was lowered don't lower it again: they are one burst.
+- Who waits is served in order.
+
+A pace belongs to one event loop and needs no lock. What it has found costs a refusal or two to find again, so it is
+kept nowhere, and each process finds it for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import weakref
+from collections import deque
+from dataclasses import dataclass
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT = 20.0
+"""Seconds that a server's ``retry-after`` may keep calls waiting here; a longer one is left to Airflow."""
+
+_FIRST_RATE = 8.0
+"""Calls a second to begin with; so many may also go out at once then, so that a small run is not held up."""
+_LEAST_RATE, _MOST_RATE = 0.2, 1000.0
+_LOWERED = 0.9
+"""Share of what was admitted that a limit is lowered to. The more it keeps, the slower two processes even out."""
+_RETURN = 4.0
+"""Seconds of use until a lowered limit is back at what was admitted. After twice as many it is well beyond."""
+_LONGEST_RETURN = 12.0
+_RETURN_OF_PAUSE = 5.0
+"""The same, where a refusal pauses all calls: in lengths of that pause, which then costs a tenth of the time."""
+_DOUBLING = 0.5
+"""Seconds of use in which a limit doubles that has not been met, or has grown well beyond where it was met."""
+_WINDOW = 1.05
+"""Seconds over which calls are counted: one, and what they may come nearer to one another on their way."""
+_SETTLED = 1.0
+"""Seconds after which a call that is still in flight counts as admitted: a refusal comes sooner."""
+_REMEMBERED = 10.0
+"""Seconds for which an admitted call shows what the quota allows."""
+_LATENESS = 0.02
+"""Seconds that a timer may be late without costing rate."""
+_LOOK_AGAIN = 0.25
+"""Seconds between looks whether a limit that holds calls up has grown."""
+_QUIET = 60.0
+"""Seconds between lines in the log."""
+_MOST_PACES = 64
+
+
+@dataclass
+class _Limit:
+    """A limit that nobody tells, found by meeting it.
+
+    :ivar knee: what was admitted when it was met last; None until it is met
+    :ivar age: seconds of use since then
+    :ivar slowness: seconds of use until it is back at the knee
+    """
+
+    start: float
+    least: float
+    most: float
+    knee: float | None = None
+    age: float = 0.0
+    slowness: float = _RETURN
+
+    @property
+    def value(self) -> float:
+        if self.knee is None:
+            found = self.start * 2 ** min(self.age / _DOUBLING, 32)
+        elif self.age <= 2 * self.slowness:
+            found = self.knee * (1 + (1 - _LOWERED) * (self.age / self.slowness - 1) ** 3)
+        else:
+            found = self.knee * (2 - _LOWERED) * 2 ** min((self.age - 2 * self.slowness) / _DOUBLING, 32)
+        return min(self.most, max(self.least, found))
+
+    def lower(self, admitted: float, slowness: float) -> None:
+        """It was met: go below what was admitted, yet by half at most."""
+        now = self.value
+        self.knee = max(self.least, now / 2, _LOWERED * min(admitted, now)) / _LOWERED
+        self.age, self.slowness = 0.0, slowness
+
+
+@dataclass
+class _Call:
+    """A call that has a slot.
+
+    :ivar beside: other calls that were in flight when it began
+    :ivar before: other calls that had begun in the second before
+    :ivar at_width: whether it took the last slot
+    :ivar at_rate: whether it began as soon as the rate allowed
+    """
+
+    number: int
+    began: float
+    beside: int
+    before: int
+    at_width: bool
+    at_rate: bool
+
+
+class Pace:
+    """Lets calls to one model begin, in order, about as fast as its quota allows.
+
+    A slot belongs to the task that acquired it, and that task releases it.
+
+    :param most: calls in flight that are never exceeded
+    :param name: what the calls go to, for the log
+    """
+
+    def __init__(self, most: int, name: str = "Bedrock") -> None:
+        self._name = name
+        self._width = _Limit(start=most, least=1, most=most)
+        self._rate = _Limit(start=_FIRST_RATE, least=_LEAST_RATE, most=_MOST_RATE)
+        self._waiting: deque[tuple[asyncio.Task[object], asyncio.Future[None]]] = deque()
+        self._flying: dict[asyncio.Task[object], _Call] = {}
+        self._begun: deque[_Call] = deque()
+        self._admitted: deque[tuple[float, _Call]] = deque()
+        self._count = self._lowered_at = 0
+        self._latency = _RETURN
+        self._next = self._paused_until = self._told = float("-inf")
+        self._looked = _now()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def width(self) -> int:
+        """Calls that may be in flight now."""
+        return int(self._width.value)
+
+    @property
+    def rate(self) -> float:
+        """Calls that may begin in a second now."""
+        return self._rate.value
+
+    @property
+    def in_flight(self) -> int:
+        """Slots that are taken."""
+        return len(self._flying)
+
+    @property
+    def waiting(self) -> int:
+        """Tasks that wait for a slot."""
+        return len(self._waiting)
+
+    def allow(self, most: int) -> None:
+        """Change the number of calls in flight that is never exceeded."""
+        if most != self._width.most:
+            self._width.start = self._width.most = most
+            self._serve()
+
+    async def acquire(self) -> None:
+        """Wait for a slot.
+
+        :raises RuntimeError: this task has one already
+        """
+        task = _task()
+        if task in self._flying:
+            raise RuntimeError("This task has a slot already.")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((task, turn))
+        self._serve()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if task in self._flying:
+                self.release()
+            else:
+                with contextlib.suppress(ValueError):  # whoever served the others has thrown it out already
+                    self._waiting.remove((task, turn))
+                self._serve()
+            raise
+
+    def release(
+        self, *, throttled: bool = False, retry_after: float | None = None, answered: bool = False
+    ) -> None:
+        """Give the slot back and say what became of the call.
+
+        Neither throttled nor answered: it was not made, or failed for a reason that tells nothing about quotas.
+
+        :param throttled: the server refused it because of a quota
+        :param retry_after: seconds that the server asked to wait, for which no call begins
+        :param answered: the server answered it
+        :raises RuntimeError: this task has no slot
+        """
+        task = _task()
+        if task not in self._flying:
+            raise RuntimeError("This task has no slot.")
+        task.remove_done_callback(self._reclaim)
+        self._end(task, throttled=throttled, retry_after=retry_after, answered=answered)
+
+    def _reclaim(self, task: asyncio.Task[object]) -> None:
+        if task in self._flying:
+            self._end(task)
+
+    def _end(
+        self,
+        task: asyncio.Task[object],
+        *,
+        throttled: bool = False,
+        retry_after: float | None = None,
+        answered: bool = False,
+    ) -> None:
+        now = _now()
+        self._look(now)  # while the call still counts: until now it did
+        call = self._flying.pop(task)
+        if throttled:
+            self._forget(call)
+            pause = min(retry_after or 0.0, LONGEST_WAIT)
+            self._paused_until = max(self._paused_until, now + pause)
+            self._slow_down(now, call, pause)
+        elif answered or now - call.began >= _SETTLED:
+            self._admitted.append((now, call))
+            self._latency += (now - call.began - self._latency) / 8
+        else:
+            self._forget(call)
+            self._next -= 1 / self.rate
+        self._serve()
+
+    def _serve(self) -> None:
+        """Let the first in line begin, and the next, until one must wait; then look again in time."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting:
+            task, turn = self._waiting[0]
+            now = _now()
+            self._look(now)
+            if not turn.done():
+                if (wait := self._wait(now)) > 0:
+                    self._timer = asyncio.get_running_loop().call_later(min(wait, _LOOK_AGAIN), self._serve)
+                    return
+                self._flying[task] = self._begin(now)
+                task.add_done_callback(self._reclaim)
+                turn.set_result(None)
+            self._waiting.popleft()
+
+    def _wait(self, now: float) -> float:
+        """Seconds until the next call may begin, as far as that is known."""
+        if len(self._flying) >= self.width:
+            return _LOOK_AGAIN
+        room = self._next
+        if len(self._begun) >= (most := math.ceil(self.rate)):
+            room = max(room, self._begun[-most].began + _WINDOW)
+        return max(room, self._paused_until) - now
+
+    def _begin(self, now: float) -> _Call:
+        spacing = 1 / self.rate
+        # Until a quota is met, the calls of a second may go out at once.
+        saved = _LATENESS if self._rate.knee else 1.0 - spacing
+        at_rate = now - self._next < spacing
+        self._next = max(self._next, now - saved) + spacing
+        self._count += 1
+        beside = len(self._flying)
+        call = _Call(self._count, now, beside, len(self._begun), beside + 1 >= self.width, at_rate)
+        self._begun.append(call)
+        return call
+
+    def _look(self, now: float) -> None:
+        """Let a limit grow by the time that it was in use, and forget what is long past."""
+        passed, self._looked = min(now - self._looked, _WINDOW), now
+        full = len(self._flying) >= self.width
+        held_up = bool(self._waiting) and now >= self._paused_until
+        if full or len(self._flying) >= self._width.value / 2:
+            self._width.age += passed
+        if (held_up and not full) or len(self._begun) >= self._rate.value / 2:
+            self._rate.age += passed
+        while self._begun and self._begun[0].began <= now - _WINDOW:
+            self._begun.popleft()
+        while self._admitted and self._admitted[0][0] < now - _REMEMBERED:
+            self._admitted.popleft()
+
+    def _forget(self, call: _Call) -> None:
+        """Take out a call that the server did not count: those after it had one less beside and before them."""
+        with contextlib.suppress(ValueError):
+            self._begun.remove(call)
+        for later in self._flying.values():
+            if later.number > call.number:
+                later.beside -= 1
+                later.before -= later.began - call.began < _WINDOW
+
+    def _slow_down(self, now: float, call: _Call, pause: float) -> None:
+        """Lower the limit that ``call`` met."""
+        if call.number <= self._lowered_at:
+            return
+        self._lowered_at = self._count
+        of_width, of_rate = self._met(now, call)
+        if of_width:
+            self._width.lower(call.beside, min(_LONGEST_RETURN, max(_RETURN, self._latency)))
+        if of_rate:
+            self._rate.lower(call.before, max(_RETURN, _RETURN_OF_PAUSE * pause))
+        if now - self._told >= _QUIET:
+            self._told = now
+            log.info("%s: slowed down to %d at once, %.1f a second.", self._name, self.width, self.rate)
+
+    def _met(self, now: float, call: _Call) -> tuple[bool, bool]:
+        """Whether the width and whether the rate is what the server refused."""
+        shown = [admitted for _, admitted in self._admitted]
+        shown += [other for other in self._flying.values() if now - other.began >= _SETTLED]
+        wider = any(other.beside > call.beside for other in shown)
+        faster = any(other.before > call.before for other in shown)
+        if wider or faster:
+            # What was admitted lately is not what is refused. If that says neither, the quota is for longer than a
+            # second, or has been lowered, and others use it too: only time helps.
+            return not wider, wider
+        if call.at_width != call.at_rate:
+            return call.at_width, call.at_rate
+        return True, True
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("A pace serves tasks only.")
+    return task
+
+
+_paces: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], Pace]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def pace_for(key: tuple[str, str], most: int) -> Pace:
+    """The pace of a connection and a model in the running event loop: the same one for all calls there.
+
+    :param key: the connection's id and the model's
+    :param most: calls in flight that are never exceeded; the newest word counts
+    """
+    paces = _paces.setdefault(asyncio.get_running_loop(), {})
+    pace = paces.get(key)
+    if pace is None:
+        idle = [other for other, found in paces.items() if not found.in_flight and not found.waiting]
+        for other in idle[: max(0, len(paces) + 1 - _MOST_PACES)]:
+            del paces[other]
+        pace = paces[key] = Pace(most, f"Connection '{key[0]}', model '{key[1]}'")
+    pace.allow(most)
+    return pace
