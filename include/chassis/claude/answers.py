@@ -3,16 +3,22 @@
 A task's schema comes from its plan, so a person or Claude wrote it. Two things are therefore never done
 with it: no address is fetched for a ``$ref``, and no regular expression of its is run, because one bad
 pattern would hold up every call in the triggerer. Claude sees patterns; nothing here checks them.
+
+The answer itself crosses Airflow's processes and database as an XCom, whose reader makes objects of mappings with
+certain keys. What Airflow couldn't carry, and what it would bring to life, is a fault like any other: Claude is told,
+and nothing that was paid for is lost over it later.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from chassis.workflow.output_schemas import DATA_KEYWORDS, NAMING_KEYWORDS
+from chassis.workflow.values import AIRFLOW_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,13 +26,19 @@ if TYPE_CHECKING:
 MOST_FAULTS = 20
 """Faults of one answer that are listed; the rest is counted."""
 
+MAX_DEPTH = 64
+"""Lists and objects inside each other. Each step on the way goes down level by level, and none goes down for ever."""
+
+_MAX_INTEGER = 2**63 - 1
+"""The wire between Airflow's processes has no more bits."""
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _DEFINITION = re.compile(r"#(/\$defs/[^/~%]+)+")
 _LONGEST_MESSAGE = 300
 
 
 def parse_answer(text: str) -> tuple[Any, list[str]]:
-    """The JSON value that ``text`` is, and what keeps it from being one.
+    """The JSON value that ``text`` is, and what keeps it from being one that Airflow can carry.
 
     Characters that no database column can hold (NUL, half a surrogate pair) become U+FFFD.
     """
@@ -169,12 +181,24 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _storable(value: Any) -> Any:
+def _storable(value: Any, depth: int = 0) -> Any:
+    """The value as Airflow can carry it.
+
+    :raises ValueError: it can't be carried, or would become an object
+    """
+    if depth >= MAX_DEPTH and isinstance(value, list | dict):
+        raise ValueError(f"it is more than {MAX_DEPTH} levels deep")
     match value:
         case str():
             return _UNSTORABLE.sub("\ufffd", value)
         case list():
-            return [_storable(part) for part in value]
+            return [_storable(part, depth + 1) for part in value]
         case dict():
-            return {_storable(key): _storable(part) for key, part in value.items()}
+            if found := sorted(AIRFLOW_KEYS & value.keys()):
+                raise ValueError(f"it has the key {found[0]!r}, which is reserved; use another name")
+            return {_storable(key): _storable(part, depth + 1) for key, part in value.items()}
+        case float() if not math.isfinite(value):
+            raise ValueError("it has a number that is too great; write it as a text")
+        case int() if abs(value) > _MAX_INTEGER:
+            raise ValueError("it has a whole number of more than 63 bits; write it as a text")
     return value

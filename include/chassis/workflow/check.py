@@ -17,13 +17,10 @@ from chassis.workflow.names import nearest
 from chassis.workflow.rules import RULES, Draft
 from chassis.workflow.spec import SCHEMA_VERSION, InputSpec, TaskSpec, WorkflowSpec
 from chassis.workflow.values import kind_of
-from chassis.workflow.yaml_text import MAX_DEPTH
+from chassis.workflow.yaml_text import MAX_DEPTH, MAX_FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-
-MAX_FAULTS = 100
-"""Faults that one error lists. Finding the nearest name for each of a hundred thousand would take minutes."""
 
 MAX_VALUES = 200_000
 """Single values in one plan; a text of the greatest size has no more."""
@@ -79,7 +76,7 @@ def check_plan(
         except ValidationError as error:
             errors = error.errors(include_url=False)
             faults += [fault_of(each, data) for each in errors[: MAX_FAULTS + 1]]
-            if not isinstance(data, dict):
+            if not isinstance(data, dict) or len(faults) > MAX_FAULTS:
                 break
             # From the back, as tasks may be taken out; and what is in a part before the part as a whole.
             inside = [each for each in errors if len(each["loc"]) > 1]

@@ -6,12 +6,14 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
+from chassis.text import DECEIVING
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _ID = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _AGENT_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NOT_IN_A_LINE = re.compile(rf"[\t\n]|{DECEIVING.pattern}")
 
 RESERVED_IDS = frozenset({"plan_workflow", "recurring_onboarding"})
 """Workflow ids that are taken by the DAGs that ship with Chassis."""
@@ -37,8 +39,8 @@ def is_agent_name(text: str) -> bool:
 
 
 def has_control_character(text: str) -> bool:
-    """Whether the text holds a control character or anything else that ends a line."""
-    return _CONTROL.search(text) is not None
+    """Whether the text holds a control character, or anything else that ends a line, turns it or can't be seen."""
+    return _NOT_IN_A_LINE.search(text) is not None
 
 
 def shown(text: str) -> str:

@@ -1,8 +1,9 @@
 """Rules of a task's ``output_schema``: a JSON schema that stands on its own and can be checked in bounded time.
 
-A regular expression is refused, because one bad one would hold up whoever checks an answer by it; a reference to
-anywhere else, because a validator would follow it over the network; and one that leads back to itself, because no
-answer can be decoded by it.
+A person or a model wrote it, and one triggerer checks the answers of all workflows. So what could hold it up is
+refused: regular expressions, keywords whose check doubles with each level, references that lead back to themselves or
+that multiply, and those to anywhere else, which a validator would follow over the network. Keys by which Airflow knows
+its own objects are refused, because the schema travels in a trigger's arguments.
 """
 
 from __future__ import annotations
@@ -11,11 +12,28 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from chassis.workflow.graph import find_cycles
+from chassis.workflow.graph import find_cycles, in_order
 from chassis.workflow.names import shown, suggestion
+from chassis.workflow.values import reserved_key
 
 _SHOWN_FAULTS = 3
 _SHOWN_MESSAGE = 200
+MAX_EXPANDED = 5_000
+"""Schemas that an answer may be held to, with each reference counted as often as it is followed."""
+
+_MOST_STEPS = 100
+"""From one reference to the next, until what is meant is found."""
+
+_UNCHECKED = "is not checked; use enum, or say in the instruction what the text looks like"
+_DOUBLING = "takes twice as long to check with each level; use additionalProperties, or items"
+_RENAMING = "changes what references mean; leave it out, and write references such as #/$defs/name"
+_REFUSED = {
+    **dict.fromkeys(("pattern", "patternProperties"), _UNCHECKED),
+    **dict.fromkeys(("unevaluatedItems", "unevaluatedProperties"), _DOUBLING),
+    **dict.fromkeys(("$id", "$anchor", "$dynamicAnchor", "$dynamicRef"), _RENAMING),
+}
+"""Keywords that are refused, each with the reason and the way out."""
+
 _TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 DATA_KEYWORDS = frozenset({"const", "default", "enum", "examples"})
 """Keywords whose values are data: what looks like a keyword in there is none."""
@@ -33,7 +51,9 @@ def schema_faults(schema: Mapping[str, Any]) -> list[str]:
         # Of several schemas that a value fits none of, the first is the usual one, and says what is possible.
         deepest = error.context[0] if error.context else error
         faults.append(f"is no JSON schema: {_at(error.absolute_path)} {deepest.message[:_SHOWN_MESSAGE]}")
-    return sorted(faults or [*_pattern_faults(schema), *_reference_faults(schema)])[:_SHOWN_FAULTS]
+    if key := reserved_key(schema):
+        faults.append(f"has the key {key!r}, by which Airflow knows its own objects; rename it")
+    return sorted(faults or [*_keyword_faults(schema), *_reference_faults(schema)])[:_SHOWN_FAULTS]
 
 
 def list_fault(schema: Mapping[str, Any], path: str) -> str | None:
@@ -70,7 +90,7 @@ def _other_type(schema: Mapping[str, Any], wanted: str) -> str | None:
 
 def _resolved(root: Mapping[str, Any], schema: Any) -> Mapping[str, Any]:
     """The schema itself or what it refers to; empty when there is nothing to read."""
-    for _ in range(len(root.get("$defs", ())) + 1):
+    for _ in range(_MOST_STEPS):
         if not isinstance(schema, Mapping) or not isinstance(schema.get("$ref"), str):
             break
         schema = _target(root, schema["$ref"])
@@ -93,15 +113,10 @@ def _target(root: Mapping[str, Any], reference: str) -> Any:
     return here if reference == "#" or reference.startswith("#/") else None
 
 
-def _pattern_faults(schema: Mapping[str, Any]) -> Iterator[str]:
-    used = {
-        keyword
-        for inner in _schemas(schema)
-        for keyword in ("pattern", "patternProperties")
-        if keyword in inner
-    }
+def _keyword_faults(schema: Mapping[str, Any]) -> Iterator[str]:
+    used = {keyword for inner in _schemas(schema) for keyword in inner if keyword in _REFUSED}
     for keyword in sorted(used):
-        yield f"uses {keyword!r}, which is not checked; use enum, or say in the instruction what the text looks like"
+        yield f"uses {keyword!r}, which {_REFUSED[keyword]}"
 
 
 def _reference_faults(schema: Mapping[str, Any]) -> Iterator[str]:
@@ -113,8 +128,20 @@ def _reference_faults(schema: Mapping[str, Any]) -> Iterator[str]:
             edges[reference] = list(_references(target))
         else:
             yield f"refers to {shown(reference)}, which is not in it; write a reference such as #/$defs/name"
-    for cycle in find_cycles(edges):
-        yield f"refers to itself: {' -> '.join(cycle)}"
+    if cycles := find_cycles(edges):
+        for cycle in cycles:
+            yield f"refers to itself: {' -> '.join(cycle)}"
+    elif (count := _expanded(schema, edges)) > MAX_EXPANDED:
+        yield f"comes to {count:,} schemas when its references are followed, and at most {MAX_EXPANDED:,} are allowed"
+
+
+def _expanded(schema: Mapping[str, Any], edges: Mapping[str, list[str]]) -> int:
+    """How many schemas there are if each reference is replaced by what it refers to; each counted once."""
+    counts: dict[str, int] = {}
+    for reference in in_order(edges):
+        inside = _target(schema, reference)
+        counts[reference] = sum(1 for _ in _schemas(inside)) + sum(counts.get(r, 0) for r in edges[reference])
+    return sum(1 for _ in _schemas(schema)) + sum(counts.get(r, 0) for r in _references(schema))
 
 
 def _references(schema: Any) -> Iterator[str]:

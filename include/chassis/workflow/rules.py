@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _LIKE_A_SERVICE = 0.8
 """How alike an item and a service must be for the item to be meant as one."""
 
+_COMPARED = 20
+"""Items of a list without a service that are compared with all services: comparing each of a plan's two hundred
+thousand would take minutes, and who misspells a list of services spells one of the first right, or nearly."""
+
 _RESERVED_TAGS = ("chassis", "plan-error")
 _RESERVED_TAG_STARTS = ("plan:", "revision:")
 
@@ -168,13 +172,15 @@ def _agents(draft: Draft) -> Iterator[PlanFault]:
 
 def _services(draft: Draft) -> Iterator[PlanFault]:
     """A list with a service in it, or nearly one, is a list of services; any other list is the plan's own."""
-    services = draft.services
+    services = frozenset(draft.services or ())
     if not services:
         return
     for task in draft.spec.tasks:
         items = task.for_each.items if task.for_each and task.for_each.items else ()
-        known = [item for item in items if item in services]
-        if not known and not any(nearest(item, services, cutoff=_LIKE_A_SERVICE) for item in items):
+        known = any(item in services for item in items)
+        if not known and not any(
+            nearest(item, services, cutoff=_LIKE_A_SERVICE) for item in items[:_COMPARED]
+        ):
             continue
         for item in items:
             if item not in services:

@@ -11,6 +11,9 @@ from chassis.workflow.names import shown, suggestion
 _FIELDS = ("minute", "hour", "day", "month", "weekday")
 _FIELD = r"[0-9*/,\-#a-zA-Z]+"
 _CRON = re.compile(rf"{_FIELD}( {_FIELD}){{4}}")
+_LONGEST = 200
+"""Characters of a cron. Whoever reads one goes through each of its parts, and every reader of the plan does."""
+
 _RANDOM = re.compile(r"(^|[ ,])[hr]($|[ ,(/])", re.IGNORECASE)
 """Fields that croniter fills at random or by a hash: the same plan would give another schedule each time."""
 
@@ -22,7 +25,7 @@ def cron_fault(cron: str, presets: tuple[str, ...]) -> str | None:
     """What keeps Airflow from running by this cron; None when nothing does."""
     if cron in presets:
         return f'{cron!r} is a preset; write preset: "{cron}"'
-    if not _CRON.fullmatch(cron) or _RANDOM.search(cron):
+    if len(cron) > _LONGEST or not _CRON.fullmatch(cron) or _RANDOM.search(cron):
         return f"{shown(cron)} must be minute, hour, day, month and weekday, such as '0 6 * * 1'"
     from croniter import CroniterBadDateError, croniter
 

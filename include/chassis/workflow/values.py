@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from chassis.workflow.names import has_control_character, shown
@@ -15,6 +16,27 @@ MAX_ITEM = 200
 
 _LISTED = 5
 """Faulty items that a message names; a count stands for the others."""
+
+
+AIRFLOW_KEYS = frozenset(
+    {"__cache__", "__classname__", "__data__", "__id__", "__source", "__type", "__var", "__version__"}
+)
+"""Keys by which Airflow's reader of XComs and trigger arguments takes a mapping for an object of a class. It would
+make that object: from what a model wrote, in a worker or the triggerer. Airflow's own API refuses them, too."""
+
+
+def reserved_key(value: Any) -> str | None:
+    """A key of :data:`AIRFLOW_KEYS` that is anywhere in a JSON value; None when there is none."""
+    left = [value]
+    while left:
+        here = left.pop()
+        if isinstance(here, Mapping):
+            if found := sorted(AIRFLOW_KEYS & here.keys()):
+                return found[0]
+            left += here.values()
+        elif isinstance(here, list | tuple):
+            left += here
+    return None
 
 
 def kind_of(value: Any) -> str:

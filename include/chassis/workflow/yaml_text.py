@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from chassis.errors import PlanFault
+from chassis.text import one_line
+from chassis.workflow.names import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,13 @@ MAX_TEXT = 1_000_000
 
 MAX_DEPTH = 64
 """Mappings and lists inside each other."""
+
+MAX_FAULTS = 100
+"""Faults that one error lists. A megabyte can have a quarter of a million, and the nearest name for each of so many
+would take minutes to find."""
+
+_SHOWN = 100
+"""Characters of a tag, an anchor or a key that a fault shows; one can be as long as the text."""
 
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's parser reads the same language some ten times faster; PyYAML may have been built without it."""
@@ -88,25 +97,28 @@ class _Reader:
                         break
                     data = self._node(event, events, depth=1)
         except yaml.MarkedYAMLError as error:
-            where = self._line(error.problem_mark)
-            self.faults.append(PlanFault("not_yaml", where, f"is not YAML: {error.problem}"))
+            self._not_yaml(self._line(error.problem_mark), error.problem)
         except yaml.YAMLError as error:
-            problem = getattr(error, "reason", None) or str(error)
-            self.faults.append(PlanFault("not_yaml", "the text", f"is not YAML: {problem}"))
+            self._not_yaml("the text", getattr(error, "reason", None) or error)
+        except UnicodeDecodeError:  # of libyaml: %ED%A0%80 in a tag is half of a character
+            self._not_yaml("the text", "a tag's escapes are not UTF-8")
         if self.faults:
             raise YamlError(self.faults)
         return data
 
     def _node(self, event: yaml.NodeEvent, events: Iterator[Any], *, depth: int) -> Any:
         if isinstance(event, yaml.AliasEvent):
-            return self._fault("yaml_alias", event, f"has the alias *{event.anchor}; write the value out")
+            return self._fault(
+                "yaml_alias", event, f"has the alias *{_short(event.anchor)}; write the value out"
+            )
         if event.anchor is not None:
+            anchor = _short(event.anchor)
             self._fault(
-                "yaml_alias", event, f"has the anchor &{event.anchor}; write the value out where it is needed"
+                "yaml_alias", event, f"has the anchor &{anchor}; write the value out where it is needed"
             )
         tag = getattr(event, "tag", None)
         if tag is not None:
-            self._fault("yaml_tag", event, f"has the tag {tag}; only plain data is read")
+            self._fault("yaml_tag", event, f"has the tag {_short(tag)}; only plain data is read")
         if isinstance(event, yaml.ScalarEvent):
             return event.value if event.style else plain(event.value)
         if depth > MAX_DEPTH:
@@ -132,15 +144,25 @@ class _Reader:
                 self._fault("key_not_text", event, "has a key that isn't a plain text")
                 key = ""
             if key in found:
-                self._fault("duplicate_key", event, f"has the key {key!r} a second time")
+                self._fault("duplicate_key", event, f"has the key {shown(key)} a second time")
             found[key] = self._node(next(events), events, depth=depth + 1)
         return found
 
     def _fault(self, code: str, event: Any, message: str) -> None:
         self.faults.append(PlanFault(code, self._line(event.start_mark), message))
+        if len(self.faults) == MAX_FAULTS:
+            more = f"has perhaps more faults; these are the first {MAX_FAULTS}"
+            raise YamlError([*self.faults, PlanFault("more_faults", "the text", more)])
+
+    def _not_yaml(self, where: str, problem: object) -> None:
+        self.faults.append(PlanFault("not_yaml", where, f"is not YAML: {one_line(problem, 2 * _SHOWN)}"))
 
     def _line(self, mark: Any) -> str:
         return f"line {mark.line + self.first_line}, column {mark.column + 1}" if mark else "the text"
+
+
+def _short(name: object) -> str:
+    return one_line(name, _SHOWN)
 
 
 def plain(text: str) -> Any:

@@ -5,10 +5,16 @@ import socket
 import time
 from typing import Any
 
+import msgspec
 import pytest
+from airflow.sdk import serde
+from airflow.sdk._shared.serialization import FORBIDDEN_XCOM_KEYS
 
 from chassis.claude.answers import MOST_FAULTS, decodable, embedded, listed, parse_answer, value_faults
+from chassis.claude.usage import Usage
+from chassis.execution import TaskResult
 from chassis.simulator.decodable import check_decodable
+from chassis.workflow.values import AIRFLOW_KEYS, reserved_key
 
 TEXT = {"type": "string"}
 
@@ -33,12 +39,41 @@ def closed(**properties: Any) -> dict[str, Any]:
         ("Infinity", "Infinity"),
         ("[" * 200_000, "it is not JSON"),
         ("9" * 5000, "it is not JSON"),
+        ("[1e999]", "a number that is too great"),
+        ("[-1e999]", "a number that is too great"),
+        (f"[{2**63}]", "more than 63 bits"),
+        (f"[{-(2**63) - 1}]", "more than 63 bits"),
+        ("[" * 65 + "]" * 65, "more than 64 levels deep"),
+        ('{"a": [{"__type": "set", "__var": [1]}]}', "the key '__type', which is reserved"),
     ],
 )
 def test_what_is_no_json_is_told(text: str, fault: str) -> None:
     value, faults = parse_answer(text)
     assert value is None
     assert fault in faults[0]
+
+
+def test_the_deepest_answer_and_the_greatest_numbers_that_are_taken_reach_a_reader_of_the_xcom() -> None:
+    """What is refused above is refused because one of these steps, after the answer was paid for, would fail."""
+    text = '{"a":' * 63 + f"[{2**63 - 1}, {-(2**63) + 1}, 1e308]" + "}" * 63
+    value, faults = parse_answer(text)
+    assert faults == []
+    result = TaskResult(
+        task="t", summary="s", output=value, usage=Usage(), model="m", request_ids=(), simulated=False
+    ).model_dump(mode="json")
+    sent = msgspec.msgpack.decode(msgspec.msgpack.encode(serde.serialize(result)))
+    assert serde.deserialize(json.loads(json.dumps(sent, allow_nan=False))) == result
+
+
+@pytest.mark.parametrize("key", sorted(FORBIDDEN_XCOM_KEYS))
+def test_no_key_that_airflow_makes_objects_by_is_taken(key: str) -> None:
+    assert parse_answer(json.dumps({"output": [{key: "x"}]}))[1]
+    assert reserved_key({"a": [{"b": ({key: 1},)}]}) == key
+    assert reserved_key({"a": [key, {"b": key}]}) is None, "as a value it is a text"
+
+
+def test_the_keys_that_are_refused_are_airflows() -> None:
+    assert AIRFLOW_KEYS == FORBIDDEN_XCOM_KEYS
 
 
 def test_characters_that_no_column_can_hold_are_replaced() -> None:

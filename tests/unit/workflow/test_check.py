@@ -11,8 +11,8 @@ from hypothesis import given
 
 from chassis.errors import PlanError
 from chassis.workflow import check_items, check_plan, load_plan
-from chassis.workflow.check import MAX_FAULTS
-from chassis.workflow.yaml_text import read_yaml
+from chassis.workflow.output_schemas import _expanded
+from chassis.workflow.yaml_text import MAX_FAULTS, read_yaml
 from tests.unit.workflow.strategies import plan_data
 from tests.unit.workflow.wrong_plans import CASES, FAN_OUT, PLAN, SCHEDULES, STRUCTURE, TEXTS, Case
 
@@ -208,6 +208,47 @@ def test_a_reference_out_of_a_schema_is_found_under_any_name(keyword: str, name:
         fault for fault in refused.value.faults if "refers to 'http://127.0.0.1/x'" in fault.message
     ]
     assert len(references) == 1
+
+
+def multiplied(levels: int, **part: Any) -> dict[str, Any]:
+    """A schema of a kilobyte whose references come to two to the power of its levels."""
+    definitions = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2, **part} for n in range(levels)} | {
+        f"d{levels}": {"type": "string"}
+    }
+    return {"$ref": "#/$defs/d0", "$defs": definitions}
+
+
+def test_a_schema_whose_references_multiply_is_refused_before_anybody_checks_an_answer_by_it() -> None:
+    started = time.process_time()
+    with pytest.raises(PlanError, match=r"comes to [0-9,]+ schemas when its references are followed"):
+        check_plan(plan(task(output_schema=multiplied(100))))
+    assert time.process_time() - started < 2, "seconds of CPU"
+    check_plan(plan(task(output_schema=multiplied(8))))
+
+
+def test_a_schema_is_counted_with_each_use_of_a_definition() -> None:
+    once = {"type": "object", "properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"type": "string"}}}
+    assert _expanded(once, {"#/$defs/x": []}) == 4, "itself, a, x, and x again where a is"
+
+
+def test_a_schema_with_definitions_that_are_none_is_refused_also_where_items_come_from_it() -> None:
+    with pytest.raises(PlanError, match="is no JSON schema"):
+        check_plan(
+            plan(
+                task(id="find", output_schema={"$ref": "#/$defs/x", "$defs": 5}),
+                task(id="each", for_each={"output_of": "find"}, depends_on=["find"]),
+            )
+        )
+
+
+def test_two_hundred_thousand_items_beside_a_long_catalogue_take_seconds() -> None:
+    items = [f"x{n}" for n in range(900)]
+    many = plan(*[task(id=f"t{n}", for_each={"items": items}) for n in range(200)])
+    started = time.process_time()
+    check_plan(many, services=[f"service-{n}" for n in range(1_000)])
+    assert time.process_time() - started < 15, (
+        "seconds of CPU; it were minutes if each were compared with each"
+    )
 
 
 def test_what_looks_like_a_reference_in_data_is_none() -> None:

@@ -64,6 +64,18 @@ DATA: list[Refusal] = [
         "tasks[0]",
         "must be a mapping, not the text 'build'",
     ),
+    (
+        lambda: check_plan(_with(title="Add \u202etep")),
+        "not_one_line",
+        "title",
+        "must be one line without control characters",
+    ),
+    (
+        lambda: check_plan(_with(owner="me\U000e0041")),
+        "not_one_line",
+        "owner",
+        "must be one line without control characters",
+    ),
     (lambda: check_plan(_with(title=b"bytes")), "not_plain", "title", "not a bytes"),
     (lambda: check_plan(_with(tags={"b", "a"})), "not_plain", "tags", "not a set"),
     (lambda: check_plan(_with(inputs={1: {}})), "not_plain", "inputs", "has a key that must be text"),
@@ -75,6 +87,12 @@ DATA: list[Refusal] = [
         f"{'[0]' * 10}… is more than 64 levels",
     ),
     (lambda: check_plan(_with(tasks=[[]] * 300_000)), "too_big", "the plan", "more than 200,000 values"),
+    (
+        lambda: load_plan("- !a\n" * 200_000),
+        "more_faults",
+        "the text",
+        "perhaps more faults; these are the first 100",
+    ),
     (lambda: check_plan(_with(tasks=[{}] * 201)), "too_many", "tasks", "has 201 entries, and at most 200"),
     (lambda: check_plan(_with(tasks=[{}] * 200)), "more_faults", "the plan", "these are the first 100"),
 ]

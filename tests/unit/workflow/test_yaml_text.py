@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -10,8 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.text import DECEIVING
 from chassis.workflow import yaml_text
-from chassis.workflow.yaml_text import YamlError, read_yaml, write_yaml
+from chassis.workflow.yaml_text import MAX_FAULTS, YamlError, read_yaml, write_yaml
 from tests.unit.workflow.strategies import json_values, spoken
 
 
@@ -100,3 +102,65 @@ def test_all_faults_are_listed_with_the_lines_of_the_file() -> None:
 
 def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
     assert read_yaml(b"\xef\xbb\xbfa: 1") == {"a": 1}
+
+
+def faults_of(text: str | bytes) -> list[str]:
+    try:
+        read_yaml(text)
+    except YamlError as error:
+        return [str(fault) for fault in error.faults]
+    return []
+
+
+_ESCAPES = r"\U000e0041" * 45_000
+BIG = {
+    "flow lists in each other": "[" * 999_999,
+    "flow mappings in each other": "{a: " * 249_999,
+    "lists in each other": "- " * 499_999,
+    "complex keys in each other": "? " * 499_999,
+    "mappings in each other": "\n".join(f"{' ' * depth}a:" for depth in range(1_400)),
+    "tags": "- !a\n" * 199_999,
+    "anchors": "- &a\n" * 199_999,
+    "aliases": "a: &a [x]\nb: *a\n" * 59_999,
+    "the same key": "a: 1\n" * 159_999,
+    "long keys twice": f"? {'k' * 499_990}\n: 1\n" * 2,
+    "keys of escapes twice": f'? "{_ESCAPES}"\n: 1\n' * 2,
+    "a long tag": f"a: !<{'x' * 900_000}> b",
+    "a tag of escapes": f"a: !<{'%0A' * 300_000}> b",
+    "a long anchor": f"a: &{'x' * 900_000} b",
+    "documents": "---\n" * 249_999,
+    "comments": "#\n" * 499_999,
+    "quotes": "'" * 999_999,
+    "commas": f"[{',' * 999_000}",
+    "numbers": f"[{','.join(['1' * 39] * 24_999)}]",
+    "numbers that are too great": f"[{','.join(['1e999'] * 160_000)}]",
+    "empty lines of a block": "a: |\n" + " \n" * 499_000,
+}
+
+
+@pytest.mark.parametrize("text", BIG.values(), ids=BIG.keys())
+def test_a_megabyte_of_anything_is_read_or_refused_within_seconds_and_in_bounded_words(text: str) -> None:
+    started = time.process_time()
+    faults = faults_of(text)
+    assert len(faults) <= MAX_FAULTS + 1
+    assert sum(map(len, faults)) < 200 * MAX_FAULTS
+    assert time.process_time() - started < 5, "seconds of CPU"
+
+
+ODD = {
+    "a tag that isn't UTF-8": "a: !%ED%A0%80 x",
+    "a tag with escapes for the terminal": "a: !<%1b[31m%0aforged%e2%80%ae> x",
+    "UTF-16": "a: b".encode("utf-16"),
+    "half of a character": "a: \ud800",
+    "a null character": "a: \x00",
+    "another version of YAML": "%YAML 9.9\n---\na: b",
+    "another meaning of a tag": "%TAG !e! tag:evil,2000:\n---\na: !e!x b",
+    "a merge key": "<<: {a: b}",
+}
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
+def test_an_odd_text_is_read_or_refused_in_words_that_a_terminal_does_not_obey(text: str | bytes) -> None:
+    for fault in faults_of(text):
+        assert "\n" not in fault
+        assert not DECEIVING.search(fault)

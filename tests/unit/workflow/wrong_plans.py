@@ -491,6 +491,27 @@ TEXTS = [
         "task 'discover'",
         "uses 'pattern', which is not checked",
     ),
+    Case(
+        "note: {type: string}",
+        "note: {type: string, unevaluatedProperties: false}",
+        "bad_output_schema",
+        "task 'discover'",
+        "uses 'unevaluatedProperties', which takes twice as long to check with each level",
+    ),
+    Case(
+        "note: {type: string}",
+        "note: {$id: 'https://example.com/note'}",
+        "bad_output_schema",
+        "task 'discover'",
+        "uses '$id', which changes what references mean",
+    ),
+    Case(
+        "note: {type: string}",
+        "note: {default: [{__type: airflow.sdk.Asset}]}",
+        "bad_output_schema",
+        "task 'discover'",
+        "has the key '__type', by which Airflow knows its own objects",
+    ),
 ]
 
 SCHEDULES = [
@@ -507,6 +528,13 @@ SCHEDULES = [
         "bad_cron",
         "schedule",
         "has '25' for the hour, which is not possible",
+    ),
+    Case(
+        'cron: "0 6 * * 1"',
+        f'cron: "{"0," * 100}0 6 * * 1"',
+        "bad_cron",
+        "schedule",
+        "must be minute, hour, day, month and weekday",
     ),
     Case('cron: "0 6 * * 1"', 'cron: "0 0 30 2 *"', "bad_cron", "schedule", "names a date that never comes"),
     Case(
@@ -554,6 +582,7 @@ YAML = [
         "line 9, column 1",
         "has the key 'title' a second time",
     ),
+    Case("owner: insurance", "owner: !%ED%A0%80 me", "not_yaml", "the text", "escapes are not UTF-8"),
     Case("owner: insurance", "owner: &me insurance", "yaml_alias", "line 9, column 8", "has the anchor &me"),
     Case("owner: insurance", "owner: *me", "yaml_alias", "line 9, column 8", "has the alias *me"),
     Case(

@@ -1,0 +1,52 @@
+"""Text that people, models and servers wrote, made safe to be read: in a message, a log, a terminal, a prompt.
+
+A character can be obeyed instead of read (control characters: colours, titles, a new line in a log), turn the
+direction of writing around, or not be seen at all while a model reads it. Such characters become signs that are
+seen, one for one, and nothing is taken out: what somebody hid, the reader is to see.
+"""
+
+from __future__ import annotations
+
+import re
+
+_OBEYED = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
+_HALVES = r"\ud800-\udfff"
+_LINE_ENDS = r"\u2028\u2029"
+_TURNING = r"\u202a-\u202e\u2066-\u2069"
+_UNSEEN_LETTERS = r"\U000e0000-\U000e007f"
+"""Copies of the ASCII letters that no font shows and a model reads; made for flags, used for smuggling."""
+
+_MARKS = r"\u061c\u200b\u200e\u200f\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
+"""Marks without width that order or divide a text. Arabic and Hebrew need some of them to be read right."""
+
+CONTROLS = re.compile(f"[{_OBEYED}{_HALVES}{_UNSEEN_LETTERS}]")
+"""What no text needs, line feed and tab apart: control characters, halves of a character, unseen letters."""
+
+DECEIVING = re.compile(f"[{_OBEYED}{_HALVES}{_UNSEEN_LETTERS}{_LINE_ENDS}{_TURNING}]")
+"""What may make a reader see another text than there is."""
+
+UNSAFE = re.compile(f"[{_OBEYED}{_HALVES}{_UNSEEN_LETTERS}{_LINE_ENDS}{_TURNING}{_MARKS}]")
+"""What may not reach a terminal."""
+
+_CUT = "…"
+
+
+def signs(text: str, unsafe: re.Pattern[str] = DECEIVING) -> str:
+    """The text with a visible sign in place of each character that ``unsafe`` finds."""
+    return unsafe.sub(_sign, text)
+
+
+def one_line(text: object, limit: int | None = None) -> str:
+    """The text as one line of signs, its blanks folded: no part of it can pass for another line of a log or list.
+
+    :param limit: characters that are kept, a mark that something is missing included; None for all
+    """
+    line = " ".join(signs(str(text)).split())
+    return line if limit is None or len(line) <= limit else line[: limit - 1] + _CUT
+
+
+def _sign(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else "\ufffd"
