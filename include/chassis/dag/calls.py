@@ -2,7 +2,8 @@
 
 A call crosses from the worker to the triggerer inside the trigger's arguments, which Airflow stores encrypted
 in its database. It therefore holds everything that the answer needs (the worker has read the dependencies'
-results, the agent file and the catalogue) and no credentials: whoever makes the call reads the connection.
+results, the agent file, the catalogue and the settings) and no credentials: whoever makes the call reads the
+connection.
 
 Nothing here imports the Claude SDK before :meth:`perform` runs.
 """
@@ -11,58 +12,138 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from chassis.claude.request import ClaudeRequest
+from chassis.errors import ChassisError
+from chassis.ledger.identity import CallIdentity
+from chassis.ledger.limits import RunLimits
 from chassis.workflow import Given
 
 if TYPE_CHECKING:
-    from anthropic import AsyncAnthropicBedrock
+    from chassis.claude.client import BedrockClient
+    from chassis.claude.reply import Ask
+    from chassis.ledger.gate import RunGate
+    from chassis.ledger.paid_calls import PaidCalls
 
 
-class _Call(BaseModel):
-    """What all calls have: the connection that reaches Claude, and the request."""
+@dataclass(frozen=True)
+class Outcome:
+    """How a task's call ended: with a result or with an error, never with both.
+
+    :ivar result: the task's XCom
+    :ivar spending: what the task and the run have spent by then, see :meth:`_Call.perform`; None if unknown
+    """
+
+    result: dict[str, Any] | None = None
+    error: ChassisError | None = None
+    spending: dict[str, Any] | None = None
+
+
+class Accounts(BaseModel):
+    """On whose account a task's calls go, and what may be spent on it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    identity: CallIdentity
+    limits: RunLimits
+    timeout_seconds: float = Field(gt=0, description="How long this try of the task may take.")
+    records_root: str
+    storage_conn_id: str
+    trace_content: bool
+
+
+class _Call(BaseModel):
+    """What all calls have: the connection that reaches Claude, the request, and who pays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
     conn_id: str
     request: ClaudeRequest
+    accounts: Accounts
 
     @abstractmethod
-    async def answer(self, client: AsyncAnthropicBedrock) -> dict[str, Any]:
+    async def answer(self, ask: Ask) -> dict[str, Any]:
         """Carry the conversation out and return the task's result as JSON-safe data.
 
         :raises ChassisError: a ClaudeError, or what the answer says is wrong
         """
 
-    async def perform(self) -> dict[str, Any]:
-        """Open the connection, ask, and close it again, also when the caller is cancelled."""
-        hook_class = await asyncio.to_thread(_hook_class)
-        client = await hook_class(aws_conn_id=self.conn_id).aclient()
-        async with client:
-            return await self.answer(client)
+    async def perform(self, *, shared: bool) -> Outcome:
+        """Open the connection and ask; an error of Chassis's own becomes part of the outcome.
+
+        ``Outcome.spending`` has ``task`` and ``run`` (``Totals`` as JSON, over all tries and clears), ``limits`` and
+        ``prices`` (which list the dollars are from).
+
+        :param shared: whether to use the client that all calls of this process share; a worker's is its own
+        """
+        result = error = gate = None
+        connected, gate_of = await asyncio.to_thread(_imports)
+        accounts = self.accounts
+        try:
+            async with connected(self.conn_id, shared=shared) as client:
+                gate = gate_of(
+                    accounts.records_root,
+                    accounts.storage_conn_id,
+                    accounts.identity.dag_id,
+                    accounts.identity.run_id,
+                )
+                result = await self.answer(self._paid_calls(client, gate).ask)
+        except ChassisError as failure:
+            error = failure
+        return Outcome(result, error, None if gate is None else await self._spending(gate))
+
+    def _paid_calls(self, client: BedrockClient, gate: RunGate) -> PaidCalls:
+        from chassis.claude.pace import pace_for
+        from chassis.ledger.paid_calls import PaidCalls
+
+        return PaidCalls(
+            client=client,
+            identity=self.accounts.identity,
+            gate=gate,
+            pace=pace_for((self.conn_id, self.request.model), client.max_in_flight),
+            limits=self.accounts.limits,
+            timeout_seconds=self.accounts.timeout_seconds,
+            subject=self.request.subject,
+            kind=self.kind,
+            trace_content=self.accounts.trace_content,
+        )
+
+    async def _spending(self, gate: RunGate) -> dict[str, Any] | None:
+        from chassis.claude.usage import price_date
+
+        try:
+            task = await gate.totals(self.accounts.identity.task_key)
+            run = await gate.totals()
+        except ChassisError:
+            return None  # The task's own end matters more, and the ledger itself has it.
+        return {
+            "task": task.model_dump(mode="json"),
+            "run": run.model_dump(mode="json"),
+            "limits": self.accounts.limits.model_dump(mode="json", exclude_none=True),
+            "prices": await asyncio.to_thread(price_date),
+        }
 
 
 class TaskCall(_Call):
     """One task (or one item of a mapped task) that Claude is to do."""
 
     kind: Literal["task"] = "task"
-    task_id: str
-    item: str | None = None
     output_schema: dict[str, Any] | None = None
     repairs: int
 
-    async def answer(self, client: AsyncAnthropicBedrock) -> dict[str, Any]:
-        from chassis.claude.reply import asking
+    async def answer(self, ask: Ask) -> dict[str, Any]:
         from chassis.execution import execute_request
 
         result = await execute_request(
-            asking(client, self.request.subject),
+            ask,
             self.request,
-            task_id=self.task_id,
-            item=self.item,
+            task_id=self.accounts.identity.task_id,
+            item=self.accounts.identity.item,
             output_schema=self.output_schema,
             repairs=self.repairs,
         )
@@ -82,14 +163,13 @@ class PlanCall(_Call):
     planned_at: str = Field(description="ISO 8601 time of the planner's run, for the plan's provenance.")
     planner_run: str
 
-    async def answer(self, client: AsyncAnthropicBedrock) -> dict[str, Any]:
-        from chassis.claude.reply import asking
+    async def answer(self, ask: Ask) -> dict[str, Any]:
         from chassis.claude.usage import cost_usd
         from chassis.planning import propose_plan
         from chassis.workflow import Provenance, dump_plan, plan_digest
 
         proposal = await propose_plan(
-            asking(client, self.request.subject),
+            ask,
             self.request,
             given=self.given,
             agents=tuple(self.agents),
@@ -120,10 +200,11 @@ class PlanCall(_Call):
         }
 
 
-def _hook_class() -> Any:
-    from chassis.claude.hook import ClaudeBedrockHook
+def _imports() -> tuple[Any, Any]:
+    from chassis.claude.clients import connected
+    from chassis.ledger.gate import gate_of
 
-    return ClaudeBedrockHook
+    return connected, gate_of
 
 
 ClaudeCall = Annotated[TaskCall | PlanCall, Field(discriminator="kind")]

@@ -49,7 +49,9 @@ def build_dag(spec: WorkflowSpec, *, revision: int, settings: Settings, retired:
         schedule=None if retired else _timetable(spec.schedule),
         start_date=_start_date(spec),
         catchup=bool(spec.schedule and spec.schedule.catchup and spec.provenance),
+        # Deferred tasks aren't counted here: this bounds worker slots. The run's gate bounds its calls.
         max_active_tasks=spec.limits.max_parallel,
+        dagrun_timeout=timedelta(minutes=spec.limits.max_minutes) if spec.limits.max_minutes else None,
         params={name: _param(given) for name, given in spec.inputs.items()},
         tags=[
             TAG,
@@ -140,6 +142,7 @@ class _Builder:
             requirement=self.spec.requirement,
             inputs=tuple(self.spec.inputs),
             dependencies=[self._dependency(task.id, upstream) for upstream in task.depends_on],
+            limits=self.spec.limits,
             task_display_name=task.name,
             doc_md=_as_text("Instruction", task.instruction),
             pool=self.settings.pool,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
-from chassis.dag.calls import PlanCall, TaskCall
+from chassis.dag.calls import Accounts, Outcome, PlanCall, TaskCall
 from chassis.dag.retry import ClaudeRetryPolicy
-from chassis.dag.triggers import ClaudeTrigger
+from chassis.dag.triggers import SPENDING_KEY, ClaudeTrigger
 from chassis.errors import ChassisError, ItemsError, restore_error
+from chassis.ledger.identity import CallIdentity
+from chassis.ledger.limits import RunLimits
 from chassis.settings import Settings
-from chassis.workflow import TaskSpec, check_items
+from chassis.workflow import Limits, SpendLimits, TaskSpec, check_items
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,6 +46,7 @@ class ClaudeOperator(BaseOperator):
     """
 
     ui_color = "#f3e6dc"
+    _cancel: Callable[[], object] | None = None
 
     def __init__(
         self, *, aws_conn_id: str | None = None, deferrable: bool | None = None, **kwargs: Any
@@ -53,11 +56,34 @@ class ClaudeOperator(BaseOperator):
         self.aws_conn_id = aws_conn_id
         self.deferrable = deferrable
 
+    def accounts(
+        self, context: Context, settings: Settings, *, limits: Limits | None = None, item: str | None = None
+    ) -> Accounts:
+        """Who pays for the call: the run, the task and the item, with the limits of the plan and the deployment."""
+        ti, dag_run = context["ti"], context["dag_run"]
+        timeout = self.execution_timeout or timedelta(minutes=settings.task_timeout_minutes)
+        return Accounts(
+            identity=CallIdentity(
+                dag_id=ti.dag_id,
+                run_id=ti.run_id,
+                clear_number=dag_run.clear_number or 0,
+                task_id=ti.task_id,
+                item=item,
+                map_index=ti.map_index,
+                try_number=ti.try_number,
+            ),
+            limits=_run_limits(limits or Limits(), settings),
+            timeout_seconds=timeout.total_seconds(),
+            records_root=settings.records_root,
+            storage_conn_id=settings.storage_conn_id,
+            trace_content=settings.trace_content,
+        )
+
     @abstractmethod
     def prepare(self, context: Context, settings: Settings) -> TaskCall | PlanCall:
         """Make the call up from the run's context. Runs in a worker and must not import the Claude SDK."""
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, Any] | None:
         settings = Settings.load()
         if self.aws_conn_id is not None:
             settings = settings.model_copy(update={"conn_id": self.aws_conn_id})
@@ -69,7 +95,23 @@ class ClaudeOperator(BaseOperator):
                     method_name=self.resume.__name__,
                     timeout=self.execution_timeout,
                 )
-            return asyncio.run(call.perform())
+            outcome = asyncio.run(self._perform(call))
+            if outcome.spending is not None:
+                context["ti"].xcom_push(SPENDING_KEY, outcome.spending)
+            if outcome.error is not None:
+                raise outcome.error
+            return outcome.result
+
+    async def _perform(self, call: TaskCall | PlanCall) -> Outcome:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None, "asyncio.run makes a task"
+        self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        return await call.perform(shared=False)
+
+    def on_kill(self) -> None:
+        """End the call in flight: nothing is spent for a task that was stopped or cleared."""
+        if self._cancel is not None:
+            self._cancel()
 
     def resume(self, context: Context, event: dict[str, Any]) -> None:
         """Raise in a worker what failed in the triggerer, so that the retry policy decides on it."""
@@ -107,6 +149,7 @@ class ClaudeTaskOperator(ClaudeOperator):
     :param requirement: the plan's requirement, verbatim
     :param inputs: names of the plan's inputs; their values are the run's params
     :param dependencies: whose results the prompt holds: the declared dependencies and nobody else
+    :param limits: what a run, and each task of it, may spend
     :param item: the item of a mapped task
     """
 
@@ -119,6 +162,7 @@ class ClaudeTaskOperator(ClaudeOperator):
         requirement: str,
         inputs: Sequence[str] = (),
         dependencies: Sequence[Dependency] = (),
+        limits: Limits | None = None,
         item: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -127,6 +171,7 @@ class ClaudeTaskOperator(ClaudeOperator):
         self.requirement = requirement
         self.inputs = tuple(inputs)
         self.dependencies = tuple(dependencies)
+        self.limits = limits or Limits()
         self.item = item
 
     def prepare(self, context: Context, settings: Settings) -> TaskCall:
@@ -152,8 +197,7 @@ class ClaudeTaskOperator(ClaudeOperator):
         return TaskCall(
             conn_id=settings.conn_id,
             request=request,
-            task_id=self.spec.id,
-            item=self.item,
+            accounts=self.accounts(context, settings, limits=self.limits, item=self.item),
             output_schema=self.spec.output_schema,
             repairs=settings.repair_attempts,
         )
@@ -230,6 +274,21 @@ class PlanErrorOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         raise ChassisError(self.reason)
+
+
+def _run_limits(limits: Limits, settings: Settings) -> RunLimits:
+    return RunLimits(
+        run=SpendLimits(
+            budget_usd=limits.budget_usd, max_tokens=limits.max_tokens, max_calls=limits.max_calls
+        ),
+        task=limits.per_task,
+        deployment=SpendLimits(
+            budget_usd=settings.run_budget_usd,
+            max_tokens=settings.run_max_tokens,
+            max_calls=settings.run_max_calls,
+        ),
+        max_parallel=limits.max_parallel,
+    )
 
 
 def timeout_of(spec: TaskSpec, settings: Settings) -> timedelta:

@@ -136,7 +136,7 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
             type=["number", "null"],
             exclusiveMinimum=0,
             title="Budget",
-            description="US dollars that one run may spend; kept in the plan, not enforced yet.",
+            description="US dollars that one run of the workflow may spend; at most one call goes past it.",
         ),
         "max_parallel": Param(
             16,
@@ -144,7 +144,7 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
             minimum=1,
             maximum=1000,
             title="Side by side",
-            description="Worker slots that one run may hold; a task that waits for Claude holds none.",
+            description="Calls to Claude that one run may have at a time.",
         ),
         "action": Param(
             RUN,
@@ -187,6 +187,7 @@ class PlanOperator(ClaudeOperator):
         return PlanCall(
             conn_id=settings.conn_id,
             request=request,
+            accounts=self.accounts(context, settings),
             given=given,
             agents={name: agent.digest for name, agent in workers.items()},
             services=tuple(catalogue.names),

@@ -11,6 +11,7 @@ Invariants that must not be relaxed:
   text inside JSON.
 - A task is never sent back to a worker within :data:`RESUME_AFTER` of its deferral: under load the executor may
   still report the end of the first part, and the scheduler takes that for a killed task (seen with Airflow 3.3.2).
+- What was paid for is not lost to a database that is away for a while: pushing is tried for :data:`PUSH_PATIENCE`.
 - No sequence of XComs is read here: the triggerer's supervisor can't decode that request and would wait for ever.
 """
 
@@ -18,12 +19,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from chassis.dag.calls import restore_call
-from chassis.errors import ChassisError
+from chassis.dag.calls import Outcome, restore_call
+from chassis.errors import UnexpectedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,6 +35,13 @@ log = logging.getLogger(__name__)
 
 RESUME_AFTER = 10.0
 """Seconds between a deferral and the earliest return to a worker; see the module's invariants."""
+
+PUSH_PATIENCE = 300.0
+"""Seconds that Airflow may refuse an XCom before the task fails; its retry then finds the kept answer."""
+_PUSH_PAUSE = 2.0
+
+SPENDING_KEY = "spending"
+"""XCom key under which a task leaves what it and its run have spent, whether it succeeded or failed."""
 
 
 class ClaudeTrigger(BaseTrigger):
@@ -49,7 +59,8 @@ class ClaudeTrigger(BaseTrigger):
 
     def __repr__(self) -> str:
         # BaseTrigger's own repr, which Airflow logs, would print the whole prompt.
-        return f"<ClaudeTrigger {self.call.get('kind')} {self.call.get('task_id', '')} {self.call.get('item') or ''}>"
+        who = self.call["accounts"]["identity"]
+        return f"<ClaudeTrigger {self.call['kind']} {who['task_id']} {who['item'] or ''}>"
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         loop = asyncio.get_running_loop()
@@ -57,34 +68,41 @@ class ClaudeTrigger(BaseTrigger):
         # The first XCom in a fresh triggerer imports for seconds: let it do so while Claude thinks.
         warm_up = asyncio.create_task(asyncio.to_thread(_xcom_class))
         try:
-            result = await restore_call(self.call).perform()
-        except ChassisError as error:
-            failure = error.describe()
+            outcome = await restore_call(self.call).perform(shared=True)
         except Exception as error:
             # Only the class: a message of an unknown error may hold what must not leave this process.
             log.exception("The call to Claude ended in an unexpected error.")
-            failure = {
-                "class": "ChassisError",
-                "message": f"The call to Claude ended in an unexpected {type(error).__name__}.",
-                "hint": "The triggerer's log has its traceback.",
-            }
-        else:
-            await self._push(await warm_up, result)
+            outcome = Outcome(error=UnexpectedError.of(error))
+        xcom = await warm_up
+        if outcome.spending is not None:
+            await self._push(xcom, SPENDING_KEY, outcome.spending)
+        if outcome.error is None:
+            await self._push(xcom, xcom.XCOM_RETURN_KEY, outcome.result)
             yield TaskSuccessEvent()
             return
         await asyncio.sleep(max(0.0, started + RESUME_AFTER - loop.time()))
-        yield TriggerEvent(failure)  # type: ignore[no-untyped-call]
+        yield TriggerEvent(outcome.error.describe())  # type: ignore[no-untyped-call]
 
-    async def _push(self, xcom: Any, result: dict[str, Any]) -> None:
+    async def _push(self, xcom: Any, key: str, value: Any) -> None:
         task_instance: Any = self.task_instance
-        await xcom.aset(
-            key=xcom.XCOM_RETURN_KEY,
-            value=result,
-            dag_id=task_instance.dag_id,
-            task_id=task_instance.task_id,
-            run_id=task_instance.run_id,
-            map_index=task_instance.map_index,
-        )
+        deadline = time.monotonic() + PUSH_PATIENCE
+        while True:
+            try:
+                await xcom.aset(
+                    key=key,
+                    value=value,
+                    dag_id=task_instance.dag_id,
+                    task_id=task_instance.task_id,
+                    run_id=task_instance.run_id,
+                    map_index=task_instance.map_index,
+                )
+            except AirflowRuntimeError as error:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("Airflow can't take the XCom %s now (%s); trying again.", key, error.error.error)
+                await asyncio.sleep(_PUSH_PAUSE)
+            else:
+                return
 
 
 def _xcom_class() -> Any:

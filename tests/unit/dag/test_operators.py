@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from chassis.workflow import TaskSpec
 
 class TaskInstance:
     """Answers xcom_pull as Airflow does: one value for a map index, a list for a list of task ids."""
+
+    dag_id, run_id, task_id, try_number = "sums", "manual__1", "add", 1
 
     def __init__(self, xcoms: dict[tuple[str, int], Any], map_index: int = -1) -> None:
         self.xcoms = xcoms
@@ -46,7 +49,7 @@ def no_connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def deferred_call(operator: ClaudeTaskOperator, ti: TaskInstance, **params: Any) -> TaskCall:
     with pytest.raises(TaskDeferred) as deferral:
-        operator.execute({"params": params, "ti": ti})  # type: ignore[typeddict-item]
+        operator.execute({"params": params, "ti": ti, "dag_run": SimpleNamespace(clear_number=2)})  # type: ignore[typeddict-item]
     call = restore_call(json.loads(json.dumps(deferral.value.trigger.serialize()[1]["call"])))
     assert isinstance(call, TaskCall)
     return call
@@ -120,6 +123,7 @@ def test_a_failure_of_the_triggerer_is_raised_in_the_worker_and_left_as_an_xcom(
 
 PREPARE = """
 import sys
+from types import SimpleNamespace
 from airflow.sdk.exceptions import TaskDeferred
 import chassis.claude.options
 chassis.claude.options.connection_model = lambda conn_id: None
@@ -127,7 +131,8 @@ from chassis.dag.operators import ClaudeTaskOperator
 from chassis.workflow import TaskSpec
 operator = ClaudeTaskOperator(spec=TaskSpec(id="a", name="A", instruction="Do."), requirement="Do it.")
 try:
-    operator.execute({"params": {}, "ti": None})
+    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="a", map_index=-1, try_number=1)
+    operator.execute({"params": {}, "ti": ti, "dag_run": SimpleNamespace(clear_number=0)})
 except TaskDeferred:
     print(*sorted({"anthropic", "boto3", "httpx2", "genai_prices"} & set(sys.modules)))
 """

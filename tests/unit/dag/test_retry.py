@@ -12,15 +12,25 @@ from chassis.errors import ChassisError, ClaudeError
 CLASSES = [
     value
     for value in vars(errors).values()
-    if isinstance(value, type) and issubclass(value, ChassisError) and value is not errors.PlanError
+    if isinstance(value, type) and issubclass(value, ChassisError)
 ]
+
+
+def an_error(kind: type[ChassisError]) -> ChassisError:
+    if kind is errors.PlanError:
+        return errors.PlanError([])
+    if kind is errors.LimitSpentError:
+        return errors.LimitSpentError(
+            scope="run", limit_name="max_calls", limit=1, spent=1, workflow_id="w", task_id="t"
+        )
+    return kind("it happened")
 
 
 @pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)
 def test_an_error_is_retried_if_and_only_if_its_class_says_that_it_can_help(
     error: type[ChassisError],
 ) -> None:
-    decision = ClaudeRetryPolicy().evaluate(error("it happened"), 1, 3)
+    decision = ClaudeRetryPolicy().evaluate(an_error(error), 1, 3)
     assert decision.action is (RetryAction.DEFAULT if error.retryable else RetryAction.FAIL)
 
 

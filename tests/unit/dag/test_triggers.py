@@ -5,11 +5,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 from airflow.triggers.base import TaskSuccessEvent
 
 from chassis.dag import triggers
+from chassis.dag.calls import Outcome
 from chassis.dag.triggers import ClaudeTrigger
-from chassis.errors import ThrottledError, restore_error
+from chassis.errors import ChassisError, ThrottledError, restore_error
 
 
 class Xcom:
@@ -27,18 +30,26 @@ class Xcom:
 def trigger(monkeypatch: pytest.MonkeyPatch) -> ClaudeTrigger:
     Xcom.pushed = []
     monkeypatch.setattr(triggers, "_xcom_class", lambda: Xcom)
-    trigger = ClaudeTrigger({"kind": "task", "task_id": "add", "request": "a secret prompt"})
+    trigger = ClaudeTrigger(
+        {
+            "kind": "task",
+            "accounts": {"identity": {"task_id": "add", "item": None}},
+            "request": "a secret prompt",
+        }
+    )
     ti: Any = SimpleNamespace(dag_id="sums", task_id="add", run_id="r1", map_index=3)
     trigger._task_instance = ti  # the setter wants Airflow's own class
     return trigger
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> None:
-    async def perform() -> Any:
+    async def perform(*, shared: bool) -> Any:
+        assert shared
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
+    outcome = Outcome(error=outcome) if isinstance(outcome, ChassisError) else outcome
     monkeypatch.setattr(triggers, "restore_call", lambda data: SimpleNamespace(perform=perform))
 
 
@@ -52,7 +63,7 @@ async def first_event(trigger: ClaudeTrigger) -> tuple[Any, int]:
 def test_the_result_is_pushed_before_the_task_becomes_a_success(
     trigger: ClaudeTrigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, {"summary": "8"})
+    answering(monkeypatch, Outcome(result={"summary": "8"}))
     event, pushed = asyncio.run(first_event(trigger))
     assert isinstance(event, TaskSuccessEvent)
     assert event.xcoms is None, "Airflow would store them as JSON inside JSON"
@@ -106,3 +117,28 @@ def test_a_trigger_is_rebuilt_from_what_it_serialises_to(trigger: ClaudeTrigger)
     path, arguments = trigger.serialize()
     assert path == "chassis.dag.triggers.ClaudeTrigger"
     assert ClaudeTrigger(**arguments).call == trigger.call
+
+
+class FlakyXcom(Xcom):
+    """Airflow's database is away for the first two pushes."""
+
+    refusals = 2
+
+    @classmethod
+    async def aset(cls, **what: Any) -> None:
+        if cls.refusals:
+            cls.refusals -= 1
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+        await super().aset(**what)
+
+
+def test_a_result_that_airflow_can_not_take_now_is_pushed_until_it_can(
+    trigger: ClaudeTrigger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers, "_xcom_class", lambda: FlakyXcom)
+    monkeypatch.setattr(triggers, "_PUSH_PAUSE", 0.01)
+    answering(monkeypatch, Outcome(result={"summary": "8"}, spending={"run": {"calls": 1}}))
+    event, pushed = asyncio.run(first_event(trigger))
+    assert isinstance(event, TaskSuccessEvent)
+    assert [each["key"] for each in Xcom.pushed] == ["spending", "return_value"]
+    assert pushed == 2

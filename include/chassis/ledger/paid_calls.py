@@ -1,0 +1,245 @@
+"""The one way in which a task's calls to Claude are made: recalled, limited, paced, recorded and kept.
+
+Before a call, its answer may already be there: kept by an earlier try of the same task that died. Else the call
+waits until the run's limits and the connection's pace allow it, is noted in the ledger with an upper bound of what
+it may cost, and is made. Its answer is kept before anything is done with it, and what it cost is noted.
+
+What can be paid twice: a call that was in flight when its process was killed, because nobody has its answer. The
+ledger then counts both, the lost one at its upper bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import random
+import time
+import uuid
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from chassis.claude.pace import LONGEST_WAIT
+from chassis.claude.reply import BYTES_PER_TOKEN, Reply, ask
+from chassis.claude.usage import Usage, cost_usd
+from chassis.crashpoints import ANSWER_KEPT, reached
+from chassis.errors import (
+    ClaudeError,
+    NoAnswerError,
+    ServiceFaultError,
+    StoreError,
+    ThrottledError,
+    UnreachableError,
+)
+from chassis.ledger.answers import KeptAnswers, payload_digest
+from chassis.ledger.entries import Bound, Closed, Opened
+from chassis.ledger.gate import finished, patiently
+from chassis.telemetry import CallFacts, call_span
+
+if TYPE_CHECKING:
+    from chassis.claude.client import BedrockClient
+    from chassis.claude.pace import Pace
+    from chassis.ledger.book import RunLimits
+    from chassis.ledger.gate import RunGate
+    from chassis.ledger.identity import CallIdentity
+    from chassis.telemetry import CallRecord
+
+log = logging.getLogger(__name__)
+
+THROTTLE_PATIENCE = 120.0
+"""Seconds that a call stays here while the server asks to slow down; after that the wait is Airflow's."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
+
+
+@dataclass
+class _Attempts:
+    """How often one call was made again here, and since when the server asks to slow down."""
+
+    quick: int = 0
+    throttled_since: float | None = None
+
+
+@dataclass(kw_only=True)
+class PaidCalls:
+    """Makes the calls of one try of one task; :meth:`ask` is the ``ask`` of ``converse``.
+
+    :ivar timeout_seconds: how long this try may take; a call that nobody closed counts as lost after that
+    """
+
+    client: BedrockClient
+    identity: CallIdentity
+    gate: RunGate
+    pace: Pace
+    limits: RunLimits
+    timeout_seconds: float
+    subject: str
+    kind: Literal["task", "plan"]
+    trace_content: bool = False
+    answers: KeptAnswers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.answers = KeptAnswers(self.gate.files, self.identity)
+
+    async def ask(self, payload: dict[str, Any]) -> Reply:
+        """The complete answer to ``payload``: a kept one, or that of a new call.
+
+        :raises LimitSpentError: a limit of the run or of the task is spent
+        :raises PriceUnknownError: a limit in dollars can't be held, because the model has no known price
+        :raises StoreError: the record store stayed out of reach, so the call was not made
+        :raises ClaudeError: no usable answer; ``usage`` holds what was counted until then
+        """
+        digest = await asyncio.to_thread(payload_digest, payload)
+        if (kept := await self._recall(digest)) is not None:
+            return kept
+        bound = await asyncio.to_thread(_bound, payload)
+        attempts = _Attempts()
+        while True:
+            opened = await self.gate.enter(
+                partial(self._opened, payload["model"], bound), self.limits, self.pace
+            )
+            try:
+                return await self._call(opened, payload, digest)
+            except ClaudeError as error:
+                pause = self._pause(error, attempts)
+                if pause is None:
+                    raise
+                log.info("%s: %s Again in %.1f s.", self.subject, error.message, pause)
+            await asyncio.sleep(pause)
+
+    async def _recall(self, digest: str) -> Reply | None:
+        kept = await patiently(partial(self.answers.recall, digest))
+        if kept is None:
+            return None
+        # Whoever kept it may have died before the ledger had it; closing twice does no harm.
+        await self.gate.close(Closed.model_validate(kept["closed"]))
+        reply = Reply.from_data(kept["reply"])
+        log.info(
+            "%s: an earlier try was answered (request %s); not asked again.", self.subject, reply.request_id
+        )
+        return reply
+
+    def _opened(self, model: str, bound: Bound) -> Opened:
+        now = time.time()
+        return Opened(
+            call=uuid.uuid4().hex,
+            task_id=self.identity.task_id,
+            item=self.identity.item,
+            clear_number=self.identity.clear_number,
+            try_number=self.identity.try_number,
+            model=model,
+            opened_at=now,
+            until=now + self.timeout_seconds,
+            bound=bound,
+        )
+
+    async def _call(self, opened: Opened, payload: dict[str, Any], digest: str) -> Reply:
+        reply = Reply()
+        started = time.monotonic()
+        with call_span(
+            self._facts(opened.model), payload=payload, trace_content=self.trace_content
+        ) as record:
+            try:
+                await ask(self.client, payload, subject=self.subject, reply=reply)
+            except BaseException as error:
+                wait = error.retry_after if isinstance(error, ThrottledError) else None
+                self.pace.release(throttled=isinstance(error, ThrottledError), retry_after=wait)
+                closed = _closed(opened, reply, started, error)
+                _report(record, closed, reply)
+                await self._close_failed(closed)
+                raise
+            self.pace.release(answered=True)
+            closed = _closed(opened, reply, started, None)
+            _report(record, closed, reply)
+        await finished(self._keep(digest, closed, reply))
+        return reply
+
+    async def _keep(self, digest: str, closed: Closed, reply: Reply) -> None:
+        """Keep the answer, then close its entry. If the store stays away, the answer is still used: it is paid for."""
+        kept = {"closed": closed.model_dump(mode="json"), "reply": reply.to_data()}
+        try:
+            await patiently(partial(self.answers.keep, digest, kept))
+            reached(ANSWER_KEPT)
+            await self.gate.close(closed)
+        except StoreError as error:
+            log.warning("%s: the answer is used, but could not be recorded: %s", self.subject, error)
+
+    async def _close_failed(self, closed: Closed) -> None:
+        try:
+            await self.gate.close(closed)
+        except StoreError as error:
+            log.warning("%s: the end of a call could not be recorded: %s", self.subject, error)
+
+    def _pause(self, error: ClaudeError, attempts: _Attempts) -> float | None:
+        """Seconds until the call is made again here; None when that is not for this place to do."""
+        if error.retry_after is not None and error.retry_after > LONGEST_WAIT:
+            return None
+        if isinstance(error, ThrottledError):
+            # The pace itself makes the next attempt wait, for all calls of the connection.
+            now = time.monotonic()
+            attempts.throttled_since = attempts.throttled_since or now
+            return 0.0 if now - attempts.throttled_since < THROTTLE_PATIENCE else None
+        begun = bool(error.usage)
+        if begun or not isinstance(error, ServiceFaultError | UnreachableError):
+            return None
+        if attempts.quick >= self.client.quick_retries:
+            return None
+        attempts.quick += 1
+        backoff = min(_FIRST_PAUSE * 2 ** (attempts.quick - 1), _LONGEST_PAUSE)
+        return error.retry_after if error.retry_after is not None else backoff * random.uniform(0.75, 1.0)  # noqa: S311
+
+    def _facts(self, model: str) -> CallFacts:
+        return CallFacts(
+            dag_id=self.identity.dag_id,
+            run_id=self.identity.run_id,
+            task_id=self.identity.task_id,
+            item=self.identity.item,
+            try_number=self.identity.try_number,
+            model=model,
+            conn_id=self.client.conn_id,
+            kind=self.kind,
+        )
+
+
+def _bound(payload: dict[str, Any]) -> Bound:
+    """What a call may cost at most: its whole prompt written to the cache, and all the output that it allows."""
+    read = math.ceil(len(json.dumps(payload, ensure_ascii=False).encode()) / BYTES_PER_TOKEN)
+    written = int(payload["max_tokens"])
+    cost = cost_usd(payload["model"], Usage(cache_write_tokens=read, output_tokens=written))
+    return Bound(tokens=read + written, cost_usd=cost)
+
+
+def _closed(opened: Opened, reply: Reply, started: float, error: BaseException | None) -> Closed:
+    cancelled = isinstance(error, asyncio.CancelledError)
+    usage = reply.usage if error is None else reply.billed if reply.opened else Usage()
+    # Sent, and no answer began: nobody knows whether it was carried out.
+    unknown = not reply.opened and (cancelled or isinstance(error, NoAnswerError))
+    return Closed(
+        call=opened.call,
+        outcome="answered" if error is None else "cancelled" if cancelled else "failed",
+        closed_at=time.time(),
+        usage=usage,
+        cost_usd=cost_usd(opened.model, usage),
+        uncertain=opened.bound if unknown else Bound(),
+        request_id=reply.request_id or getattr(error, "request_id", ""),
+        error="" if error is None else type(error).__name__,
+        simulated=reply.simulated,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _report(record: CallRecord, closed: Closed, reply: Reply) -> None:
+    record.finish(
+        closed.usage,
+        closed.cost_usd,
+        "cancelled"
+        if closed.outcome == "cancelled"
+        else "answered"
+        if closed.outcome == "answered"
+        else "failed",
+        closed.error,
+        request_id=closed.request_id,
+        simulated=closed.simulated,
+        answer=reply.text,
+    )

@@ -1,0 +1,34 @@
+"""One airflow dag for each way to stop a task; each has one task, named like the way, whose call hangs."""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from chassis.dag.operators import ClaudeTaskOperator
+from chassis.workflow import TaskSpec
+
+WAYS = (
+    "task_marked_failed",
+    "task_cleared",
+    "run_marked_failed",
+    "run_deleted",
+    "run_timeout",
+    "task_timeout",
+    "worker_marked_failed",
+    "worker_cleared",
+)
+
+for way in WAYS:
+    with DAG(
+        f"held_{way}",
+        schedule=None,
+        is_paused_upon_creation=False,
+        dagrun_timeout=timedelta(seconds=15) if way == "run_timeout" else None,
+    ):
+        ClaudeTaskOperator(
+            spec=TaskSpec(id=way, name=way, instruction="Say hello."),
+            requirement="Greet.",
+            retries=0,
+            execution_timeout=timedelta(seconds=15) if way == "task_timeout" else None,
+            deferrable=not way.startswith("worker"),
+        )
