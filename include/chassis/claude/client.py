@@ -1,8 +1,8 @@
 """The SDK's client for Bedrock, with the three things that a long-lived Airflow process needs changed.
 
 It signs each request with the live credentials of an AWS session (the SDK copies keys once, so an assumed
-role would run out), it speaks the ``anthropic_version`` of the connection, and it leaves long waits to
-Airflow.
+role would run out), it speaks the ``anthropic_version`` of the connection, and it repeats nothing by itself:
+each request is one call, which its caller paces, counts and repeats (see ``chassis.ledger.paid_calls``).
 
 Importing this module imports the Claude SDK (seconds of CPU): only functions import it, in a thread.
 """
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from anthropic._models import FinalRequestOptions
     from botocore.credentials import Credentials
 
-    from chassis.claude.options import ClaudeOptions
-
-LONGEST_WAIT = 20.0
-"""Seconds that a server's ``retry-after`` may keep a call waiting here; a longer one is left to Airflow."""
+    from chassis.claude.hook import BedrockAccess
 
 _TALKATIVE = ("anthropic", "botocore.auth", "botocore.parsers")
 """Loggers that at DEBUG write what belongs in no log: whole prompts, session tokens, answers."""
@@ -35,41 +32,33 @@ _TALKATIVE = ("anthropic", "botocore.auth", "botocore.parsers")
 class BedrockClient(anthropic.AsyncAnthropicBedrock):
     """A client of one Airflow connection.
 
-    :param conn_id: the connection's id, for messages
-    :param region: AWS region, which is part of every signature
-    :param endpoint: address to call; None for AWS's own of the region
-    :param auth: live AWS credentials, which may renew themselves, or a Bedrock API key
-    :param verify: False for no check of certificates, a path for one's own authorities
+    :ivar conn_id: the connection's id, for messages
+    :ivar quick_retries: how often a call may be repeated at once, for its caller
+    :ivar max_in_flight: calls that may be in flight at once to one model, for their caller
     """
 
-    def __init__(
-        self,
-        *,
-        conn_id: str,
-        region: str,
-        endpoint: str | None,
-        auth: Credentials | str,
-        options: ClaudeOptions,
-        verify: bool | str | None,
-    ) -> None:
+    def __init__(self, access: BedrockAccess) -> None:
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.INFO)
+        options = access.options
         timeout = httpx2.Timeout(options.timeout_seconds, connect=options.connect_timeout_seconds)
         super().__init__(
-            aws_region=region,
-            base_url=endpoint,
+            aws_region=access.region,
+            base_url=access.endpoint,
             timeout=timeout,
-            max_retries=options.max_retries,
+            max_retries=0,
             http_client=anthropic.DefaultAsyncHttpxClient(
-                timeout=timeout, follow_redirects=False, verify=_tls_context(verify)
+                timeout=timeout, follow_redirects=False, verify=_tls_context(access.verify)
             ),
             # Said here, so that no ANTHROPIC_OPEN_TELEMETRY* variable has the SDK's spans hold prompts and answers.
             open_telemetry={"traces": {"content_mode": "metadata_only"}},
         )
         # The SDK takes a token from the environment by itself; whether that is wanted, the hook has decided.
         self.api_key = None
-        self.conn_id = conn_id
-        self._auth = auth
+        self.conn_id = access.conn_id
+        self.quick_retries = options.max_retries
+        self.max_in_flight = options.max_in_flight
+        self._auth = access.auth
         self._anthropic_version = options.anthropic_version
 
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
@@ -93,10 +82,6 @@ class BedrockClient(anthropic.AsyncAnthropicBedrock):
         signed = AWSRequest(request.method.upper(), str(request.url), headers=headers, data=request.read())
         SigV4Auth(credentials.get_frozen_credentials(), "bedrock", self.aws_region).add_auth(signed)
         return {name: value for name, value in signed.prepare().headers.items() if value is not None}
-
-    def _should_retry(self, response: httpx2.Response) -> bool:
-        wait = self._parse_retry_after_header(response.headers)
-        return super()._should_retry(response) and (wait is None or wait <= LONGEST_WAIT)
 
 
 @lru_cache(maxsize=8)

@@ -58,6 +58,9 @@ CONNECTION_TYPES: list[dict[str, Any]] = [
             "max_retries": _number(
                 "Retries", "Quick retries before Airflow's own; empty: 2.", minimum=0, maximum=10
             ),
+            "max_in_flight": _number(
+                "Calls in flight", "To one model, in each process; empty: 32.", minimum=1, maximum=1_000
+            ),
         },
     }
 ]

@@ -16,8 +16,9 @@ import hashlib
 import json
 import os
 import threading
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook  # noqa: TID253  the base class
 from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper  # noqa: TID253
@@ -33,10 +34,14 @@ from chassis.errors import ChassisError, ConnectionSetupError, CredentialsMissin
 from chassis.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk import Connection
     from botocore.credentials import Credentials
 
     from chassis.claude.client import BedrockClient
+
+T = TypeVar("T")
 
 SERVICE = "bedrock-runtime"
 _MOST_RENEWING = 32
@@ -48,6 +53,38 @@ _PATIENCE = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standar
 # forty times. Others are cheap to resolve and resolved each time, so that a changed file or variable counts.
 _renewing: dict[str, RefreshableCredentials] = {}
 _renewing_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class BedrockAccess:
+    """All that a client needs, read from a connection and its surroundings.
+
+    :ivar conn_id: the connection's id, for messages
+    :ivar region: AWS region, which is part of every signature
+    :ivar endpoint: address to call; None for AWS's own of the region
+    :ivar auth: live AWS credentials, which may renew themselves, or a Bedrock API key
+    :ivar verify: False for no check of certificates, a path for one's own authorities
+    """
+
+    conn_id: str
+    region: str
+    endpoint: str | None
+    auth: Credentials | str = field(repr=False)
+    options: ClaudeOptions
+    verify: bool | str | None
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for two whose clients would do the same. It is hashed: it holds the secret key."""
+        who: list[Any]
+        if isinstance(self.auth, str):
+            who = ["token", self.auth]
+        elif isinstance(self.auth, RefreshableCredentials):
+            who = ["renewing", id(self.auth)]  # the keys change all the time; the object stays, see _renewing
+        else:
+            who = ["keys", *self.auth.get_frozen_credentials()]
+        facts = [self.conn_id, self.region, self.endpoint, self.verify, self.options.model_dump(), who]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 class ClaudeBedrockHook(AwsBaseHook):
@@ -74,7 +111,39 @@ class ClaudeBedrockHook(AwsBaseHook):
         :raises CredentialsMissingError: nothing gives credentials
         :raises ClaudeError: AWS refused to give or renew them
         """
-        return await asyncio.to_thread(self._build_client)
+        return await asyncio.to_thread(lambda: self.build(self.access()))
+
+    def access(self) -> BedrockAccess:
+        """What the connection says now, with credentials. It waits for Airflow and perhaps AWS: use a thread.
+
+        :raises ConnectionSetupError: the connection has a wrong option, or there is no region
+        :raises CredentialsMissingError: nothing gives credentials
+        :raises ClaudeError: AWS refused to give or renew them
+        """
+        return self._clearly(
+            lambda: BedrockAccess(
+                conn_id=self.aws_conn_id or "",
+                region=self._region(),
+                endpoint=self._endpoint(),
+                auth=self._auth(),
+                options=self.claude_options,
+                verify=self.verify,
+            )
+        )
+
+    def build(self, access: BedrockAccess) -> BedrockClient:
+        """A client for what :meth:`access` gave. The first one imports the SDK, for seconds: use a thread.
+
+        :raises ClaudeError: the SDK can't use it
+        """
+
+        def made() -> BedrockClient:
+            from chassis.claude.client import BedrockClient, warm_up
+
+            warm_up()
+            return BedrockClient(access)
+
+        return self._clearly(made)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask Claude for one token and say what was proved: endpoint, credentials and access to the model.
@@ -127,28 +196,16 @@ class ClaudeBedrockHook(AwsBaseHook):
             return None
         return connection
 
-    def _build_client(self) -> BedrockClient:
+    def _clearly(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns; what it raises as an error of Chassis's own."""
         try:
-            return self._connected()
+            return work()
         except foreign_errors() as error:
             failure = claude_failure(error, place=self._named())
         except (AirflowException, NotImplementedError) as error:
             failure = ConnectionSetupError(f"The amazon provider can't use {self._named()}: {error}")
         # Outside the except clauses: a foreign exception would otherwise travel along as this one's context.
         raise failure
-
-    def _connected(self) -> BedrockClient:
-        from chassis.claude.client import BedrockClient, warm_up
-
-        warm_up()
-        return BedrockClient(
-            conn_id=self.aws_conn_id or "",
-            region=self._region(),
-            endpoint=self._endpoint(),
-            auth=self._auth(),
-            options=self.claude_options,
-            verify=self.verify,
-        )
 
     def _region(self) -> str:
         region = self.region_name or os.environ.get("AWS_REGION") or self._default_region()
@@ -194,7 +251,7 @@ class ClaudeBedrockHook(AwsBaseHook):
         return credentials
 
     def _credentials(self) -> Credentials | None:
-        key = self._fingerprint()
+        key = self._identity()
         with _renewing_lock:
             known = _renewing.get(key)
         if known is not None:
@@ -213,7 +270,7 @@ class ClaudeBedrockHook(AwsBaseHook):
                     del _renewing[next(iter(_renewing))]
         return credentials
 
-    def _fingerprint(self) -> str:
+    def _identity(self) -> str:
         """Of everything in the connection that decides who calls. It is hashed: it holds the secret key."""
         config = self.conn_config
         facts = [self.aws_conn_id, config.login, config.password, config.extra_config, self._region()]

@@ -35,6 +35,13 @@ class ClaudeOptions(BaseModel):
     timeout_seconds: float = Field(300, gt=0, description="Longest silence within an answer, in seconds.")
     connect_timeout_seconds: float = Field(10, gt=0, description="Longest wait for a connection, in seconds.")
     max_retries: int = Field(2, ge=0, le=10, description="Quick retries of a call, before Airflow's retries.")
+    max_in_flight: int = Field(
+        32,
+        ge=1,
+        le=1_000,
+        description="Calls in flight at once to one model, in each process (the triggerer makes most). "
+        "Chassis finds a lower quota of Bedrock's by itself and keeps below it.",
+    )
 
 
 def read_options(connection: Connection | None) -> ClaudeOptions:
