@@ -4,6 +4,9 @@ An error says what happened and where (its message) and what to do next (its hin
 attributes, so a command line or a page can render them its own way. ``retryable`` answers one question:
 can the same call, made again with nothing changed, succeed? Retry decisions anywhere in Chassis read it.
 
+Messages quote what people, models and servers wrote. Whatever of that a terminal or a log would obey, or a reader can't
+see, is replaced by visible signs in every error; a fault of a plan is one line, so that none can pass for two.
+
 An error crosses process borders (a trigger's event, a task's XCom) as the plain data of :meth:`ChassisError.describe`,
 never as a pickle: exceptions of the Claude SDK carry signed headers and session tokens.
 """
@@ -13,6 +16,8 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
+
+from chassis.text import one_line, signs
 
 
 class ChassisError(Exception):
@@ -25,9 +30,9 @@ class ChassisError(Exception):
     """What to do next, where the raiser knows nothing better; shown as the hint."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint or self.remedy
+        self.message = signs(message)
+        self.hint = signs(hint or self.remedy)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
@@ -67,7 +72,7 @@ class PlanFault:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+        return one_line(f"{self.where}: {self.message}")
 
 
 class PlanError(ChassisError):
