@@ -20,7 +20,7 @@ from airflow.sdk import BaseOperator
 from chassis.dag.calls import Accounts, Outcome, PlanCall, TaskCall
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.dag.triggers import SPENDING_KEY, ClaudeTrigger
-from chassis.errors import ChassisError, ItemsError, restore_error
+from chassis.errors import ChassisError, ItemsError, StoppedError, restore_error
 from chassis.ledger.identity import CallIdentity
 from chassis.ledger.limits import RunLimits
 from chassis.settings import Settings
@@ -106,7 +106,10 @@ class ClaudeOperator(BaseOperator):
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None, "asyncio.run makes a task"
         self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-        return await call.perform(shared=False)
+        try:
+            return await call.perform(shared=False)
+        except asyncio.CancelledError:
+            return Outcome(error=StoppedError("The task was stopped, and its call to Claude with it."))
 
     def on_kill(self) -> None:
         """End the call in flight: nothing is spent for a task that was stopped or cleared."""
