@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chassis.errors import NotStoredError, SettingsError, StoreError
-from chassis.files import Files, open_files, write_atomically
+from chassis.files import Files, Place, open_files, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,14 @@ def test_an_unreadable_file_is_another_error_than_one_that_is_not_there(tmp_path
         files.read("add_pet/absent.yaml")
 
 
-@pytest.mark.parametrize("write", [lambda files: files.write("a/b", b""), lambda files: files.claim("a/b")])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda files: files.write("a/b", b""),
+        lambda files: files.claim("a/b"),
+        lambda files: files.create("a/b", b""),
+    ],
+)
 def test_a_place_that_can_not_be_written_is_an_error(tmp_path: Path, write: Callable[[Files], Any]) -> None:
     a_file(tmp_path / "a")
     with pytest.raises(StoreError, match="a/b"):
@@ -104,6 +111,33 @@ def test_a_written_file_can_be_read_by_other_users(tmp_path: Path) -> None:
     assert (tmp_path / "file").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
 
 
+def test_a_creation_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", no_links)
+    with pytest.raises(StoreError, match="record store can't create") as caught:
+        open_files(str(tmp_path), what="record store").create("file", b"content")
+    assert "file system with hard links" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "setting"), [("plan store", "plans_root"), ("record store", "records_root")]
+)
+def test_what_fails_is_told_by_its_name_and_its_setting(tmp_path: Path, what: Place, setting: str) -> None:
+    with pytest.raises(SettingsError, match=f"The {what} can't be at 'x'") as refused:
+        open_files("x", what=what)
+    assert refused.value.hint == f"Set {setting} in [chassis] to an absolute folder or to s3://bucket/prefix."
+    a_file(tmp_path / "root")
+    files = open_files(str(tmp_path / "root"), what=what)
+    with pytest.raises(StoreError, match=f"The {what} can't read") as failed:
+        files.read("folder/file")
+    assert f"Check {setting} and storage_conn_id in [chassis]" in failed.value.hint
+    with pytest.raises(NotStoredError, match=f"in the {what}"):
+        open_files(str(tmp_path), what=what).read("folder/file")
+
+
 class S3Error(Exception):
     """Stands for botocore's ClientError, of which s3fs makes the cause of its own errors."""
 
@@ -127,6 +161,7 @@ class RefusingFileSystem:
 def test_to_lose_a_race_on_s3_is_not_to_get_the_claim(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow.sdk.io.get_fs", lambda *_: RefusingFileSystem("ConditionalRequestConflict"))
     assert open_files("s3://bucket").claim("x") is False
+    assert open_files("s3://bucket").create("x", b"content") is False
 
 
 def test_a_claim_that_s3_refuses_for_another_reason_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,12 +82,16 @@ class FolderFiles:
 
     def names(self, folder: str) -> list[str]:
         with self._reported.of("list", self.locate(folder)):
-            return [f"{folder}/{entry.name}" for entry in _entries(self._root / folder)]
+            return self._files_in(folder)
 
     def names_below(self, wanted: Callable[[str], bool]) -> list[str]:
         with self._reported.of("list", self.locate("")):
             folders = [e.name for e in _entries(self._root) if wanted(e.name) and e.is_dir()]
-            return [f"{name}/{entry.name}" for name in folders for entry in _entries(self._root / name)]
+            return [name for folder in folders for name in self._files_in(folder)]
+
+    def _files_in(self, folder: str) -> list[str]:
+        entries = _entries(self._root / folder)
+        return [f"{folder}/{entry.name}" for entry in entries if not entry.is_dir(follow_symlinks=False)]
 
     def folders(self, folder: str) -> list[str]:
         with self._reported.of("list", self.locate(folder)):

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from chassis.claude.usage import Usage, cost_usd
+import re
+from datetime import UTC, date, datetime
+
+from chassis.claude.usage import Usage, cost_usd, price_date
 
 MODEL = "us.anthropic.claude-opus-4-6-v1"
 
@@ -43,3 +46,9 @@ def test_a_model_without_a_known_price_costs_none_rather_than_nothing() -> None:
         is None
     )
     assert cost_usd("simulated", Usage(input_tokens=1)) is None
+
+
+def test_the_age_of_the_prices_is_told_with_a_day_that_has_come() -> None:
+    told = re.fullmatch(r"genai-prices [\d.]+, newest price in force since (\d{4}-\d\d-\d\d)", price_date())
+    assert told
+    assert date(2025, 1, 1) < date.fromisoformat(told[1]) <= datetime.now(UTC).date()

@@ -1,0 +1,92 @@
+"""What every place for files must do alike: a folder and S3."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chassis.errors import NotStoredError, StoreError
+from chassis.files import open_files
+from tests.integration.s3 import CONN_ID
+
+if TYPE_CHECKING:
+    from chassis.files import Files
+
+NESTED = "add_pet/manual__2026-11-22T12%3A00/ledger"
+
+
+@pytest.fixture
+def files(root: str) -> Files:
+    return open_files(root, CONN_ID, what="record store")
+
+
+def test_a_created_file_is_whole_and_is_created_once(files: Files) -> None:
+    assert files.create(f"{NESTED}/000001.json", b"first")
+    assert not files.create(f"{NESTED}/000001.json", b"second")
+    assert files.read(f"{NESTED}/000001.json") == b"first"
+
+
+def test_what_was_claimed_can_not_be_created_nor_the_other_way_round(files: Files) -> None:
+    assert files.claim("a/claimed")
+    assert not files.create("a/claimed", b"content")
+    assert files.create("a/created", b"")
+    assert not files.claim("a/created")
+
+
+def test_a_nested_folder_lists_its_own_files_only(files: Files) -> None:
+    for name in (f"{NESTED}/000001.json", f"{NESTED}/deeper/file", f"{NESTED}2/file", "add_pet/file"):
+        files.create(name, b"")
+    assert files.names(NESTED) == [f"{NESTED}/000001.json"]
+    assert files.names("add_pet/no_such_run/ledger") == []
+
+
+def test_more_files_than_s3_names_at_a_time_are_all_listed(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "50")
+    names = [f"{NESTED}/{number:06d}.json" for number in range(1, 121)]
+    for name in names:
+        files.write(name, b"{}")
+    assert sorted(files.names(NESTED)) == names
+    assert len(files.read_all(names)) == len(names)
+
+
+def test_folders_are_told_apart_from_files(files: Files) -> None:
+    for name in ("add_pet/b/ledger/1", "add_pet/a/x", "add_pet/a/y", "add_pet/file", "add_pet2/c/x"):
+        files.create(name, b"")
+    assert files.folders("add_pet") == ["a", "b"]
+    assert files.folders("") == ["add_pet", "add_pet2"]
+    assert files.folders("no_such_dag") == []
+
+
+def test_files_below_wanted_folders_are_found_at_one_depth(files: Files) -> None:
+    for name in ("wanted/a", "wanted/deep/b", ".claims/c", "top", "other/d"):
+        files.create(name, b"")
+    assert files.names_below("wanted".__eq__) == ["wanted/a"]
+
+
+def test_many_files_are_read_at_once_and_absent_ones_left_out(files: Files) -> None:
+    contents = {f"a/{number}": b"%d" % number for number in range(20)}
+    for name, content in contents.items():
+        files.create(name, content)
+    assert files.read_all([*contents, "a/absent", "absent/too"]) == contents
+    assert files.read_all([]) == {}
+    with pytest.raises(NotStoredError, match=re.escape("a/absent in the record store")):
+        files.read("a/absent")
+
+
+def test_a_bucket_that_is_not_there_is_an_error_and_not_empty(s3_root: str) -> None:
+    files = open_files("s3://no-such-bucket/records", CONN_ID, what="record store")
+    for attempt in (
+        lambda: files.names("a"),
+        lambda: files.folders("a"),
+        lambda: files.folders(""),
+        lambda: files.names_below(bool),
+        lambda: files.read("a/b"),
+        lambda: files.read_all(["a/b"]),
+        lambda: files.create("a/b", b""),
+    ):
+        with pytest.raises(StoreError, match=r"record store can't .* s3://no-such-bucket/records"):
+            attempt()

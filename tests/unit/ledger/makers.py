@@ -1,0 +1,115 @@
+"""Entries, limits and files for the tests of the ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chassis.claude.usage import Usage
+from chassis.errors import NotStoredError, StoreError
+from chassis.ledger.entries import Bound, Closed, Opened
+from chassis.ledger.limits import RunLimits
+from chassis.workflow import SpendLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+NOON = 1_800_000_000.0
+DAG, RUN = "add_pet", "manual__2026-11-22T12:00:00+00:00"
+
+
+def opened(call: str, task: str = "deploy", item: str | None = None, **changes: Any) -> Opened:
+    """A call of at most 100 tokens and 40 cents, which has an hour."""
+    facts: dict[str, Any] = {
+        "model": "a-model",
+        "opened_at": NOON,
+        "until": NOON + 3600,
+        "bound": Bound(tokens=100, cost_usd=0.4),
+    }
+    return Opened(call=call, task_id=task, item=item, **facts | changes)
+
+
+def answered(call: str, cost_usd: float | None = 0.1, tokens: int = 10, **changes: Any) -> Closed:
+    """The end of a call that was answered."""
+    facts: dict[str, Any] = {"outcome": "answered", "usage": Usage(input_tokens=tokens, calls=1)}
+    return Closed(call=call, closed_at=NOON + 1, cost_usd=cost_usd, **facts | changes)
+
+
+def run_limits(max_parallel: int = 1000, **limits: Any) -> RunLimits:
+    """Limits of the run."""
+    return RunLimits(run=SpendLimits(**limits), max_parallel=max_parallel)
+
+
+class MemoryFiles:
+    """Files in a dictionary, with the moments at which other writers or faults come in between.
+
+    :ivar before_create: what happens just before the next creations, one callable for each
+    :ivar listings: how often a folder was listed
+    :ivar reads: names that were read
+    """
+
+    def __init__(self) -> None:
+        self.content: dict[str, bytes] = {}
+        self.before_create: list[Callable[[], None]] = []
+        self.listings = 0
+        self.reads: list[str] = []
+
+    def names(self, folder: str) -> list[str]:
+        self.listings += 1
+        return [name for name in self.content if name.rpartition("/")[0] == folder]
+
+    def names_below(self, wanted: Callable[[str], bool]) -> list[str]:
+        split = ((name, name.split("/")) for name in self.content)
+        return [name for name, parts in split if len(parts) == 2 and wanted(parts[0])]
+
+    def folders(self, folder: str) -> list[str]:
+        below = [name.removeprefix(f"{folder}/") for name in self.content if name.startswith(f"{folder}/")]
+        return sorted({name.split("/")[0] for name in below if "/" in name})
+
+    def read(self, name: str) -> bytes:
+        self.reads.append(name)
+        try:
+            return self.content[name]
+        except KeyError:
+            raise NotStoredError(f"There is no {name}.") from None
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        wanted = list(names)
+        self.reads += wanted
+        return {name: self.content[name] for name in wanted if name in self.content}
+
+    def fetch(self, names: Iterable[str]) -> None:
+        """Nothing is far away."""
+
+    def claim(self, name: str) -> bool:
+        return self.create(name, b"")
+
+    def create(self, name: str, content: bytes) -> bool:
+        if self.before_create and name.endswith(".json") and "/ledger/" in name:
+            self.before_create.pop(0)()
+        if name in self.content:
+            return False
+        self.content[name] = content
+        return True
+
+    def write(self, name: str, content: bytes) -> None:
+        self.content[name] = content
+
+    def locate(self, name: str) -> str:
+        return f"memory:{name}"
+
+
+class UnsureFiles(MemoryFiles):
+    """Files whose next creations happen, but whose answers are lost: an error, or a wrong "it is taken"."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[StoreError | bool] = []
+
+    def create(self, name: str, content: bytes) -> bool:
+        made = super().create(name, content)
+        if not made or not self.answers or "/ledger/" not in name:
+            return made
+        answer = self.answers.pop(0)
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
