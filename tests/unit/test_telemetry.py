@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -450,6 +452,21 @@ def test_no_trouble_of_an_exporter_ends_a_call(
     assert answer == "paid for"
     assert "OSError" in caplog.text
     assert "canary" not in caplog.text, "the words of an unknown error may be anything"
+
+
+def test_the_documentation_lists_what_is_sent_and_nothing_else(
+    sent: Callable[[], Sent], spans: InMemorySpanExporter
+) -> None:
+    retry = replace(FACTS, try_number=2)
+    for cost, error in ((0.1, ""), (None, "ThrottledError")):
+        with call_span(retry, payload=PAYLOAD, trace_content=True) as record:
+            record.finish(USAGE, cost, "failed" if error else "answered", error, request_id="r", answer="a")
+    attributes = {name for span in spans.get_finished_spans() for name in span.attributes or {}}
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    metrics, traces = page.partition("## Metrics")[2].partition("## Upgrade")[0].split("## Traces")
+    named = re.compile(r"`((?:chassis|gen_ai|aws|error)\.(?!bedrock|call`)[a-z_.]+)`")
+    assert set(named.findall(metrics)) == {name for name, _, _ in sent()}
+    assert set(named.findall(traces)) == attributes
 
 
 def test_importing_telemetry_imports_neither_airflow_nor_opentelemetry() -> None:
