@@ -17,9 +17,12 @@ from chassis.claude.request import ClaudeRequest, Message, text_block
 from chassis.claude.usage import Usage, cost_usd
 from chassis.errors import TaskBlockedError
 from chassis.prompts import DATA_RULES, json_text, run_message, task_message
+from chassis.text import one_line
 from chassis.workflow import render_instruction
 
 COMPLETED, BLOCKED = "completed", "blocked"
+_LONGEST_REASON = 2_000
+"""Characters of Claude's reason for not doing a task; it becomes an error's message, on one line."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -165,8 +168,9 @@ async def execute_request(
     answer = await converse(ask, request, check=check, repairs=repairs)
     data = answer.data
     if data["status"] == BLOCKED:
+        subject = _subject(task_id, item)
         raise TaskBlockedError(
-            f"{_subject(task_id, item).capitalize()} is blocked: {data['reason'].strip()}",
+            f"{subject[:1].upper()}{subject[1:]} is blocked: {one_line(data['reason'], _LONGEST_REASON)}",
             hint="Change the inputs or the plan, then clear the task.",
             request_id=answer.request_ids[-1],
             usage=answer.usage.model_dump(),

@@ -32,8 +32,8 @@ _CUT = "…"
 
 
 def signs(text: str, unsafe: re.Pattern[str] = DECEIVING) -> str:
-    """The text with a visible sign in place of each character that ``unsafe`` finds."""
-    return unsafe.sub(_sign, text)
+    """The text with a visible sign in place of each character that ``unsafe`` finds; CR LF is a line feed."""
+    return unsafe.sub(_sign, text.replace("\r\n", "\n"))
 
 
 def one_line(text: object, limit: int | None = None) -> str:

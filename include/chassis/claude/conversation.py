@@ -29,6 +29,7 @@ from chassis.errors import (
     RequestRefusedError,
 )
 from chassis.prompts import faults_message
+from chassis.text import one_line
 
 Check = Callable[[Any], list[str]]
 """What is wrong with an answer beyond its schema; runs in a thread. What it raises ends the conversation."""
@@ -211,7 +212,7 @@ def _as_sent(reply: Reply) -> list[dict[str, Any]]:
 
 
 def _invalid(request: ClaudeRequest, faults: list[str], attempts: int, request_id: str) -> AnswerInvalidError:
-    lines = "\n".join(f"- {fault}" for fault in listed(faults))
+    lines = "\n".join(f"- {one_line(fault)}" for fault in listed(faults))
     tries = f"{attempts} attempt{'s' if attempts > 1 else ''}"
     return AnswerInvalidError(
         f"The answer to {_subject(request)} can't be used after {tries}:\n{lines}\n",

@@ -3,10 +3,14 @@
 The SDK's exceptions carry the request with its signature and session token, and pickle with them. None may
 leave the function that caught it, not even as a cause or a context: build the :class:`ClaudeError` in the
 except clause, and raise it after that clause.
+
+A server's words are quoted, and a server, or a proxy on the way, may repeat what it was sent. So a quote is short, one
+line, and without what looks like a credential or is known to Airflow as a secret.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +28,7 @@ from chassis.errors import (
     ThrottledError,
     UnreachableError,
 )
+from chassis.text import one_line
 
 if TYPE_CHECKING:
     import anthropic
@@ -49,6 +54,13 @@ _FAULTS = frozenset({408, 409, 424, 429})
 _STREAMING = 200
 """The status of a stream that was opened well: of an error frame inside it, only the type counts."""
 _LONGEST_QUOTE = 300
+_CREDENTIAL = re.compile(
+    r"AWS4-HMAC-SHA256.*"
+    r"|(?:Credential|Signature|X-Amz-[\w-]+)['\"]?\s*[=:]\s*['\"]?[^\s,&'\"]+"
+    r"|Bearer\s+[\w.~+/=-]{16,}",
+    re.IGNORECASE,
+)
+_HIDDEN = "***"
 
 _ROLE = "Check role_arn in the connection's extra, and whom the role's trust policy lets assume it."
 _PERMISSIONS = (
@@ -97,7 +109,7 @@ def foreign_errors() -> tuple[type[Exception], ...]:
         ClientError,
         ParserError,
         json.JSONDecodeError,
-        UnicodeDecodeError,
+        UnicodeError,
     )
 
 
@@ -121,6 +133,8 @@ def claude_failure(error: Exception, *, place: str) -> ClaudeError:
             return _aws_failure(error, place)
         case httpx2.HTTPError():
             return _broken(error, place)
+        case UnicodeEncodeError():
+            return _unsendable(place)
         case _:
             return StreamBrokenError(
                 f"The answer of {place} could not be read ({type(error).__name__}).", hint="A retry may help."
@@ -138,7 +152,7 @@ def _api_answer(error: anthropic.APIStatusError, place: str) -> _Answer:
     return _Answer(
         status=error.status_code,
         error_type=named,
-        message=_quote(str(told)),
+        message=quoted(str(told)),
         place=place,
         request_id=headers.get("x-amzn-requestid", ""),
         retry_after=_seconds(headers),
@@ -151,7 +165,7 @@ def _aws_answer(error: Any, place: str) -> _Answer:
     return _Answer(
         status=meta.get("HTTPStatusCode"),
         error_type=str(facts.get("Code", "")),
-        message=_quote(str(facts.get("Message", ""))),
+        message=quoted(str(facts.get("Message", ""))),
         place=f"AWS STS ({error.operation_name} for {place})",
         of_sts=True,
         request_id=str(meta.get("RequestId", "")),
@@ -239,6 +253,9 @@ def _unreachable(error: anthropic.APIConnectionError, place: str) -> ClaudeError
     import httpx2
 
     cause = error.__cause__
+    if isinstance(cause, httpx2.LocalProtocolError):
+        # Its own message repeats the header, and the token in it.
+        return _unsendable(place)
     if isinstance(cause, httpx2.ConnectTimeout):
         fact = "accepted no connection in time"
     elif isinstance(error, anthropic.APITimeoutError):
@@ -248,11 +265,21 @@ def _unreachable(error: anthropic.APIConnectionError, place: str) -> ClaudeError
     ):
         return NoAnswerError(f"{_capital(place)} broke off before it answered ({type(cause).__name__}).")
     else:
-        fact = f"can't be reached: {_quote(str(cause)) or type(cause).__name__}"
+        # Of a transport only, which knows addresses: the SDK wraps whatever happens on the way, with all it says.
+        told = quoted(str(cause)) if isinstance(cause, httpx2.TransportError) else ""
+        fact = f"can't be reached: {told or type(cause).__name__}"
     return UnreachableError(
         f"{_capital(place)} {fact}.",
         hint="Check region_name and endpoint_url of the Airflow connection, and this machine's way to that "
         "host (DNS, proxy, VPC endpoint, firewall).",
+    )
+
+
+def _unsendable(place: str) -> ClaudeError:
+    return ConnectionSetupError(
+        f"{_capital(place)} can't be asked: a header of the request has a character that no header can have.",
+        hint="Look for blanks, line ends and letters beyond ASCII in the keys, the session token and the bearer token "
+        "of the Airflow connection.",
     )
 
 
@@ -268,7 +295,7 @@ def _aws_failure(error: Any, place: str) -> ClaudeError:
     """What AWS's SDK raised by itself, while it looked for credentials or fetched them."""
     from botocore import exceptions
 
-    told = _quote(str(error))
+    told = quoted(str(error))
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         return UnreachableError(
             f"The credentials of {place} can't be fetched: {told}.",
@@ -293,9 +320,15 @@ def _aws_failure(error: Any, place: str) -> ClaudeError:
     )
 
 
-def _quote(message: str) -> str:
-    """The first line of what a server said: the rest of a signature error repeats the signed headers."""
-    line = message.strip().partition("\n")[0].partition("The Canonical String")[0].strip()
+def quoted(message: str) -> str:
+    """The first line of what a server or an SDK said, without secrets that are known or look like some.
+
+    The rest of AWS's signature error repeats the signed headers.
+    """
+    from airflow.sdk.log import redact  # type: ignore[attr-defined]
+
+    line = message.strip().partition("\n")[0].partition("The Canonical String")[0]
+    line = one_line(redact(_CREDENTIAL.sub(_HIDDEN, line)))
     return line.removesuffix(".") if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}..."
 
 

@@ -27,7 +27,7 @@ from airflow.sdk.log import mask_secret
 from botocore.config import Config  # noqa: TID253  imported by the base class anyway
 from botocore.credentials import RefreshableCredentials  # noqa: TID253
 
-from chassis.claude.failures import claude_failure, foreign_errors
+from chassis.claude.failures import claude_failure, foreign_errors, quoted
 from chassis.claude.form import CONNECTION_TYPE
 from chassis.claude.options import ClaudeOptions, claude_extra, read_options
 from chassis.errors import ChassisError, ConnectionSetupError, CredentialsMissingError
@@ -203,7 +203,9 @@ class ClaudeBedrockHook(AwsBaseHook):
         except foreign_errors() as error:
             failure = claude_failure(error, place=self._named())
         except (AirflowException, NotImplementedError) as error:
-            failure = ConnectionSetupError(f"The amazon provider can't use {self._named()}: {error}")
+            failure = ConnectionSetupError(
+                f"The amazon provider can't use {self._named()}: {quoted(str(error))}."
+            )
         # Outside the except clauses: a foreign exception would otherwise travel along as this one's context.
         raise failure
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from chassis.claude.failures import claude_failure, foreign_errors
 from chassis.claude.usage import Usage
 from chassis.errors import ClaudeError, StreamBrokenError
+from chassis.text import one_line
 
 if TYPE_CHECKING:
     import httpx2
@@ -42,6 +43,9 @@ _GROWING = {
     "input_json_delta": "input",
 }
 _GROWN = ("text", "thinking", "input")
+_MOST_TOKENS = 2**40
+_LONGEST_WORD = 200
+"""Characters of a name or an id that the server gives; they go into logs and messages."""
 
 
 @dataclass
@@ -95,7 +99,7 @@ class Reply:
 
     def open(self, headers: httpx2.Headers) -> None:
         self.opened = True
-        self.request_id = headers.get("x-amzn-requestid", "")
+        self.request_id = one_line(headers.get("x-amzn-requestid", ""), _LONGEST_WORD)
         self.simulated = SIMULATOR_HEADER in headers
 
     def add(self, event: dict[str, Any]) -> None:
@@ -107,14 +111,14 @@ class Reply:
             self._take(event)
         except (AttributeError, KeyError, TypeError, ValueError):
             raise StreamBrokenError(
-                f"An event of the answer ({event.get('type')}) makes no sense.",
+                f"An event of the answer ({one_line(event.get('type'), _LONGEST_WORD)}) makes no sense.",
                 hint="A retry may help; if it stays, the endpoint doesn't speak Bedrock's format.",
             ) from None
 
     def _take(self, event: dict[str, Any]) -> None:
         match event:
             case {"type": "message_start", "message": message}:
-                self.model = message["model"]
+                self.model = one_line(message["model"], _LONGEST_WORD)
                 self._count(message.get("usage"))
             case {"type": "content_block_start", "index": index, "content_block": block}:
                 self.blocks[index] = {
@@ -127,13 +131,16 @@ class Reply:
                     piece = delta["partial_json" if grown == "input" else grown]
                     self.blocks[index][grown] = self.blocks[index].get(grown, "") + piece
             case {"type": "message_delta", "delta": delta}:
-                self.stop_reason = delta.get("stop_reason") or self.stop_reason
+                if reason := delta.get("stop_reason"):
+                    self.stop_reason = one_line(reason, _LONGEST_WORD)
                 self._count(event.get("usage"))
 
     def _count(self, usage: dict[str, Any] | None) -> None:
         """Counts are running totals: a later one replaces an earlier one."""
         for theirs, ours in _COUNTS.items():
             if (count := (usage or {}).get(theirs)) is not None:
+                if not 0 <= int(count) <= _MOST_TOKENS:
+                    raise ValueError(f"{theirs} can't be {count}")
                 self.counts[ours] = int(count)
 
 

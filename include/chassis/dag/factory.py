@@ -17,6 +17,7 @@ import pendulum
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task_group
 
 from chassis.dag.operators import ClaudeTaskOperator, Dependency, ItemsOperator, PlanErrorOperator, timeout_of
+from chassis.text import signs
 from chassis.workflow import InputSpec, Schedule, TaskGraph, TaskSpec, WorkflowSpec, plan_digest
 
 if TYPE_CHECKING:
@@ -202,8 +203,9 @@ def _after(task: TaskSpec) -> str:
 def _as_text(heading: str, text: str) -> str:
     """Text as an indented Markdown block.
 
-    Indenting can't be closed from inside as a fence of backticks could. The text always ends in a newline:
-    Airflow opens a doc_md that ends in ``.md`` as a file.
+    Indenting can't be closed from inside as a fence of backticks could. What a page would hide or turn around is
+    shown as signs: it is the text that Claude is given. The block always ends in a newline: Airflow opens a doc_md
+    that ends in ``.md`` as a file.
     """
-    block = "\n".join(f"    {line}" for line in text.splitlines())
+    block = "\n".join(f"    {line}" for line in signs(text).splitlines())
     return f"**{heading}**\n\n{block}\n\n"

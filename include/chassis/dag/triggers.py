@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError
@@ -69,10 +70,11 @@ class ClaudeTrigger(BaseTrigger):
         warm_up = asyncio.create_task(asyncio.to_thread(_xcom_class))
         try:
             outcome = await restore_call(self.call).perform(shared=True)
-        except Exception as error:
-            # Only the class: a message of an unknown error may hold what must not leave this process.
-            log.exception("The call to Claude ended in an unexpected error.")
-            outcome = Outcome(error=UnexpectedError.of(error))
+        except Exception as error:  # noqa: BLE001  whatever it is, the worker is to hear of it
+            # Only classes and places: the message of an unknown error may hold a prompt or a secret.
+            unexpected = UnexpectedError.of(error)
+            log.error("%s\n%s", unexpected.message, _places(error))  # noqa: TRY400  a traceback has the message
+            outcome = Outcome(error=unexpected)
         xcom = await warm_up
         if outcome.spending is not None:
             await self._push(xcom, SPENDING_KEY, outcome.spending)
@@ -103,6 +105,16 @@ class ClaudeTrigger(BaseTrigger):
                 await asyncio.sleep(_PUSH_PAUSE)
             else:
                 return
+
+
+def _places(error: BaseException) -> str:
+    """The traceback of an error, and of those that led to it, without what they say."""
+    steps = []
+    here: BaseException | None = error
+    while here is not None:
+        steps.append(f"{''.join(traceback.format_tb(here.__traceback__))}{type(here).__qualname__}")
+        here = here.__cause__ or (None if here.__suppress_context__ else here.__context__)
+    return "\n\nwhich came of\n\n".join(steps)
 
 
 def _xcom_class() -> Any:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import pickle
+import traceback
 from typing import Any
 
 import anthropic
 import httpx2
 import pytest
+from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.log import mask_secret
 from botocore import exceptions as aws
 from botocore.eventstream import ChecksumMismatch
 
 from chassis.claude.failures import claude_failure, foreign_errors
-from chassis.errors import ClaudeError, restore_error
+from chassis.claude.hook import ClaudeBedrockHook
+from chassis.claude.reply import ask
+from chassis.errors import ClaudeError, ConnectionSetupError, restore_error
+from chassis.text import DECEIVING
 
 SECRET = "FwoGZXIvYXdzEXAMPLETOKEN"
 CLIENT = anthropic.AsyncAnthropicBedrock(aws_region="us-east-1", api_key="unused")
@@ -108,11 +116,18 @@ TABLE: list[tuple[Exception, str, bool]] = [
     (unreached(httpx2.ReadTimeout("")), "NoAnswerError", True),
     (unreached(httpx2.ReadError("")), "NoAnswerError", True),
     (unreached(httpx2.RemoteProtocolError("gone")), "NoAnswerError", True),
+    (unreached(RuntimeError(f"whatever happens on the way, with {SECRET}")), "UnreachableError", True),
     (httpx2.ReadTimeout(""), "StreamBrokenError", True),
     (httpx2.RemoteProtocolError("peer closed"), "StreamBrokenError", True),
     (httpx2.ReadError(""), "StreamBrokenError", True),
     (ChecksumMismatch(1, 2), "StreamBrokenError", True),
     (json.JSONDecodeError("Expecting value", "x", 0), "StreamBrokenError", True),
+    (
+        unreached(httpx2.LocalProtocolError(f"Illegal header value b'Bearer {SECRET}\\n'")),
+        "ConnectionSetupError",
+        False,
+    ),
+    (UnicodeEncodeError("ascii", f"Bearer {SECRET}ö", 7, 8, "not in range"), "ConnectionSetupError", False),
     (aws.NoCredentialsError(), "CredentialsMissingError", False),
     (
         aws.PartialCredentialsError(provider="env", cred_var="aws_secret_access_key"),
@@ -171,6 +186,139 @@ def test_nothing_secret_survives_in_any_form(error: Exception, expected: str, re
         assert b"the prompt" not in form
     restored = restore_error(json.loads(json.dumps(failure.describe())))
     assert (type(restored), str(restored)) == (type(failure), str(failure))
+
+
+class _Client:
+    """Fails with one error, as the SDK's client does from within its own frames."""
+
+    conn_id = "bedrock"
+    base_url = httpx2.URL(f"https://user:{SECRET}@bedrock-runtime.us-east-1.amazonaws.com/")
+
+    def __init__(self, error: Exception) -> None:
+        self.messages = self
+        self.error = error
+
+    async def create(self, **payload: Any) -> Any:
+        signed = {"authorization": SECRET}
+        try:
+            raise KeyError(f"inside the SDK, over {signed}")
+        except KeyError:
+            raise self.error  # noqa: B904  as its context, the cause being the test's
+
+
+def everything_about(error: BaseException) -> bytes:
+    """All that a log, a pickle or a page could show of an error, and of all that led to it."""
+    seen: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        here = waiting.pop()
+        if here is not None and here not in seen:
+            seen.append(here)
+            waiting += [here.__cause__, here.__context__]
+    forms = [pickle.dumps(error), json.dumps(getattr(error, "describe", dict)()).encode()]
+    forms += ["".join(traceback.format_exception(error)).encode()]
+    for each in seen:
+        with contextlib.suppress(TypeError, AttributeError):  # some can't be pickled
+            forms.append(pickle.dumps(each))
+        shown = (repr(each), str(each), repr(vars(each)), repr(each.args))
+        forms += [form.encode() for form in shown]
+    return b"\n".join(forms)
+
+
+def test_the_search_finds_a_secret_that_a_foreign_error_carries() -> None:
+    """The proof that the tests below can fail."""
+    error = refused(403)
+    assert SECRET in "".join(str(error.request.headers[name]) for name in error.request.headers)
+    assert SECRET.encode() in everything_about(KeyError(SECRET))
+    with pytest.raises(RuntimeError) as chained:
+        raise RuntimeError from KeyError(SECRET)
+    assert SECRET.encode() in everything_about(chained.value)
+
+
+@every_failure
+def test_a_call_that_fails_lets_nothing_secret_out_with_its_error(
+    error: Exception, expected: str, retryable: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    client: Any = _Client(error)
+    payload = {"model": "m", "messages": [{"role": "user", "content": "the prompt"}]}
+    with pytest.raises(ClaudeError) as caught:
+        asyncio.run(ask(client, payload, subject="task 'a'"))
+    assert type(caught.value).__name__ == expected
+    told = everything_about(caught.value) + caplog.text.encode()
+    assert SECRET.encode() not in told
+    assert b"the prompt" not in told
+
+
+@every_failure
+def test_a_connection_that_fails_lets_nothing_secret_out_with_its_error(
+    error: Exception, expected: str, retryable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(hook: ClaudeBedrockHook) -> None:
+        try:
+            raise KeyError(SECRET)
+        except KeyError:
+            raise error  # noqa: B904  as its context, the cause being the test's
+
+    monkeypatch.setattr(ClaudeBedrockHook, "_region", fail)
+    monkeypatch.setattr(ClaudeBedrockHook, "_named", lambda hook: "the Airflow connection 'bedrock'")
+    with pytest.raises(ClaudeError) as caught:
+        ClaudeBedrockHook("bedrock").access()
+    assert type(caught.value).__name__ == expected
+    assert SECRET.encode() not in everything_about(caught.value)
+
+
+def test_what_the_amazon_provider_says_is_quoted_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(hook: ClaudeBedrockHook) -> None:
+        raise AirflowException(f"The answer of the identity provider was: Bearer {SECRET}\n{SECRET}")
+
+    monkeypatch.setattr(ClaudeBedrockHook, "_region", fail)
+    monkeypatch.setattr(ClaudeBedrockHook, "_named", lambda hook: "the Airflow connection 'bedrock'")
+    with pytest.raises(ConnectionSetupError) as caught:
+        ClaudeBedrockHook("bedrock").access()
+    assert SECRET.encode() not in everything_about(caught.value)
+
+
+ECHOES = [
+    f"You sent authorization: Bearer {SECRET}",
+    f"AWS4-HMAC-SHA256 Credential={SECRET}/20260101/us-east-1/bedrock/aws4_request, Signature={SECRET}",
+    f"headers: {{'X-Amz-Security-Token': '{SECRET}'}}",
+    f"X-Amz-Security-Token={SECRET}&X-Amz-Date=20260101T000000Z",
+    f"Credential: {SECRET}",
+]
+
+
+@pytest.mark.parametrize("words", ECHOES)
+def test_a_server_that_repeats_what_it_was_sent_is_not_quoted_with_it(words: str) -> None:
+    failure = claude_failure(refused(400, "ValidationException", words), place=PLACE)
+    assert SECRET not in str(failure)
+    assert "***" in failure.message
+
+
+def test_a_secret_that_airflow_knows_is_not_quoted_in_any_form() -> None:
+    known = "a-secret-that-looks-like-a-word"
+    mask_secret(known)
+    failure = claude_failure(refused(400, "ValidationException", f"No {known} here, {known}!"), place=PLACE)
+    assert known not in str(failure)
+    assert "No *** here, ***!" in failure.message
+
+
+def test_what_aws_says_of_credentials_is_quoted_as_it_is() -> None:
+    words = (
+        "The bearer token is invalid",
+        "Credential should be scoped to a valid region",
+        "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z",
+        "Authorization header requires existence of an 'X-Amz-Date' header",
+    )
+    for told in words:
+        assert told in claude_failure(refused(400, "ValidationException", told), place=PLACE).message
+
+
+def test_a_servers_words_are_one_line_that_a_terminal_does_not_obey() -> None:
+    told = "first\r2026-01-01 ERROR forged\u2028\x1b]0;title\x07\u202eend"
+    message = claude_failure(refused(400, "ValidationException", told), place=PLACE).message
+    assert not DECEIVING.search(message)
+    assert len(message.splitlines()) == 1
 
 
 def test_the_facts_of_an_answer_are_attributes() -> None:
