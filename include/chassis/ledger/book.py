@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from chassis.files import Files
     from chassis.ledger.entries import Closed, Entry, Opened, TaskKey, Totals
 
-__all__ = ["RunLedger", "RunLimits", "workflow_runs"]
+__all__ = ["RunLedger", "RunLimits", "recorded_runs", "workflow_runs"]
 
 log = logging.getLogger(__name__)
 
@@ -248,13 +248,27 @@ def workflow_runs(files: Files, dag_id: str) -> list[str]:
     :raises StoreError: the record store can't be read
     :raises RecordBrokenError: the file that holds a run's id was edited
     """
-    folders = files.folders(quoted(dag_id))
-    contents = files.read_all(f"{quoted(dag_id)}/{folder}/{_IDS}" for folder in folders)
-    return sorted(_run_id(files, name, content) for name, content in contents.items())
+    return sorted(run_id for _, run_id in _ids_in(files, quoted(dag_id)))
 
 
-def _run_id(files: Files, name: str, content: bytes) -> str:
+def recorded_runs(files: Files) -> dict[str, list[str]]:
+    """The ids of all DAGs that have runs with a ledger, and of these runs, sorted. Errors as of above."""
+    found: dict[str, list[str]] = {}
+    for folder in files.folders(""):
+        for dag_id, run_id in _ids_in(files, folder):
+            found.setdefault(dag_id, []).append(run_id)
+    return {dag_id: sorted(found[dag_id]) for dag_id in sorted(found)}
+
+
+def _ids_in(files: Files, folder: str) -> list[tuple[str, str]]:
+    """The ids of DAG and run of each run that has a ledger in a DAG's folder: the names of folders may be cut."""
+    contents = files.read_all(f"{folder}/{run}/{_IDS}" for run in files.folders(folder))
+    return [_ids(files, name, content) for name, content in contents.items()]
+
+
+def _ids(files: Files, name: str, content: bytes) -> tuple[str, str]:
     try:
-        return str(json.loads(content)["run_id"])
+        ids = json.loads(content)
+        return str(ids["dag_id"]), str(ids["run_id"])
     except (ValueError, TypeError, KeyError):
         raise RecordBrokenError(f"{files.locate(name)} doesn't hold a run's id.") from None

@@ -62,7 +62,8 @@ class MemoryFiles:
         return [name for name, parts in split if len(parts) == 2 and wanted(parts[0])]
 
     def folders(self, folder: str) -> list[str]:
-        below = [name.removeprefix(f"{folder}/") for name in self.content if name.startswith(f"{folder}/")]
+        above = f"{folder}/" if folder else ""
+        below = [name.removeprefix(above) for name in self.content if name.startswith(above)]
         return sorted({name.split("/")[0] for name in below if "/" in name})
 
     def read(self, name: str) -> bytes:

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from chassis.claude.usage import Usage
 from chassis.errors import LimitSpentError, RecordBrokenError, StoreError
 from chassis.ledger import book
-from chassis.ledger.book import RunLedger, workflow_runs
+from chassis.ledger.book import RunLedger, recorded_runs, workflow_runs
 from chassis.ledger.entries import Bound, Closed, Opened, Totals, parse_entry
 from chassis.ledger.fold import Fold, nanos
 from chassis.ledger.identity import run_folder
@@ -371,6 +371,7 @@ class TestRuns:
         RunLedger(files, "other_dag", "theirs").reserve(opened("a"), FREE)
         assert workflow_runs(files, DAG) == sorted(runs)
         assert workflow_runs(files, "no_dag") == []
+        assert recorded_runs(files) == {DAG: sorted(runs), "other_dag": ["theirs"]}
 
     def test_a_broken_file_of_ids_is_an_error_that_names_it(self, files: MemoryFiles) -> None:
         RunLedger(files, DAG, "r").reserve(opened("a"), FREE)
