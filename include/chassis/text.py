@@ -2,7 +2,7 @@
 
 A character can be obeyed instead of read (control characters: colours, titles, a new line in a log), turn the
 direction of writing around, or not be seen at all while a model reads it. Such characters become signs that are
-seen, one for one, and nothing is taken out: what somebody hid, the reader is to see.
+seen, and nothing is taken out: what somebody hid, the reader is to see.
 """
 
 from __future__ import annotations
@@ -16,17 +16,14 @@ _TURNING = r"\u202a-\u202e\u2066-\u2069"
 _UNSEEN_LETTERS = r"\U000e0000-\U000e007f"
 """Copies of the ASCII letters that no font shows and a model reads; made for flags, used for smuggling."""
 
-_MARKS = r"\u061c\u200b\u200e\u200f\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
-"""Marks without width that order or divide a text. Arabic and Hebrew need some of them to be read right."""
+MARKS = re.compile(r"[\u061c\u200b\u200e\u200f\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb]")
+"""Marks without width that order or divide a text; Arabic and Hebrew need some of them to be read right."""
 
 CONTROLS = re.compile(f"[{_OBEYED}{_HALVES}{_UNSEEN_LETTERS}]")
 """What no text needs, line feed and tab apart: control characters, halves of a character, unseen letters."""
 
 DECEIVING = re.compile(f"[{_OBEYED}{_HALVES}{_UNSEEN_LETTERS}{_LINE_ENDS}{_TURNING}]")
 """What may make a reader see another text than there is."""
-
-UNSAFE = re.compile(f"[{_OBEYED}{_HALVES}{_UNSEEN_LETTERS}{_LINE_ENDS}{_TURNING}{_MARKS}]")
-"""What may not reach a terminal."""
 
 _CUT = "…"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -28,12 +29,17 @@ from chassis.errors import (
     SettingsError,
     UnreachableError,
 )
+from chassis.text import DECEIVING, MARKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from rich.console import ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
 SUCCESS, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
+_OBEYED = re.compile(f"{DECEIVING.pattern}|{MARKS.pattern}")
 _PIPE_WIDTH = 200  # of tables in a pipe: nobody's screen says how wide they may be
 
 P = ParamSpec("P")
@@ -59,10 +65,21 @@ def err() -> Console:
     return _console(sys.stderr.isatty(), stderr=True)
 
 
+class _PlainConsole(Console):
+    """Lets nothing out that a terminal would obey, whatever is printed; colours and cursor are Rich's own.
+
+    What prints text of people and models makes it plain itself, because only then do tables fit; this is the net.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=plain(segment.text))
+
+
 def _console(terminal: bool, *, stderr: bool) -> Console:
     """No markup, no emoji codes: text is printed as it is. In a pipe nothing is wrapped, and no colours."""
     width = None if terminal else _PIPE_WIDTH
-    return Console(
+    return _PlainConsole(
         stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=not terminal, width=width
     )
 
@@ -73,8 +90,9 @@ def tell(line: str) -> None:
 
 
 def print_json(document: Any) -> None:
-    """The one document of a ``--json`` command."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    """The one document of a ``--json`` command: readable, and with escapes for what a terminal would obey."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    print(_OBEYED.sub(lambda match: json.dumps(match[0])[1:-1], text))
 
 
 def exit_code(error: ChassisError) -> int:

@@ -125,7 +125,7 @@ def _print_result(console: Console, row: Row) -> None:
             body += [Text(), _markdown(output) if isinstance(row.result["output"], str) else Text(output)]
         console.print(Panel(Group(*body), title=Text(title), title_align="left", border_style="green"))
     else:
-        console.print(Text(f"== {title}: {summary}"))
+        console.print(Text(f"== {title}: {one_line(summary)}"))
         if output:
             console.print(Text(output))
 

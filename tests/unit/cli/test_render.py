@@ -77,7 +77,7 @@ def test_names_and_results_are_printed_as_text_not_obeyed(terminal: bool) -> Non
     hostile = "[red]\x1b[2J:boom: {{ secret }}"
     row = Row("add", hostile, hostile, "success", (), map_index=0)
     text = rendered(status_view(Report("w", 1, "r", "running", (row,))), terminal=terminal)
-    assert "[red]:boom: {{ secret }}" in text
+    assert "[red]␛[2J:boom: {{ secret }}" in text
     assert "\x1b[2J" not in text
 
 

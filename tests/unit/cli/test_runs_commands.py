@@ -127,8 +127,11 @@ def test_logs_prints_events_levels_and_errors_without_terminal_codes(
         {
             "level": "error",
             "event": "failed",
-            "error_detail": [{"exc_type": "ValueError", "exc_value": "boom"}],
+            "error_detail": [
+                {"exc_type": "ValueError", "exc_value": "boom\n2026-03-01 06:00:02 INFO all is well"}
+            ],
         },
+        {"level": "info", "event": "blocked:\r\n2026-03-01 06:00:03 INFO all is well\u2028ERROR not so"},
     ]
     fake.dags["onboard"].runs[RUN] = run
     result = chassis("logs", "onboard", "report")
@@ -137,4 +140,7 @@ def test_logs_prints_events_levels_and_errors_without_terminal_codes(
         "2026-03-01 06:00:01 INFO calling Claude",
         "ERROR failed",
         "    ValueError: boom",
-    ]
+        "    2026-03-01 06:00:02 INFO all is well",
+        "INFO blocked:",
+        "    2026-03-01 06:00:03 INFO all is well�ERROR not so",
+    ], "what an event quotes can't pass for an event of its own"

@@ -143,8 +143,13 @@ def _log_line(event: Json) -> Text:
     time, level = str(event.get("timestamp") or "")[:19].replace("T", " "), str(event.get("level") or "")
     style = {"error": "red", "critical": "red", "warning": "yellow"}.get(level, "")
     line = Text(f"{time} {level.upper():<8}".strip() + " ", style="dim").append(
-        plain(event.get("event", "")), style
+        _indented(event.get("event", "")), style
     )
     for detail in event.get("error_detail") or ():
-        line.append(plain(f"\n    {detail['exc_type']}: {detail['exc_value']}"), "red")
+        line.append(_indented(f"\n{detail['exc_type']}: {detail['exc_value']}"), "red")
     return line
+
+
+def _indented(text: object) -> str:
+    """The text with its further lines set off: none can pass for an event of its own."""
+    return plain(text).replace("\n", "\n    ")
