@@ -71,10 +71,14 @@ class TestCalls:
         }
         assert [call.call for call in mine.open_calls(("update", "y"))] == ["b"]
 
-    def test_a_task_gives_its_own_earlier_call_up_for_lost_and_no_others(self, files: MemoryFiles) -> None:
-        ledger(files).reserve(opened("mine", "update", "x"), FREE)
-        ledger(files).reserve(opened("others", "update", "y"), FREE)
-        retry = ledger(files)
+    @pytest.mark.parametrize("same_process", [True, False])
+    def test_a_task_gives_its_own_earlier_call_up_for_lost_and_no_others(
+        self, files: MemoryFiles, same_process: bool
+    ) -> None:
+        first = ledger(files)
+        first.reserve(opened("mine", "update", "x"), FREE)
+        first.reserve(opened("others", "update", "y"), FREE)
+        retry = first if same_process else ledger(files)
         assert retry.reserve(opened("again", "update", "x", try_number=2), FREE)
         assert [call.call for call in retry.open_calls()] == ["others", "again"]
         mine = retry.totals(("update", "x"))
@@ -345,11 +349,11 @@ class TestCost:
 
     def test_a_limit_is_spent_only_by_what_stands_there_now(self, files: MemoryFiles) -> None:
         mine, rival = ledger(files), ledger(files)
-        rival.reserve(opened("lost", "other"), FREE)
-        mine.reserve(opened("a"), FREE)
-        mine.close(Closed(call="lost", outcome="lost", closed_at=NOON, uncertain=Bound(cost_usd=0.4)))
-        rival.close(answered("lost", 0.1))
-        assert mine.reserve(opened("b"), run_limits(budget_usd=0.6))
+        rival.reserve(opened("late", "other"), FREE)
+        mine.totals()
+        mine.close(Closed(call="late", outcome="lost", closed_at=NOON, uncertain=Bound(cost_usd=0.4)))
+        rival.close(answered("late", 0.1))
+        assert mine.reserve(opened("b"), run_limits(budget_usd=0.4))
 
     def test_memory_is_not_relied_on_for_long(
         self, files: MemoryFiles, monkeypatch: pytest.MonkeyPatch
@@ -432,6 +436,7 @@ class Processes(RuleBasedStateMachine):
         try:
             if self.processes[process].reserve(call, self.limits):
                 assert self.open_now() <= self.limits.max_parallel
+                assert fold_of(self.files).open_calls(call.task_key) == [call]
                 self.granted.append(call)
         except LimitSpentError:
             return
