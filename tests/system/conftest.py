@@ -34,6 +34,8 @@ def stack(home: Path) -> Iterator[LocalStack]:
         env={
             "AIRFLOW__CHASSIS__RETRY_DELAY_SECONDS": "1",
             "AIRFLOW__CHASSIS__TASK_RETRIES": "1",
+            # Of the answers that are bounded before each call: near to what the simulator is told to count.
+            "AIRFLOW__CHASSIS__MAX_TOKENS": "4000",
         },
     )
     with started(stack):

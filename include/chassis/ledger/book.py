@@ -97,13 +97,25 @@ class RunLedger:
             while not self._fold.is_open(opening.call):
                 if self._fold.is_closed(opening.call):
                     raise ValueError(f"Call {opening.call!r} has ended; a name is used once.")
-                for earlier in self._fold.open_calls(opening.task_key):
-                    self.close(lost(earlier, self._clock()))
+                self._give_up(opening.task_key)
                 if not may_start(opening, limits, self._fold, self._clock(), self._dag_id):
                     return False
                 if not self._append(opening):
                     self._read_winner()
             return True
+
+    def give_up(self, task: TaskKey) -> None:
+        """Close a task's open calls as lost, because the task begins anew. Errors as of :meth:`close`.
+
+        To be done before the task waits for others: they may be waiting for these very calls to end.
+        """
+        with self._lock:
+            self._refresh()
+            self._give_up(task)
+
+    def _give_up(self, task: TaskKey) -> None:
+        for earlier in self._fold.open_calls(task):
+            self.close(lost(earlier, self._clock()))
 
     def _reserved_by_memory(self, opening: Opened, limits: RunLimits) -> bool:
         """Open a call by what was read before, without reading again. False if it has to be done with care.

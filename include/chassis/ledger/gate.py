@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from chassis.claude.pace import Pace
     from chassis.files import Files
     from chassis.ledger.book import RunLimits
-    from chassis.ledger.entries import Opened, Totals
+    from chassis.ledger.entries import Opened, TaskKey, Totals
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,16 @@ class RunGate:
         self._ledger = RunLedger(files, dag_id, run_id)
         self._turnstile = asyncio.Lock()
         self._changed = asyncio.Event()
+
+    async def begin(self, task: TaskKey) -> None:
+        """A task begins to ask: whatever it had open before its process died counts as lost from now on.
+
+        Each task does so before it stands in line, because the first in line may wait for just these calls.
+
+        :raises StoreError: the record store stayed out of reach
+        """
+        await finished(patiently(lambda: self._ledger.give_up(task)))
+        self._changed.set()
 
     async def enter(self, open_call: Callable[[], Opened], limits: RunLimits, pace: Pace) -> Opened:
         """Wait until a call may start, and note in the ledger that it does.
@@ -85,7 +95,7 @@ class RunGate:
         finally:
             self._changed.set()
 
-    async def totals(self, task: tuple[str, str | None] | None = None) -> Totals:
+    async def totals(self, task: TaskKey | None = None) -> Totals:
         """What the run, or one task of it, has spent in all its tries and clears."""
         return await asyncio.to_thread(self._ledger.totals, task)
 

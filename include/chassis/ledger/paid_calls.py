@@ -94,6 +94,7 @@ class PaidCalls:
         if (kept := await self._recall(digest)) is not None:
             return kept
         bound = await asyncio.to_thread(_bound, payload)
+        await self.gate.begin(self.identity.task_key)
         attempts = _Attempts()
         while True:
             opened = await self.gate.enter(

@@ -292,3 +292,37 @@ def test_without_the_record_store_no_call_is_made(tasks: Tasks, control: Simulat
     assert tasks.run(come_back).usage.calls == 1
     assert time.monotonic() - started < 10
     assert isinstance(tasks.totals().calls, int)
+
+
+def test_calls_that_died_with_their_process_hold_nobody_up(tasks: Tasks, control: SimulatorControl) -> None:
+    """Of a run that may have two calls at a time, two were lost; a third task stands in line before theirs."""
+    from chassis.ledger.book import RunLedger
+    from chassis.ledger.entries import Bound, Opened
+
+    tasks.limits = RunLimits(max_parallel=2)
+
+    async def after_the_kill(client: Any) -> list[Any]:
+        gate = tasks.gate()
+        ledger = RunLedger(gate.files, "sums", "manual__1")
+        for number in range(2):
+            lost = Opened(
+                call=f"lost{number}",
+                task_id=f"task_{number}",
+                model=MODEL,
+                opened_at=time.time(),
+                until=time.time() + 600,
+                bound=Bound(tokens=100, cost_usd=0.01),
+            )
+            assert ledger.reserve(lost, tasks.limits)
+
+        async def one(number: int) -> Any:
+            calls = await tasks.calls(client, identity(f"task_{number}", try_number=2))
+            return await converse(calls.ask, a_request(), check=lambda data: [], repairs=0)
+
+        first = asyncio.create_task(one(2))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            return await asyncio.gather(first, one(0), one(1))
+
+    assert len(tasks.run(after_the_kill)) == 3
+    assert tasks.totals().uncertain_calls == 2

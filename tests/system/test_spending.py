@@ -1,0 +1,116 @@
+"""A run's budget holds over retries, a killed triggerer and a clear; raising it lets the run go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from chassis.cli.stack import LocalStack
+from chassis.errors import restore_error
+from chassis.files import open_files
+from chassis.ledger.book import RunLedger
+from chassis.plans.store import PlanStore
+from chassis.simulator.control import SimulatorControl
+from chassis.workflow import ForEach, Limits, TaskSpec, WorkflowSpec
+from tests.system.conftest import Chassis
+from tests.system.driver import AirflowDriver, await_plan, wait_for
+
+PRICE = (2_000 * 5 + 3_600 * 25) / 1_000_000
+"""US dollars of each call: 2,000 tokens in at 5, and 3,600 out at 25 a million."""
+BUDGET = 1.0
+ITEMS = tuple(f"service{number:02}" for number in range(16))
+
+WORKFLOW = WorkflowSpec(
+    schema_version=1,
+    id="dollar",
+    title="More work than a dollar pays for",
+    requirement="Change sixteen services.",
+    tasks=(
+        TaskSpec(id="change", name="Change", instruction="Change {item}.", for_each=ForEach(items=ITEMS)),
+    ),
+    limits=Limits(budget_usd=BUDGET, max_parallel=4),
+)
+
+
+def test_a_dollar_is_overspent_by_one_call_at_most_whatever_happens(
+    airflow: AirflowDriver,
+    simulator: SimulatorControl,
+    stack: LocalStack,
+    store: PlanStore,
+    chassis: Chassis,
+    figure: Callable[[str], None],
+) -> None:
+    simulator.add_usage(2_000, 3_600, kind="task")
+    simulator.add_fault("internal", item=ITEMS[0], times=4)
+    simulator.set_latency(1.0)
+    await_plan(airflow, WORKFLOW.id, store.publish(WORKFLOW).digest)
+    run_id = airflow.trigger(WORKFLOW.id)
+
+    wait_for(
+        "four answers, and more in flight", lambda: len(answered(simulator)) >= 4 and in_flight(simulator)
+    )
+    os.kill(stack.processes["triggerer"], signal.SIGKILL)
+    lost = len(answered(simulator))
+    stack.restart("triggerer")
+    assert airflow.wait_run(WORKFLOW.id, run_id, seconds=300) == "failed"
+    first = len(answered(simulator))
+    assert lost < first, "the run went on after the kill"
+    assert first * PRICE <= BUDGET + PRICE + 1e-9
+
+    errors = {error["class"] for error in failures(airflow, run_id)}
+    assert errors == {"LimitSpentError"}
+    told = restore_error(failures(airflow, run_id)[0])
+    assert "budget_usd of $1.00" in told.message
+    assert "chassis limits dollar --budget-usd" in told.hint
+
+    clear_failed(airflow, run_id)
+    assert airflow.wait_run(WORKFLOW.id, run_id, seconds=300) == "failed"
+    spent = len(answered(simulator))
+    assert spent * PRICE <= BUDGET + PRICE + 1e-9, "a clear gives no new dollar"
+    assert {ti["try_number"] for ti in failed(airflow, run_id)} == {2}, "a spent limit is not retried"
+
+    totals = ledger(stack, run_id).totals()
+    assert totals.spent_usd >= BUDGET
+    assert totals.cost_usd <= spent * PRICE + 1e-9
+    figure(
+        f"a budget of $1.00: {spent} calls of ${PRICE:.2f} paid for, over a retry, a killed triggerer and a clear; "
+        f"the ledger counts ${totals.cost_usd:.2f}, and up to ${totals.uncertain.cost_usd:.2f} for "
+        f"{totals.uncertain_calls} lost calls"
+    )
+
+
+def answered(simulator: SimulatorControl) -> list[dict[str, Any]]:
+    """The requests for tasks that were paid for: whose answer began."""
+    return [entry for entry in simulator.requests(kind="task") if entry["status"] == 200]
+
+
+def in_flight(simulator: SimulatorControl) -> bool:
+    return any(entry["ended"] is None for entry in simulator.requests(kind="task"))
+
+
+def failed(airflow: AirflowDriver, run_id: str) -> list[dict[str, Any]]:
+    return [ti for ti in airflow.instances(WORKFLOW.id, run_id) if ti["state"] == "failed"]
+
+
+def failures(airflow: AirflowDriver, run_id: str) -> list[dict[str, Any]]:
+    path = f"/dags/{WORKFLOW.id}/dagRuns/{run_id}/taskInstances/change/xcomEntries/error"
+    return [
+        airflow.get(path, map_index=ti["map_index"], deserialize=True)["value"]
+        for ti in failed(airflow, run_id)
+    ]
+
+
+def clear_failed(airflow: AirflowDriver, run_id: str) -> None:
+    body = {"dry_run": False, "dag_run_id": run_id, "only_failed": True}
+    answer = airflow.http.post(f"/dags/{WORKFLOW.id}/clearTaskInstances", json=body)
+    assert answer.is_success, answer.text
+    wait_for(
+        "the run to start again",
+        lambda: airflow.get(f"/dags/{WORKFLOW.id}/dagRuns/{run_id}")["state"] != "failed",
+    )
+
+
+def ledger(stack: LocalStack, run_id: str) -> RunLedger:
+    return RunLedger(open_files(str(stack.home / "records")), WORKFLOW.id, run_id)
