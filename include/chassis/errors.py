@@ -19,6 +19,9 @@ from typing import Any, ClassVar, Literal
 
 from chassis.text import one_line, signs
 
+_LONGEST_FAULT = 2_000
+"""Characters of a fault of a plan; it may quote names, and a name can be as long as the plan."""
+
 
 class ChassisError(Exception):
     """The root of the hierarchy. Not retryable unless a subclass says so."""
@@ -72,7 +75,7 @@ class PlanFault:
     message: str
 
     def __str__(self) -> str:
-        return one_line(f"{self.where}: {self.message}")
+        return one_line(f"{self.where}: {self.message}", _LONGEST_FAULT)
 
 
 class PlanError(ChassisError):
