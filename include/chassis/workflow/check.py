@@ -6,6 +6,7 @@ First each part is held to its own rules by the models of ``spec``; then what co
 
 from __future__ import annotations
 
+import json
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,10 @@ from chassis.workflow.names import nearest
 from chassis.workflow.rules import RULES, Draft
 from chassis.workflow.spec import SCHEMA_VERSION, InputSpec, TaskSpec, WorkflowSpec
 from chassis.workflow.values import kind_of
-from chassis.workflow.yaml_text import MAX_DEPTH, MAX_FAULTS
+from chassis.workflow.yaml_text import MAX_DEPTH, MAX_FAULTS, MAX_TEXT, write_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 MAX_VALUES = 200_000
 """Single values in one plan; a text of the greatest size has no more."""
@@ -29,6 +30,9 @@ MAX_NUMBER = 2**53
 """Beyond it a JSON reader (a browser, for one) gives back another number than was written."""
 
 HINT = "Correct the plan and try again; chassis validate FILE checks it without running anything."
+_GROWTH = 5
+"""Bytes of YAML that come to one of JSON in ASCII at most, but for schemas of great depth: those of a line feed, which
+is two, with its indentation. To write a plan only to measure it takes ten times as long as to read it."""
 _PASSES = 5
 """Rounds of setting aside what is faulty and reading the rest again."""
 
@@ -86,10 +90,28 @@ def check_plan(
         draft = Draft(spec, agents, services)
         found = (fault for rule, reads in RULES if not reads & damaged for fault in rule(draft))
         faults += islice(found, MAX_FAULTS + 1)
+    if spec is not None and not faults:
+        faults += _too_big(spec)
     if faults:
         raise PlanError(_first(faults), subject=subject, hint=HINT)
     assert spec is not None, "no spec without a fault"
     return spec
+
+
+def _too_big(spec: WorkflowSpec) -> Iterator[PlanFault]:
+    """A plan whose text no reader would take: it could be published, and never be read again."""
+    text = spec.model_dump_json(exclude_defaults=True)
+    at_least = len(text) if text.isascii() else len(json.dumps(text))
+    if at_least * _GROWTH > MAX_TEXT:
+        yield from size_faults(write_yaml(spec.model_dump(mode="json", exclude_defaults=True)))
+
+
+def size_faults(text: str) -> Iterator[PlanFault]:
+    """What keeps the text of a plan from being read again."""
+    size = len(text.encode())
+    if size > MAX_TEXT:
+        message = f"has {size:,} bytes as YAML, and at most {MAX_TEXT:,} are allowed; shorten its texts"
+        yield PlanFault("too_big", "the plan", message)
 
 
 def _first(faults: list[PlanFault]) -> list[PlanFault]:
@@ -98,6 +120,20 @@ def _first(faults: list[PlanFault]) -> list[PlanFault]:
         return unique
     more = PlanFault("more_faults", "the plan", f"has more faults; these are the first {MAX_FAULTS}")
     return [*unique[:MAX_FAULTS], more]
+
+
+def unwritable(value: Any) -> str | None:
+    """What keeps a text, a number or a list of them from being written into a plan; None when nothing does."""
+    if isinstance(value, list | tuple):
+        return next((wrong for part in value if (wrong := unwritable(part))), None)
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "has half of a character (a lone surrogate), which no file can hold"
+    elif isinstance(value, int | float) and not -MAX_NUMBER <= value <= MAX_NUMBER:
+        return f"must be between -2^53 and 2^53, not {value!r:.50}"
+    return None
 
 
 class _Copier:
@@ -124,8 +160,8 @@ class _Copier:
             return [self.copy(item, (*loc, index)) for index, item in items]
         if isinstance(value, str):
             return self._text(value, loc)
-        if type(value) in (int, float) and not -MAX_NUMBER <= value <= MAX_NUMBER:
-            return self._fault("bad_number", loc, f"must be between -2^53 and 2^53, not {value!r:.50}")
+        if type(value) in (int, float) and (wrong := unwritable(value)):
+            return self._fault("bad_number", loc, wrong)
         if value is None or isinstance(value, bool) or type(value) in (int, float):
             return value
         return self._fault(
@@ -136,10 +172,8 @@ class _Copier:
         if type(text) is not str:
             self._fault("not_plain", loc, f"has a key that must be text, not {kind_of(text)}")
             return ""
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError:
-            self._fault("not_text", loc, "has half of a character (a lone surrogate), which no file can hold")
+        if wrong := unwritable(text):
+            self._fault("not_text", loc, wrong)
         return text
 
     def _fault(self, code: str, loc: Loc, message: str) -> None:

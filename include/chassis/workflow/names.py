@@ -6,7 +6,7 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from chassis.text import DECEIVING
+from chassis.text import DECEIVING, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +63,11 @@ def suggestion(name: str, candidates: Iterable[str]) -> str:
     names = sorted(candidates)
     near = nearest(name, names)
     if near is not None:
-        return f"; did you mean {near!r}?"
+        return f"; did you mean {shown(near)}?"
     if not names:
         return "; there are none"
-    return f"; there {'is' if len(names) == 1 else 'are'} {', '.join(names)}" if len(names) <= _LISTED else ""
+    if len(names) > _LISTED:
+        return ""
+    return (
+        f"; there {'is' if len(names) == 1 else 'are'} {', '.join(one_line(name, _SHOWN) for name in names)}"
+    )

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from chassis.errors import PlanError
-from chassis.workflow.check import HINT, check_plan
+from chassis.workflow.check import HINT, check_plan, size_faults
 from chassis.workflow.yaml_text import YamlError, read_yaml, write_yaml
 
 if TYPE_CHECKING:
@@ -39,8 +39,14 @@ def load_plan(
 
 
 def dump_plan(spec: WorkflowSpec) -> str:
-    """The plan as YAML that :func:`load_plan` reads as an equal plan, without defaults and in its order."""
-    return write_yaml(spec.model_dump(mode="json", exclude_defaults=True))
+    """The plan as YAML that :func:`load_plan` reads as an equal plan, without defaults and in its order.
+
+    :raises PlanError: it is too long to be read again
+    """
+    text = write_yaml(spec.model_dump(mode="json", exclude_defaults=True))
+    if faults := list(size_faults(text)):
+        raise PlanError(faults, hint=HINT)
+    return text
 
 
 def plan_digest(spec: WorkflowSpec) -> str:

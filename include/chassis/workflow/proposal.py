@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from chassis.errors import DefinitionError, PlanError, PlanFault
-from chassis.workflow.check import check_plan
+from chassis.workflow.check import check_plan, unwritable
 from chassis.workflow.messages import fault_of
 from chassis.workflow.names import shown, suggestion
 from chassis.workflow.rules import input_name_fault, workflow_id_fault
@@ -53,6 +53,7 @@ class Given(BaseModel):
             for name, value in inputs.items()
             if all(type_fault(value, type_) for type_ in get_args(InputType))
         ]
+        wrong += [f"{shown(name)} {what}" for name, value in inputs.items() if (what := unwritable(value))]
         if wrong:
             raise fault("bad_given_input", f"can't be used: {'; '.join(wrong)}")
         return inputs

@@ -24,8 +24,8 @@ _LIKE_A_SERVICE = 0.8
 """How alike an item and a service must be for the item to be meant as one."""
 
 _COMPARED = 20
-"""Items of a list without a service that are compared with all services: comparing each of a plan's two hundred
-thousand would take minutes, and who misspells a list of services spells one of the first right, or nearly."""
+"""Items of a list without a service that are compared with all services: comparing each of a plan's fifty
+thousand would take half a minute, and who misspells a list of services spells one of the first right, or nearly."""
 
 _RESERVED_TAGS = ("chassis", "plan-error")
 _RESERVED_TAG_STARTS = ("plan:", "revision:")

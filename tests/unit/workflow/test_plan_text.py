@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 
 from chassis.errors import PlanError
 from chassis.workflow import Provenance, WorkflowSpec, check_plan, dump_plan, load_plan, plan_digest
-from tests.unit.workflow.strategies import plan_data, plans
+from chassis.workflow.check import _GROWTH
+from chassis.workflow.yaml_text import write_yaml
+from tests.unit.workflow.strategies import json_values, plan_data, plans
 
 if TYPE_CHECKING:
     import random
@@ -129,3 +132,28 @@ def test_a_plan_broken_anywhere_is_a_plan_or_a_plan_error(data: st.DataObject) -
 def test_an_error_names_the_source_of_the_text() -> None:
     with pytest.raises(PlanError, match=r"^The plan plans/x\.yaml has 1 fault:"):
         load_plan("tasks: [", source="plans/x.yaml")
+
+
+def test_a_plan_that_could_not_be_read_again_is_refused_before_it_is_written() -> None:
+    tasks = [{"id": f"t{n}", "name": "N", "instruction": "word\n" * 1_200} for n in range(200)]
+    plan = {"schema_version": 1, "id": "w", "title": "W", "requirement": "R"}
+    with pytest.raises(PlanError, match=r"has [0-9,]+ bytes as YAML, and at most 1,000,000 are allowed"):
+        check_plan(plan | {"tasks": tasks})
+    load_plan(dump_plan(check_plan(plan | {"tasks": tasks[:60]})))
+
+
+def test_a_plan_that_grows_by_its_indentation_is_refused_when_it_is_written() -> None:
+    """The check of a plan guesses its size; what it underrates can't get into a store all the same."""
+    deep: Any = {f"k{n}": 1 for n in range(1_000)}
+    for _ in range(50):
+        deep = {"default": deep}
+    tasks = [{"id": f"t{n}", "name": "N", "instruction": "I", "output_schema": deep} for n in range(9)]
+    plan = check_plan({"schema_version": 1, "id": "w", "title": "W", "requirement": "R", "tasks": tasks})
+    with pytest.raises(PlanError, match="bytes as YAML"):
+        dump_plan(plan)
+
+
+@given(json_values)
+def test_the_guess_of_a_plans_size_is_on_the_safe_side(value: Any) -> None:
+    plan = {"x": {"y": {"z": value}}}
+    assert len(write_yaml(plan).encode()) <= _GROWTH * len(json.dumps(plan))
