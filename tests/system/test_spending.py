@@ -17,8 +17,8 @@ from chassis.workflow import ForEach, Limits, TaskSpec, WorkflowSpec
 from tests.system.conftest import Chassis
 from tests.system.driver import AirflowDriver, await_plan, wait_for
 
-PRICE = (2_000 * 5 + 3_600 * 25) / 1_000_000
-"""US dollars of each call: 2,000 tokens in at 5, and 3,600 out at 25 a million."""
+PRICE = 1.1 * (2_000 * 5 + 3_200 * 25) / 1_000_000
+"""US dollars of each call: 2,000 tokens in at 5 and 3,200 out at 25 a million; a regional profile costs a tenth more."""
 BUDGET = 1.0
 ITEMS = tuple(f"service{number:02}" for number in range(16))
 
@@ -42,14 +42,14 @@ def test_a_dollar_is_overspent_by_one_call_at_most_whatever_happens(
     chassis: Chassis,
     figure: Callable[[str], None],
 ) -> None:
-    simulator.add_usage(2_000, 3_600, kind="task")
+    simulator.add_usage(2_000, 3_200, kind="task")
     simulator.add_fault("internal", item=ITEMS[0], times=4)
     simulator.set_latency(1.0)
     await_plan(airflow, WORKFLOW.id, store.publish(WORKFLOW).digest)
     run_id = airflow.trigger(WORKFLOW.id)
 
     wait_for(
-        "four answers, and more in flight", lambda: len(answered(simulator)) >= 4 and in_flight(simulator)
+        "two answers, and more in flight", lambda: len(answered(simulator)) >= 2 and in_flight(simulator)
     )
     os.kill(stack.processes["triggerer"], signal.SIGKILL)
     lost = len(answered(simulator))
@@ -73,7 +73,9 @@ def test_a_dollar_is_overspent_by_one_call_at_most_whatever_happens(
 
     totals = ledger(stack, run_id).totals()
     assert totals.spent_usd >= BUDGET
-    assert totals.cost_usd <= spent * PRICE + 1e-9
+    assert abs(totals.cost_usd - (spent - totals.uncertain_calls) * PRICE) < PRICE, (
+        "what is known is known exactly"
+    )
     figure(
         f"a budget of $1.00: {spent} calls of ${PRICE:.2f} paid for, over a retry, a killed triggerer and a clear; "
         f"the ledger counts ${totals.cost_usd:.2f}, and up to ${totals.uncertain.cost_usd:.2f} for "

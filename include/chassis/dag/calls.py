@@ -61,7 +61,7 @@ class _Call(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: str
+    kind: Literal["task", "plan"]
     conn_id: str
     request: ClaudeRequest
     accounts: Accounts

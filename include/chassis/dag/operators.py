@@ -24,7 +24,7 @@ from chassis.errors import ChassisError, ItemsError, StoppedError, restore_error
 from chassis.ledger.identity import CallIdentity
 from chassis.ledger.limits import RunLimits
 from chassis.settings import Settings
-from chassis.workflow import Limits, SpendLimits, TaskSpec, check_items
+from chassis.workflow import Limits, TaskSpec, check_items
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -72,7 +72,7 @@ class ClaudeOperator(BaseOperator):
                 map_index=ti.map_index,
                 try_number=ti.try_number,
             ),
-            limits=_run_limits(limits or Limits(), settings),
+            limits=RunLimits.of(limits, settings),
             timeout_seconds=timeout.total_seconds(),
             records_root=settings.records_root,
             storage_conn_id=settings.storage_conn_id,
@@ -277,21 +277,6 @@ class PlanErrorOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         raise ChassisError(self.reason)
-
-
-def _run_limits(limits: Limits, settings: Settings) -> RunLimits:
-    return RunLimits(
-        run=SpendLimits(
-            budget_usd=limits.budget_usd, max_tokens=limits.max_tokens, max_calls=limits.max_calls
-        ),
-        task=limits.per_task,
-        deployment=SpendLimits(
-            budget_usd=settings.run_budget_usd,
-            max_tokens=settings.run_max_tokens,
-            max_calls=settings.run_max_calls,
-        ),
-        max_parallel=limits.max_parallel,
-    )
 
 
 def timeout_of(spec: TaskSpec, settings: Settings) -> timedelta:
