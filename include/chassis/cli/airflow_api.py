@@ -128,12 +128,16 @@ class Airflow:
         """Task instances and all that follow them; inside a mapped group, those of the same item only."""
         return self._clear(dag_id, run_id, instances, include_downstream=True, dry_run=True)
 
-    def clear(self, dag_id: str, run_id: str, instances: list[Instance]) -> list[Json]:
+    def clear(
+        self, dag_id: str, run_id: str, instances: list[Instance], *, latest: bool = False
+    ) -> list[Json]:
         """Make exactly these task instances run again.
 
+        :param latest: move the whole run to the DAG's newest version and bundle version; else Airflow's set-up decides
         :raises AirflowRefusedError: one of them runs (409), and none was cleared
         """
-        return self._clear(dag_id, run_id, instances, dry_run=False, prevent_running_task=True)
+        version = {"run_on_latest_version": True} if latest else {}
+        return self._clear(dag_id, run_id, instances, dry_run=False, prevent_running_task=True, **version)
 
     def _clear(self, dag_id: str, run_id: str, instances: list[Instance], **options: bool) -> list[Json]:
         body = {

@@ -61,7 +61,7 @@ def patiently(read: Callable[[], T]) -> T:
 def _display(console: Console, known: Iterable[Row]) -> Iterator[Callable[[Report], None]]:
     if console.is_terminal:
         with Live(console=console, transient=True, refresh_per_second=8) as live:
-            yield lambda report: live.update(status_view(report))
+            yield lambda report: live.update(status_view(report, live=True))
     else:
         yield _Lines(console, known).show
 

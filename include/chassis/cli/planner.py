@@ -10,6 +10,7 @@ from chassis.cli.errors import AirflowRefusedError, StackError, UsageError
 from chassis.cli.failures import TaskFailedError, read_failure
 from chassis.cli.follow import patiently
 from chassis.cli.report import FINISHED
+from chassis.cli.spending import SPENDING_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ class Planned:
 
     :ivar plan: canonical YAML
     :ivar changed: False when the workflow's newest revision already was this plan
-    :ivar planning: what the task ``plan`` returned
+    :ivar planning: what the task ``plan`` returned, and left as ``spending``
     """
 
     workflow_id: str
@@ -89,6 +90,7 @@ class PlannerRun:
         """
         self._wait_for("plan", on_change)
         planning = self._returned("plan")
+        planning |= patiently(lambda: _spending(self._airflow, self.run_id))
         self._wait_for("publish", lambda _: None)
         published = self._returned("publish")
         return Planned(
@@ -149,8 +151,13 @@ class PlannerRun:
 
 
 def planning_of(airflow: Airflow, run_id: str) -> Json | None:
-    """What the planner's ``plan`` task returned, for a run that the planner started; else None."""
+    """What the planner's ``plan`` task returned, and left as ``spending``, for a run that it started; else None."""
     if not run_id.startswith(_STARTED_RUN):
         return None
-    value = airflow.xcom(PLANNER, run_id.removeprefix(_STARTED_RUN), "plan")
-    return value if isinstance(value, dict) else None
+    planner_run = run_id.removeprefix(_STARTED_RUN)
+    value = airflow.xcom(PLANNER, planner_run, "plan")
+    return {**value, **_spending(airflow, planner_run)} if isinstance(value, dict) else None
+
+
+def _spending(airflow: Airflow, run_id: str) -> Json:
+    return {SPENDING_KEY: airflow.xcom(PLANNER, run_id, "plan", key=SPENDING_KEY)}

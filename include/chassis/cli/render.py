@@ -11,15 +11,18 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from chassis.cli import amounts
 from chassis.cli.text import one_line, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console, RenderableType
 
     from chassis.cli.report import Report, Row
     from chassis.cli.shape import Shape
+    from chassis.cli.spending import Spending
+    from chassis.ledger.entries import Totals
 
 SIMULATED = "simulated: not Claude"
 _OUTPUT_CHARACTERS = 6_000
@@ -63,25 +66,41 @@ def plan_table(shape: Shape) -> Table:
     return table
 
 
-def status_table(rows: Iterable[Row]) -> Table:
-    """How the tasks of a run stand, one row for each item."""
+def status_table(rows: Sequence[Row]) -> Table:
+    """How the tasks of a run stand, one row for each item; what they have spent, once one of them has."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Task", "Name", "Status", "Depends on"):
+    some_spent = any(row.spent is not None for row in rows)
+    for heading in ("Task", "Name", "Status", "Depends on", *(["Spent"] if some_spent else [])):
         table.add_column(heading, overflow="fold")
     for row in rows:
         name, needs = Text(one_line(row.name)), Text(one_line(", ".join(row.depends_on)))
-        table.add_row(Text(full_name(row)), name, status_text(row.state), needs)
+        spent = [Text(_spent_by_task(row))] if some_spent else []
+        table.add_row(Text(full_name(row)), name, status_text(row.state), needs, *spent)
     return table
 
 
-def status_view(report: Report) -> Group:
-    """The table of a run and a line that counts."""
+def _spent_by_task(row: Row) -> str:
+    if row.spent is None:
+        return ""
+    limit = row.spending.limits.task.budget_usd if row.spending else None
+    tokens = amounts.counted(amounts.counted_tokens(row.spent), "token")
+    parts = (tokens, amounts.price(row.spent, limit), amounts.uncertain(row.spent, brief=True))
+    return ", ".join(filter(None, parts))
+
+
+def status_view(report: Report, *, live: bool = False) -> Group:
+    """The table of a run and a line that counts.
+
+    :param live: whether the line also says what is spent so far; at the end :func:`totals` does
+    """
     counts: dict[str, int] = {}
     for row in report.rows:
         label = status_text(row.state).plain
         counts[label] = counts.get(label, 0) + 1
-    line = " · ".join(f"{count} {label}" for label, count in counts.items())
-    return Group(status_table(report.rows), Text(line, style="dim"))
+    line = [f"{count} {label}" for label, count in counts.items()]
+    if live and report.spent is not None:
+        line.append(_money(report.spent, report.spending))
+    return Group(status_table(report.rows), Text(" · ".join(line), style="dim"))
 
 
 def print_results(console: Console, rows: Iterable[Row]) -> None:
@@ -94,23 +113,40 @@ def print_results(console: Console, rows: Iterable[Row]) -> None:
 
 
 def totals(report: Report) -> Text:
-    """Outcome, tokens, cost and time of a run in a line."""
-    usage = report.usage
-    label, style = _LABELS.get(report.state, (report.state, "cyan"))
-    cached = usage["cache_read_tokens"] + usage["cache_write_tokens"]
-    tokens = f"{usage['input_tokens'] + cached:,} tokens in"
-    tokens += f" ({cached:,} by the cache), {usage['output_tokens']:,} out"
-    parts = [tokens, _cost(usage["cost_usd"], report.simulated)] if usage["calls"] else [_NO_CALL]
+    """Outcome, tokens, cost, limits and time of a run in a line."""
+    label, style = _LABELS.get(report.state, (plain(report.state), "cyan"))
+    parts = list(_spent_by_run(report)) or [_NO_CALL]
     if report.seconds is not None:
         parts.append(f"{report.seconds:.1f} s")
     return Text(f"Run {label}: ", style=style).append(" · ".join(parts), style="not bold default")
 
 
-def _cost(dollars: float | None, simulated: bool) -> str:
-    price = "price unknown" if dollars is None else f"US$ {dollars:.4f}"
-    if not simulated:
-        return price
-    return SIMULATED if dollars is None else f"{price} if it were real ({SIMULATED})"
+def _spent_by_run(report: Report) -> Iterator[str]:
+    total, spent, spending = report.total, report.spent, report.spending
+    if total is None or not total.calls:
+        return
+    usage = total.usage
+    cached = usage.cache_read_tokens + usage.cache_write_tokens
+    yield f"{usage.input_tokens + cached:,} tokens in ({cached:,} by the cache), {usage.output_tokens:,} out"
+    money = _money(total, None)
+    if spent is not None and spending is not None and spending.limit_usd is not None:
+        # The limit is the run's alone, so what its planning cost stands beside it.
+        planning = report.planning_spent
+        plan = "" if planning is None else f", and {amounts.price(planning)} for the plan"
+        money = f"{_money(spent, spending)}{plan}"
+    if report.simulated:
+        money = SIMULATED if amounts.is_unpriced(total) else f"{money} if it were real ({SIMULATED})"
+    yield money
+    if spent is not None and spending is not None:
+        if spending.limit_tokens is not None:
+            yield f"{spent.tokens:,} of {amounts.counted(spending.limit_tokens, 'token')}"
+        if spending.limit_calls is not None:
+            yield f"{spent.calls:,} of {amounts.counted(spending.limit_calls, 'call')}"
+
+
+def _money(totals: Totals, spending: Spending | None) -> str:
+    price = amounts.price(totals, spending.limit_usd if spending else None)
+    return ", ".join(filter(None, (price, amounts.uncertain(totals))))
 
 
 def _print_result(console: Console, row: Row) -> None:

@@ -6,18 +6,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from chassis.cli import amounts
 from chassis.cli.failures import error_document, read_failure
 from chassis.cli.shape import Shape, TaskShape
+from chassis.cli.spending import Spending, latest, settled, spent_by_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from chassis.cli.airflow_api import Airflow, Json
+    from chassis.cli.spending import SpendingReader
+    from chassis.ledger.entries import Totals
 
 FINISHED = frozenset({"success", "failed"})
 """States of a run that has ended."""
 
-COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "calls")
 _FAILED = frozenset({"failed", "up_for_retry"})
 
 
@@ -28,7 +31,8 @@ class Row:
     :ivar state: Airflow's state; None before it has one
     :ivar map_index: position of the item; -1 for a task that isn't mapped, or not yet
     :ivar result: summary, output, model and request ids of a task that is done; else None
-    :ivar usage: token counts and ``cost_usd`` of a task that is done; else None
+    :ivar usage: token counts and ``cost_usd`` of the answers that the result came from; else None
+    :ivar spending: what the task has spent in all its tries, and the run by then; None if it didn't say
     :ivar error: class, message and hint of what made a task fail; else None
     """
 
@@ -41,15 +45,23 @@ class Row:
     map_index: int = -1
     result: Json | None = None
     usage: Json | None = None
+    spending: Spending | None = None
     error: Json | None = None
     simulated: bool = False
+
+    @property
+    def spent(self) -> Totals | None:
+        """What the task has spent, as far as is known."""
+        if self.spending is not None:
+            return self.spending.task
+        return None if self.usage is None else spent_by_result(self.usage, self.usage["cost_usd"])
 
 
 @dataclass(frozen=True)
 class Report:
     """One run of a workflow, as far as it is.
 
-    :ivar planning: what the planner's ``plan`` task returned, when a planner started this run
+    :ivar planning: what the planner's ``plan`` task returned, and left as ``spending``, when a planner started this run
     """
 
     workflow_id: str | None
@@ -67,15 +79,31 @@ class Report:
         return bool(self.planning and self.planning["simulated"]) or any(row.simulated for row in self.rows)
 
     @property
-    def usage(self) -> Json:
-        """Sums over the planner and all tasks; the cost is None when one of them has an unknown price."""
-        parts = [row.usage for row in self.rows if row.usage]
-        if self.planning:
-            parts.append({**self.planning["usage"], "cost_usd": self.planning["cost_usd"]})
-        total: Json = {count: sum(part.get(count, 0) for part in parts) for count in COUNTS}
-        costs = [part["cost_usd"] for part in parts]
-        total["cost_usd"] = None if None in costs or not costs else round(sum(costs), 6)
-        return total
+    def spending(self) -> Spending | None:
+        """The newest word on what the run has spent, and on its limits; None if no task left one."""
+        return latest(row.spending for row in self.rows if row.spending is not None)
+
+    @property
+    def spent(self) -> Totals | None:
+        """What the run has spent, without its planning; None as long as nothing is known of."""
+        if self.spending is not None:
+            return settled(self.spending.run) if self.state in FINISHED else self.spending.run
+        return _sum(row.spent for row in self.rows)
+
+    @property
+    def planning_spent(self) -> Totals | None:
+        """What the planner has spent on the plan that this run is the first one of; else None."""
+        if not self.planning:
+            return None
+        spending = Spending.of(self.planning.get("spending"))
+        return (
+            spending.task if spending else spent_by_result(self.planning["usage"], self.planning["cost_usd"])
+        )
+
+    @property
+    def total(self) -> Totals | None:
+        """The run and its planning together; None as long as nothing is known of."""
+        return _sum((self.spent, self.planning_spent))
 
     def document(self) -> Json:
         """The ``--json`` document."""
@@ -86,9 +114,19 @@ class Report:
             "state": self.state,
             "simulated": self.simulated,
             "tasks": [_row_document(row) for row in self.rows],
-            "usage": self.usage,
+            "usage": amounts.document(self.total),
         }
+        if (spending := self.spending) is not None:
+            document["limits"] = spending.limits.model_dump(mode="json", exclude_none=True)
+            document["prices"] = spending.prices
         return document if self.error is None else {**document, "error": self.error}
+
+
+def _sum(parts: Iterable[Totals | None]) -> Totals | None:
+    total = None
+    for part in parts:
+        total = part if total is None else total if part is None else total + part
+    return total
 
 
 def _row_document(row: Row) -> Json:
@@ -100,7 +138,7 @@ def _row_document(row: Row) -> Json:
         "depends_on": list(row.depends_on),
         "try_number": row.try_number,
         "result": row.result,
-        "usage": row.usage,
+        "usage": None if row.spent is None else amounts.document(row.spent),
     }
     return document if row.error is None else {**document, "error": row.error}
 
@@ -112,29 +150,33 @@ def read_report(
     shape: Shape,
     *,
     planning: Mapping[str, Any] | None = None,
+    reader: SpendingReader | None = None,
 ) -> Report | None:
-    """How a run stands, without results; None when there is no such run."""
+    """How a run stands, without results; None when there is no such run.
+
+    :param reader: finds what the tasks that have ended spent; None leaves that out
+    """
     run = airflow.find_run(workflow_id, run_id)
     if run is None:
         return None
-    rows = make_rows(shape, airflow.task_instances(workflow_id, run_id))
+    rows = tuple(make_rows(shape, airflow.task_instances(workflow_id, run_id)))
     return Report(
         workflow_id=workflow_id,
         revision=shape.revision,
         dag_run_id=run_id,
         state=run["state"],
-        rows=tuple(rows),
+        rows=rows if reader is None else reader.fill(rows),
         planning=planning,
         seconds=_seconds(run),
     )
 
 
-def with_results(airflow: Airflow, report: Report) -> Report:
-    """The report with what each finished task gave, and why each failed one failed."""
+def with_results(airflow: Airflow, report: Report, reader: SpendingReader) -> Report:
+    """The report with what each finished task gave and spent, and why each failed one failed."""
     assert report.workflow_id is not None, "a report of a run has a workflow"
     assert report.dag_run_id is not None, "a report of a run has a run"
     rows = (_with_result(airflow, report.workflow_id, report.dag_run_id, row) for row in report.rows)
-    return replace(report, rows=tuple(rows))
+    return replace(report, rows=reader.fill(rows, every=True))
 
 
 def _with_result(airflow: Airflow, workflow_id: str, run_id: str, row: Row) -> Row:

@@ -69,9 +69,12 @@ def select_instances(
     return chosen
 
 
-def retry(airflow: Airflow, report: Report, targets: Sequence[Row], *, downstream: bool) -> list[Instance]:
+def retry(
+    airflow: Airflow, report: Report, targets: Sequence[Row], *, downstream: bool, latest: bool = False
+) -> list[Instance]:
     """Make the targets, and what they kept from running, run again.
 
+    :param latest: move the run to the newest version of its workflow that Airflow has
     :return: what was cleared
     :raises UsageError: one of them runs at this moment
     """
@@ -82,7 +85,7 @@ def retry(airflow: Airflow, report: Report, targets: Sequence[Row], *, downstrea
     followers = airflow.downstream(workflow_id, run_id, instances)
     chosen = select_instances(targets, followers, downstream=downstream)
     try:
-        airflow.clear(workflow_id, run_id, chosen)
+        airflow.clear(workflow_id, run_id, chosen, latest=latest)
     except AirflowRefusedError as error:
         if error.status != 409:
             raise

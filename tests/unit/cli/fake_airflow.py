@@ -60,6 +60,7 @@ class FakeDag:
     runs: dict[str, FakeRun] = field(default_factory=dict)
     tags: tuple[str, ...] = ("chassis",)
     paused: bool = False
+    bundle_version: str | None = None
     refuses: str = ""
     starts: dict[str, FakeRun] = field(default_factory=dict)
 
@@ -192,7 +193,13 @@ class FakeAirflow:
     def _dag(self, dag_id: str) -> dict[str, Any]:
         dag = self.dags[dag_id]
         tags = [{"name": tag} for tag in dag.tags]
-        return {"dag_id": dag_id, "is_paused": dag.paused, "is_stale": False, "tags": tags}
+        return {
+            "dag_id": dag_id,
+            "is_paused": dag.paused,
+            "is_stale": False,
+            "tags": tags,
+            "bundle_version": dag.bundle_version,
+        }
 
     def _start(self, dag_id: str, dag: FakeDag, body: Any) -> tuple[int, Any]:
         assert body["logical_date"] is None

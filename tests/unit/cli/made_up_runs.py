@@ -52,6 +52,31 @@ def done(task_id: str, item: str | None = None) -> dict[str, Any]:
     }
 
 
+def spending(task_usd: float, run_usd: float, **facts: Any) -> dict[str, Any]:
+    """What a task leaves as XCom ``spending``, with 15 tokens for each cent.
+
+    :param facts: ``limits`` of the run, ``task_limits``, ``ceilings``; and what else is to stand in the run's totals
+    """
+    limits = {
+        "run": facts.pop("limits", {}),
+        "task": facts.pop("task_limits", {}),
+        "deployment": facts.pop("ceilings", {}),
+        "max_parallel": 16,
+    }
+    return {
+        "task": _totals(task_usd),
+        "run": {**_totals(run_usd), **facts},
+        "limits": limits,
+        "prices": "genai-prices 0.0.1, newest price in force since 2026-10-01",
+    }
+
+
+def _totals(usd: float) -> dict[str, Any]:
+    cents = round(usd * 100)
+    usage = {**USAGE, "input_tokens": 10 * cents, "output_tokens": 5 * cents, "calls": cents}
+    return {"calls": cents, "usage": usage, "cost_usd": usd}
+
+
 def planner_run(**states: str | None) -> FakeRun:
     """A planner's run that goes from nothing to these states of its tasks."""
     tasks = ("plan", "publish", "await_dag", "trigger")

@@ -117,13 +117,13 @@ def test_a_failed_task_shows_reason_and_hint() -> None:
 
 def test_the_totals_give_outcome_tokens_cost_and_time() -> None:
     report = Report("w", 1, "r", "success", (done("8"),), seconds=12.34)
-    expected = "Run done: 1,230 tokens in (230 by the cache), 50 out · US$ 0.0123 · 12.3 s"
+    expected = "Run done: 1,230 tokens in (230 by the cache), 50 out · $0.0123 · 12.3 s"
     assert totals(report).plain == expected
 
 
 def test_the_totals_of_a_simulated_run_say_that_nothing_was_paid() -> None:
     report = Report("w", 1, "r", "success", (done("8", simulated=True),))
-    assert "US$ 0.0123 if it were real (simulated: not Claude)" in totals(report).plain
+    assert "$0.0123 if it were real (simulated: not Claude)" in totals(report).plain
 
 
 def test_the_totals_without_a_finished_call_say_so() -> None:

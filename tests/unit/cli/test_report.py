@@ -6,6 +6,7 @@ import pytest
 
 from chassis.cli.report import Report, Row, make_rows, read_report, with_results
 from chassis.cli.shape import Shape, TaskShape
+from chassis.cli.spending import SpendingReader
 from tests.unit.cli.fake_airflow import FakeAirflow, FakeDag, FakeRun, instance
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ KNOWN_FAN = TaskShape("update", "Update", (), "pricing, claims", ("pricing", "cl
 STEP = TaskShape("verify", "Verify", ("update",), "each item")
 JOIN = TaskShape("report", "Report", ("verify",))
 USAGE = {"input_tokens": 10, "output_tokens": 5, "cache_read_tokens": 3, "cache_write_tokens": 2, "calls": 1}
+NOTHING_UNSURE = {"unpriced_calls": 0, "uncertain_usd": 0.0, "uncertain_tokens": 0, "uncertain_calls": 0}
 PLANNING = {"usage": {**USAGE, "calls": 2}, "cost_usd": 0.25, "simulated": False}
 
 
@@ -33,6 +35,11 @@ def result(task: str, item: str | None = None, **more: Any) -> dict[str, Any]:
         "simulated": False,
         **more,
     }
+
+
+def finished(airflow: Airflow, report: Report) -> Report:
+    """The report with results."""
+    return with_results(airflow, report, SpendingReader(airflow, "onboard", "r1"))
 
 
 def rows_of(*tasks: TaskShape, instances: list[dict[str, Any]]) -> list[tuple[str, str | None, str | None]]:
@@ -108,7 +115,7 @@ def test_the_document_has_the_contracts_fields_and_the_results(fake: FakeAirflow
     shape = Shape((FAN, JOIN), 4)
     report = read_report(airflow, "onboard", "r1", shape, planning=PLANNING)
     assert report is not None
-    document = with_results(airflow, report).document()
+    document = finished(airflow, report).document()
     assert document == {
         "workflow_id": "onboard",
         "revision": 4,
@@ -129,7 +136,7 @@ def test_the_document_has_the_contracts_fields_and_the_results(fake: FakeAirflow
                     "model": "claude",
                     "request_ids": ["r-1"],
                 },
-                "usage": {**USAGE, "cost_usd": 0.5},
+                "usage": {**USAGE, "cost_usd": 0.5, "known_usd": 0.5, **NOTHING_UNSURE},
             },
             {
                 "id": "report",
@@ -150,6 +157,8 @@ def test_the_document_has_the_contracts_fields_and_the_results(fake: FakeAirflow
             "cache_write_tokens": 4,
             "calls": 3,
             "cost_usd": 0.75,
+            "known_usd": 0.75,
+            **NOTHING_UNSURE,
         },
     }
 
@@ -166,7 +175,7 @@ def test_a_task_that_could_not_say_why_it_failed_is_explained_by_its_log(
     fake.dags["onboard"] = FakeDag(runs={"r1": run})
     report = read_report(airflow, "onboard", "r1", Shape((JOIN,), None))
     assert report is not None
-    (row,) = with_results(airflow, report).rows
+    (row,) = finished(airflow, report).rows
     assert row.error == {
         "class": "TaskFailedError",
         "message": "Task report failed: AirflowTaskTimeout: Timeout, PID: 7",
@@ -182,7 +191,7 @@ def test_no_run_is_no_report(fake: FakeAirflow, airflow: Airflow) -> None:
 @pytest.mark.parametrize(("costs", "total"), [([0.5, 0.25], 0.75), ([0.5, None], None), ([], None)])
 def test_the_cost_is_unknown_if_one_of_its_parts_is(costs: list[float | None], total: float | None) -> None:
     rows = tuple(Row("t", None, "t", "success", (), usage={**USAGE, "cost_usd": cost}) for cost in costs)
-    assert Report("w", 1, "r", "success", rows).usage["cost_usd"] == total
+    assert Report("w", 1, "r", "success", rows).document()["usage"]["cost_usd"] == total
 
 
 def test_one_simulated_answer_makes_the_run_simulated() -> None:

@@ -117,6 +117,17 @@ def test_exactly_the_chosen_instances_are_sent_to_airflow(fake: FakeAirflow, air
     }
 
 
+def test_a_run_goes_on_by_the_newest_version_only_when_it_is_asked_to(
+    fake: FakeAirflow, airflow: Airflow
+) -> None:
+    fake.dags["onboard"] = FakeDag(runs={"r1": FakeRun("failed", downstream=AFTER_CLAIMS)})
+    retry(airflow, REPORT, [ROWS[2]], downstream=False)
+    retry(airflow, REPORT, [ROWS[2]], downstream=False, latest=True)
+    _, pinned, _, moved = fake.sent("POST", "/clearTaskInstances")
+    assert moved == {**pinned, "run_on_latest_version": True}
+    assert "run_on_latest_version" not in pinned
+
+
 def test_a_task_that_runs_is_not_torn_down(fake: FakeAirflow, airflow: Airflow) -> None:
     fake.dags["onboard"] = FakeDag(runs={"r1": FakeRun("failed", downstream=AFTER_CLAIMS, running=True)})
     with pytest.raises(UsageError, match="is running now, so nothing was retried"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.text import Text
@@ -11,12 +11,13 @@ from rich.text import Text
 from chassis.cli.console import FAILED, INTERRUPTED, SUCCESS, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rich.console import Console
 
     from chassis.cli.airflow_api import Airflow
     from chassis.cli.report import Report, Row
+    from chassis.cli.shape import Shape
 
 
 @contextmanager
@@ -28,6 +29,35 @@ def interruptible(airflow: Airflow, dag_id: str, run_id: str) -> Iterator[None]:
         tell(f"\nThe run goes on. How it stands: chassis status {dag_id} --run {run_id}")
         tell(f"Live: {run_page(airflow, dag_id, run_id)}")
         raise typer.Exit(INTERRUPTED) from None
+
+
+def watch(
+    airflow: Airflow,
+    workflow_id: str,
+    run_id: str,
+    shape: Shape,
+    console: Console,
+    *,
+    planning: Mapping[str, Any] | None,
+    known: Iterable[Row] = (),
+) -> Report:
+    """Show a run until it has ended; then its report, with results.
+
+    :param known: how tasks stood before: in a pipe only changes from that are told
+    """
+    from chassis.cli.follow import follow
+    from chassis.cli.report import read_report, with_results
+    from chassis.cli.spending import SpendingReader
+
+    reader = SpendingReader(airflow, workflow_id, run_id)
+    live = reader if console.is_terminal else None  # a pipe is shown states only, until the end
+    with interruptible(airflow, workflow_id, run_id):
+        report = follow(
+            lambda: read_report(airflow, workflow_id, run_id, shape, planning=planning, reader=live),
+            console,
+            known=known,
+        )
+        return with_results(airflow, report, reader)
 
 
 def run_page(airflow: Airflow, dag_id: str, run_id: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from chassis.cli.commands.following import interruptible, show_end
+from chassis.cli.commands.following import interruptible, show_end, watch
 from chassis.cli.commands.options import (
     HOME,
     BedrockOption,
@@ -89,8 +89,10 @@ def run(
         if run_id is None:
             tell(f"Not run. It is published as revision {planned.revision} of {planned.workflow_id}.")
             raise typer.Exit(FAILED)
-        code = _follow(airflow, planned, shape, run_id, console, as_json=as_json)
-    raise typer.Exit(code)
+        report = watch(airflow, planned.workflow_id, run_id, shape, console, planning=planned.planning)
+    if as_json:
+        print_json(report.document())
+    raise typer.Exit(show_end(report, console, () if as_json else report.rows, table=console.is_terminal))
 
 
 @reports_errors
@@ -180,21 +182,3 @@ def _approved_run(airflow: Airflow, planned: Planned, request: _Request) -> str 
     if not typer.confirm("Run it now?", default=False, err=True):
         return None
     return str(airflow.trigger(planned.workflow_id, request.inputs)["dag_run_id"])
-
-
-def _follow(
-    airflow: Airflow, planned: Planned, shape: Shape, run_id: str, console: Console, *, as_json: bool
-) -> int:
-    """Show the run until its end. Returns the exit code."""
-    from chassis.cli.follow import follow
-    from chassis.cli.report import read_report, with_results
-
-    with interruptible(airflow, planned.workflow_id, run_id):
-        report = follow(
-            lambda: read_report(airflow, planned.workflow_id, run_id, shape, planning=planned.planning),
-            console,
-        )
-        report = with_results(airflow, report)
-    if as_json:
-        print_json(report.document())
-    return show_end(report, console, () if as_json else report.rows, table=console.is_terminal)

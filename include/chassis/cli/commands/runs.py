@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from chassis.cli.commands.following import interruptible, run_page, show_end
+from chassis.cli.commands.following import run_page, show_end, watch
 from chassis.cli.commands.options import (
     HOME,
     HomeOption,
@@ -37,11 +37,13 @@ def status(
     """Show how a run stands, and its results once it has ended."""
     from chassis.cli.render import status_view, totals
     from chassis.cli.report import FINISHED, with_results
+    from chassis.cli.spending import SpendingReader
     from chassis.cli.target import connect
 
     with connect(home).airflow as airflow:
         report, _ = _find(airflow, home, workflow, run)
-        report = with_results(airflow, report)
+        reader = SpendingReader(airflow, workflow, str(report.dag_run_id))
+        report = with_results(airflow, report, reader)
         page = run_page(airflow, workflow, str(report.dag_run_id))
     if as_json:
         print_json(report.document())
@@ -64,32 +66,36 @@ def retry(
     downstream: Annotated[
         bool, typer.Option("--downstream", help="Run again also what had succeeded after it.")
     ] = False,
+    latest: Annotated[
+        bool, typer.Option("--latest", help="Go on by the newest revision of the plan, with its limits.")
+    ] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Don't watch the run to its end.")] = False,
     home: HomeOption = HOME,
 ) -> None:
     """Run one task again, and what it kept from running; without --item, each item of it that failed."""
-    from chassis.cli.follow import follow
-    from chassis.cli.report import read_report, with_results
+    from chassis.cli.latest import check_targets, wait_for_newest
     from chassis.cli.retry import find_targets
     from chassis.cli.retry import retry as clear
+    from chassis.cli.runs import find_run, find_shape, report_of
     from chassis.cli.target import connect
 
     console = out()
     with connect(home).airflow as airflow:
-        report, shape = _find(airflow, home, workflow, run)
+        dag, dag_run = find_run(airflow, workflow, run)
+        run_id = str(dag_run["dag_run_id"])
+        shape = find_shape(airflow, home, dag, dag_run)
+        report = report_of(airflow, shape, workflow, run_id)
         targets = find_targets(report, task, item)
-        cleared = clear(airflow, report, targets, downstream=downstream)
+        if latest:
+            newest = wait_for_newest(airflow, home, workflow, dag_run["conf"] or {}, tell)
+            check_targets(targets, newest)
+            shape = newest.shape
+        cleared = clear(airflow, report, targets, downstream=downstream, latest=latest)
         _show_cleared(console, report, cleared)
-        run_id = str(report.dag_run_id)
         if no_wait:
             return
-        planning = report.planning
         kept = [row for row in report.rows if (row.id, row.map_index) not in cleared]
-        with interruptible(airflow, workflow, run_id):
-            end = follow(
-                lambda: read_report(airflow, workflow, run_id, shape, planning=planning), console, known=kept
-            )
-            end = with_results(airflow, end)
+        end = watch(airflow, workflow, run_id, shape, console, planning=report.planning, known=kept)
     again = [row for row in end.rows if (row.id, row.map_index) in cleared]
     raise typer.Exit(show_end(end, console, again, table=console.is_terminal))
 

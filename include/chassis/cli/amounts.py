@@ -1,0 +1,85 @@
+"""Dollars, tokens and calls in words. What is not certain, or has no price, is said and never added in silence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chassis.ledger.entries import Bound, Totals
+
+_CENT = 0.01
+
+
+def dollars(usd: float, places: int | None = None) -> str:
+    """An amount of money, with two decimals or as many as say something.
+
+    :param places: decimals at most; None: four, or six below a cent
+    """
+    places = (6 if abs(usd) < _CENT else 4) if places is None else places
+    whole, _, decimals = f"{usd:,.{places}f}".partition(".")
+    return f"${whole}.{decimals.rstrip('0'):0<2}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 call``, ``1,200 calls``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def counted_tokens(totals: Totals) -> int:
+    """Tokens of all four kinds, without those that are only an upper bound."""
+    return totals.tokens - totals.uncertain.tokens
+
+
+def is_unpriced(totals: Totals) -> bool:
+    """Whether nothing is known of the cost of what was counted."""
+    return totals.unpriced_calls > 0 and not totals.cost_usd
+
+
+def price(totals: Totals, limit: float | None = None) -> str:
+    """What is known of the cost, beside its limit: ``$1.20 of $5.00``."""
+    if is_unpriced(totals):
+        return "price unknown"
+    known = dollars(totals.cost_usd) + (f" of {dollars(limit, 6)}" if limit is not None else "")
+    if not totals.unpriced_calls:
+        return known
+    return f"{known}, and {counted(totals.unpriced_calls, 'call')} of unknown price"
+
+
+def uncertain(totals: Totals, *, brief: bool = False) -> str:
+    """What may come on top, because nobody saw how calls ended; empty when nothing may."""
+    if not totals.uncertain_calls:
+        return ""
+    most = _at_most(totals.uncertain)
+    calls = counted(totals.uncertain_calls, "call")
+    return most if brief else f"{most} for {calls} whose end nobody saw"
+
+
+def in_flight(totals: Totals) -> str:
+    """What calls that are open may cost; empty when none is."""
+    if not totals.open_calls:
+        return ""
+    return f"{_at_most(totals.open)} for {counted(totals.open_calls, 'call')} in flight"
+
+
+def _at_most(bound: Bound) -> str:
+    more = dollars(bound.cost_usd) if bound.cost_usd else counted(bound.tokens, "token")
+    return f"up to {more} more"
+
+
+def document(totals: Totals | None) -> dict[str, Any]:
+    """What was spent, in ``--json`` documents; None stands for nothing that is known of.
+
+    ``cost_usd`` is None when a call's price isn't known, and ``known_usd`` the rest. Neither holds the uncertain part.
+    """
+    from chassis.ledger.entries import Totals
+
+    found = totals or Totals()
+    return {
+        **found.usage.model_dump(mode="json"),
+        "cost_usd": None if totals is None or found.unpriced_calls else found.cost_usd,
+        "known_usd": found.cost_usd,
+        "unpriced_calls": found.unpriced_calls,
+        "uncertain_usd": found.uncertain.cost_usd or 0.0,
+        "uncertain_tokens": found.uncertain.tokens,
+        "uncertain_calls": found.uncertain_calls,
+    }
