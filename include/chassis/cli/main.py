@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from chassis.cli.commands import plans, run, runs, stack
+from chassis.cli.commands import money, plans, run, runs, stack
 
 app = typer.Typer(
     name="chassis",
@@ -16,7 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_MAIN, _PLANS, _RUNS, _STACK = "Requirement to result", "Plans", "Runs", "Local Airflow"
+_MAIN, _PLANS, _RUNS, _MONEY = "Requirement to result", "Plans", "Runs", "Money"
+_STACK = "Local Airflow"
 
 app.command("run", rich_help_panel=_MAIN)(run.run)
 app.command("plan", rich_help_panel=_MAIN)(run.plan)
@@ -27,6 +28,8 @@ app.command("validate", rich_help_panel=_PLANS)(plans.validate)
 app.command("status", rich_help_panel=_RUNS)(runs.status)
 app.command("retry", rich_help_panel=_RUNS)(runs.retry)
 app.command("logs", rich_help_panel=_RUNS)(runs.logs)
+app.command("limits", rich_help_panel=_MONEY)(money.limits)
+app.command("costs", rich_help_panel=_MONEY)(money.costs)
 app.command("up", rich_help_panel=_STACK)(stack.up)
 app.command("down", rich_help_panel=_STACK)(stack.down)
 app.command("doctor", rich_help_panel=_STACK)(stack.doctor)

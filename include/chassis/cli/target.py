@@ -1,4 +1,4 @@
-"""Which Airflow a command talks to, and which plan store it reads.
+"""Which Airflow a command talks to, and which stores it reads.
 
 ``CHASSIS_AIRFLOW_URL`` names an Airflow of one's own; the plan store is then what Airflow's configuration on
 this machine says. Otherwise it is the home's local stack and the home's plans, and nothing of Airflow is
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chassis.cli.record import StackRecord
+    from chassis.files import Files
     from chassis.plans.store import PlanStore
+    from chassis.settings import Settings
 
 URL, TOKEN = "CHASSIS_AIRFLOW_URL", "CHASSIS_AIRFLOW_TOKEN"
 USERNAME, PASSWORD = "CHASSIS_AIRFLOW_USERNAME", "CHASSIS_AIRFLOW_PASSWORD"
+CEILINGS = ("budget_usd", "max_tokens", "max_calls")
+"""Limits for which a deployment has a ceiling: the setting of the same name, after ``run_``."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,47 @@ def open_store(home: Path) -> PlanStore:
 
     settings = Settings.load()
     return PlanStore(settings.plans_root, settings.storage_conn_id)
+
+
+def open_records(home: Path) -> Files:
+    """The record store that goes with the Airflow to talk to: ledgers and kept answers."""
+    from chassis.files import open_files
+
+    if not is_remote():
+        return open_files(str(home / "records"), what="record store")
+    from chassis.settings import Settings
+
+    settings = Settings.load()
+    return open_files(settings.records_root, settings.storage_conn_id, what="record store")
+
+
+def ceilings() -> dict[str, float]:
+    """What the deployment lets any run spend, by the names of a plan's limits, as far as this machine knows.
+
+    Of the local stack it knows what this shell would hand over at its start.
+
+    :raises SettingsError: one of these settings can't be used
+    """
+    from chassis.settings import Settings
+
+    settings = Settings.load() if is_remote() else _of_this_shell()
+    found = {name: getattr(settings, f"run_{name}") for name in CEILINGS}
+    return {name: most for name, most in found.items() if most is not None}
+
+
+def _of_this_shell() -> Settings:
+    from pydantic import ValidationError
+
+    from chassis.errors import SettingsError
+    from chassis.settings import Settings
+
+    variables = {f"run_{name}": f"AIRFLOW__CHASSIS__RUN_{name.upper()}" for name in CEILINGS}
+    given = {name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        wrong = ", ".join(variables[str(fault["loc"][0])] for fault in error.errors())
+        raise SettingsError(f"{wrong} can't be used.") from None
 
 
 def _local(home: Path, record: StackRecord) -> Target:

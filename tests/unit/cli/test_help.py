@@ -12,7 +12,8 @@ from chassis.cli.main import app
 
 COMMANDS = (
     *("run", "plan", "list", "show", "diff", "validate"),
-    *("status", "retry", "logs", "up", "down", "doctor", "simulator"),
+    *("status", "retry", "logs", "limits", "costs"),
+    *("up", "down", "doctor", "simulator"),
 )
 
 PROGRAM = """
@@ -22,7 +23,8 @@ sys.argv = ["chassis", *sys.argv[1:]]
 try:
     app()
 finally:
-    heavy = {"airflow", "anthropic", "boto3", "botocore", "httpx", "yaml", "psutil", "aiohttp"}
+    heavy = {"airflow", "anthropic", "boto3", "botocore", "httpx", "yaml", "psutil", "aiohttp", "genai_prices"}
+    heavy |= {"chassis.workflow", "chassis.ledger.book"}
     print("loaded:", *sorted(heavy & sys.modules.keys()), file=sys.stderr)
 """
 

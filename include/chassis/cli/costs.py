@@ -1,0 +1,136 @@
+"""What workflows have cost: the ledgers of their runs, added up.
+
+Dollars that nobody pays, of answers from the simulator, are never added to real ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+from chassis.cli import amounts
+from chassis.cli.errors import UsageError
+from chassis.cli.failures import error_document
+from chassis.errors import RecordBrokenError
+from chassis.ledger.book import RunLedger, recorded_runs, workflow_runs
+from chassis.ledger.entries import Closed, Opened, Totals
+
+if TYPE_CHECKING:
+    from chassis.files import Files
+    from chassis.ledger.entries import Entry
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """What one run has cost.
+
+    :ivar started: when its first call was opened, in seconds since 1970; None if it made none
+    :ivar simulated: whether only the simulator answered
+    :ivar spent: None if its ledger can't be read
+    :ivar error: why it can't
+    """
+
+    run_id: str
+    started: float | None = None
+    spent: Totals | None = None
+    simulated: bool = False
+    error: RecordBrokenError | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The run as JSON-safe data."""
+        found: dict[str, Any] = {"run_id": self.run_id, "simulated": self.simulated}
+        if self.error is not None:
+            return {**found, "error": error_document(self.error)}
+        return {**found, "started_at": self.started, "usage": _usage(self.spent)}
+
+
+@dataclass(frozen=True)
+class WorkflowCost:
+    """What the runs of one workflow, or of a planner's DAG, have cost; the earliest run first."""
+
+    workflow_id: str
+    runs: tuple[RunCost, ...]
+
+    def spent(self, *, simulated: bool) -> Totals | None:
+        """The sum over the real, or over the simulated, runs; None if there are none."""
+        parts = [run.spent for run in self.runs if run.simulated is simulated and run.spent is not None]
+        return reduce(add, parts) if parts else None
+
+    @property
+    def broken(self) -> int:
+        """How many runs the sums lack, because their ledgers can't be read."""
+        return sum(run.error is not None for run in self.runs)
+
+    def document(self, *, with_runs: bool) -> dict[str, Any]:
+        """The workflow as JSON-safe data."""
+        found: dict[str, Any] = {
+            "workflow_id": self.workflow_id,
+            "run_count": len(self.runs),
+            "broken_count": self.broken,
+            "usage": _usage(self.spent(simulated=False)),
+            "simulated_usage": _usage(self.spent(simulated=True)),
+        }
+        return {**found, "runs": [run.document() for run in self.runs]} if with_runs else found
+
+
+def _usage(spent: Totals | None) -> dict[str, Any]:
+    """As in the other ``--json`` documents, with what is in flight; None: there was no call."""
+    totals = spent or Totals()
+    return {
+        **amounts.document(totals),
+        "open_calls": totals.open_calls,
+        "open_usd": totals.open.cost_usd or 0.0,
+        "open_tokens": totals.open.tokens,
+    }
+
+
+def read_cost(files: Files, workflow_id: str) -> WorkflowCost:
+    """What one workflow has cost, run by run.
+
+    :raises UsageError: no call of it is recorded; names the nearest workflow that has one
+    :raises StoreError: the record store can't be read
+    """
+    runs = workflow_runs(files, workflow_id)
+    if not runs:
+        raise _unknown(workflow_id, list(recorded_runs(files)))
+    return _cost(files, workflow_id, runs)
+
+
+def read_costs(files: Files) -> list[WorkflowCost]:
+    """What every workflow has cost, planners too, by name. Errors as of :func:`read_cost`."""
+    return [_cost(files, workflow_id, runs) for workflow_id, runs in recorded_runs(files).items()]
+
+
+def _cost(files: Files, workflow_id: str, run_ids: list[str]) -> WorkflowCost:
+    runs = [_run_cost(files, workflow_id, run_id) for run_id in run_ids]
+    return WorkflowCost(workflow_id, tuple(sorted(runs, key=lambda run: (run.started or 0.0, run.run_id))))
+
+
+def _run_cost(files: Files, workflow_id: str, run_id: str) -> RunCost:
+    ledger = RunLedger(files, workflow_id, run_id)
+    try:
+        spent, entries = ledger.totals(), ledger.entries()
+    except RecordBrokenError as error:
+        return RunCost(run_id, error=error)
+    started = min((entry.opened_at for entry in entries if isinstance(entry, Opened)), default=None)
+    return RunCost(run_id, started, spent, simulated=_is_simulated(entries))
+
+
+def _is_simulated(entries: list[Entry]) -> bool:
+    """Whether the simulator answered, and nobody else. A call without an answer doesn't tell who would have."""
+    closed = [entry for entry in entries if isinstance(entry, Closed)]
+    real = any(entry.outcome == "answered" and not entry.simulated for entry in closed)
+    return not real and any(entry.simulated for entry in closed)
+
+
+def _unknown(workflow_id: str, names: list[str]) -> UsageError:
+    from chassis.workflow import nearest
+
+    near = nearest(workflow_id, names)
+    there = f"Recorded are: {', '.join(names)}." if names else "Nothing is recorded yet."
+    return UsageError(
+        f"No call to Claude is recorded for workflow '{workflow_id}'.",
+        hint=f"Did you mean '{near}'?" if near else there,
+    )
