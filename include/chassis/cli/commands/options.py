@@ -53,7 +53,7 @@ BudgetOption = Annotated[
     ),
 ]
 MaxParallelOption = Annotated[
-    int, typer.Option("--max-parallel", min=1, help="Worker slots that one run may hold.")
+    int, typer.Option("--max-parallel", min=1, help="Calls to Claude that one run may have at a time.")
 ]
 WorkflowArgument = Annotated[str, typer.Argument(help="Id of the workflow.", show_default=False)]
 TaskArgument = Annotated[str, typer.Argument(help="Id of the task.", show_default=False)]
