@@ -29,6 +29,7 @@ import math
 import weakref
 from collections import deque
 from dataclasses import dataclass
+from itertools import takewhile
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ _FIRST_RATE = 8.0
 _LEAST_RATE, _MOST_RATE = 0.2, 1000.0
 _LOWERED = 0.9
 """Share of what was admitted that a limit is lowered to. The more it keeps, the slower two processes even out."""
+_BEYOND = 0.1
+"""Share of what was admitted that a limit is then tried above it, before it doubles."""
 _RETURN = 4.0
 """Seconds of use until a lowered limit is back at what was admitted. After twice as many it is well beyond."""
 _LONGEST_RETURN = 12.0
@@ -66,33 +69,47 @@ _MOST_PACES = 64
 class _Limit:
     """A limit that nobody tells, found by meeting it.
 
+    :ivar span: seconds for which the server goes on refusing after it was met
+    :ivar start: where it began, or was lowered to when it was met last
     :ivar knee: what was admitted when it was met last; None until it is met
-    :ivar age: seconds of use since then
+    :ivar age: seconds of use since it was lowered
+    :ivar known: seconds of use since the knee was found
     :ivar slowness: seconds of use until it is back at the knee
     """
 
     start: float
     least: float
     most: float
+    span: float
     knee: float | None = None
     age: float = 0.0
+    known: float = 0.0
     slowness: float = _RETURN
 
     @property
     def value(self) -> float:
         if self.knee is None:
             found = self.start * 2 ** min(self.age / _DOUBLING, 32)
-        elif self.age <= 2 * self.slowness:
-            found = self.knee * (1 + (1 - _LOWERED) * (self.age / self.slowness - 1) ** 3)
+        elif (returned := self.age / self.slowness) <= 1:
+            found = self.knee - (self.knee - self.start) * (1 - returned) ** 3
+        elif returned <= 2:
+            found = self.knee * (1 + _BEYOND * (returned - 1) ** 3)
         else:
-            found = self.knee * (2 - _LOWERED) * 2 ** min((self.age - 2 * self.slowness) / _DOUBLING, 32)
+            found = self.knee * (1 + _BEYOND) * 2 ** min((self.age - 2 * self.slowness) / _DOUBLING, 32)
         return min(self.most, max(self.least, found))
 
     def lower(self, admitted: float, slowness: float) -> None:
         """It was met: go below what was admitted, yet by half at most."""
         now = self.value
-        self.knee = max(self.least, now / 2, _LOWERED * min(admitted, now)) / _LOWERED
+        self.start = max(self.least, now / 2, _LOWERED * min(admitted, now))
+        if self.knee is None or self.known > self.span:
+            self.knee, self.known = self.start / _LOWERED, 0.0
         self.age, self.slowness = 0.0, slowness
+
+    def use(self, seconds: float) -> None:
+        """Grow by the time in which it was in use."""
+        self.age += seconds
+        self.known += seconds
 
 
 @dataclass
@@ -102,7 +119,7 @@ class _Call:
     :ivar beside: other calls that were in flight when it began
     :ivar before: other calls that had begun in the second before
     :ivar at_width: whether it took the last slot
-    :ivar at_rate: whether it began as soon as the rate allowed
+    :ivar at_rate: whether it began as soon as the rate allowed, or the rate was not met yet and grew
     """
 
     number: int
@@ -124,8 +141,8 @@ class Pace:
 
     def __init__(self, most: int, name: str = "Bedrock") -> None:
         self._name = name
-        self._width = _Limit(start=most, least=1, most=most)
-        self._rate = _Limit(start=_FIRST_RATE, least=_LEAST_RATE, most=_MOST_RATE)
+        self._width = _Limit(start=most, least=1, most=most, span=0.0)
+        self._rate = _Limit(start=_FIRST_RATE, least=_LEAST_RATE, most=_MOST_RATE, span=_WINDOW)
         self._waiting: deque[tuple[asyncio.Task[object], asyncio.Future[None]]] = deque()
         self._flying: dict[asyncio.Task[object], _Call] = {}
         self._begun: deque[_Call] = deque()
@@ -170,6 +187,7 @@ class Pace:
         task = _task()
         if task in self._flying:
             raise RuntimeError("This task has a slot already.")
+        self._look(_now())  # until now nobody was held up by this one's wait
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((task, turn))
         self._serve()
@@ -252,22 +270,29 @@ class Pace:
         """Seconds until the next call may begin, as far as that is known."""
         if len(self._flying) >= self.width:
             return _LOOK_AGAIN
-        room = self._next
-        if len(self._begun) >= (most := math.ceil(self.rate)):
-            room = max(room, self._begun[-most].began + _WINDOW)
-        return max(room, self._paused_until) - now
+        return max(self._opening(), self._paused_until) - now
+
+    def _opening(self) -> float:
+        """When the rate allows the next call: some time after the last one, and not too many in a second."""
+        most = math.ceil(self.rate)
+        if len(self._begun) < most:
+            return self._next
+        return max(self._next, self._begun[-most].began + _WINDOW)
 
     def _begin(self, now: float) -> _Call:
-        spacing = 1 / self.rate
+        spacing, met = 1 / self.rate, self._rate.knee is not None
+        at_rate = not met or now - self._opening() < spacing
         # Until a quota is met, the calls of a second may go out at once.
-        saved = _LATENESS if self._rate.knee else 1.0 - spacing
-        at_rate = now - self._next < spacing
-        self._next = max(self._next, now - saved) + spacing
+        self._next = max(self._next, now - (_LATENESS if met else 1.0 - spacing)) + spacing
         self._count += 1
         beside = len(self._flying)
-        call = _Call(self._count, now, beside, len(self._begun), beside + 1 >= self.width, at_rate)
+        call = _Call(self._count, now, beside, self._lately(now), beside + 1 >= self.width, at_rate)
         self._begun.append(call)
         return call
+
+    def _lately(self, now: float) -> int:
+        """How many calls have begun in the last second."""
+        return sum(1 for _ in takewhile(lambda call: call.began > now - _WINDOW, reversed(self._begun)))
 
     def _look(self, now: float) -> None:
         """Let a limit grow by the time that it was in use, and forget what is long past."""
@@ -275,10 +300,10 @@ class Pace:
         full = len(self._flying) >= self.width
         held_up = bool(self._waiting) and now >= self._paused_until
         if full or len(self._flying) >= self._width.value / 2:
-            self._width.age += passed
-        if (held_up and not full) or len(self._begun) >= self._rate.value / 2:
-            self._rate.age += passed
-        while self._begun and self._begun[0].began <= now - _WINDOW:
+            self._width.use(passed)
+        if (held_up and not full) or self._lately(now) >= self._rate.value / 2:
+            self._rate.use(passed)
+        while self._begun and self._begun[0].began < now - 2 * _WINDOW:  # twice, to know when it opened
             self._begun.popleft()
         while self._admitted and self._admitted[0][0] < now - _REMEMBERED:
             self._admitted.popleft()
