@@ -99,7 +99,8 @@ def status_view(report: Report, *, live: bool = False) -> Group:
         counts[label] = counts.get(label, 0) + 1
     line = [f"{count} {label}" for label, count in counts.items()]
     if live and report.spent is not None:
-        line.append(_money(report.spent, report.spending))
+        money = _money(report.spent, report.spending)
+        line.append(f"{money} ({SIMULATED})" if report.simulated else money)
     return Group(status_table(report.rows), Text(" · ".join(line), style="dim"))
 
 

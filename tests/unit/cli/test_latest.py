@@ -112,6 +112,7 @@ def test_the_same_plan_under_an_earlier_number_is_not_the_newest(waiting: Waitin
     assert first.digest == third.digest
     waiting.steps = [waiting.goes_by(first), waiting.goes_by(third)]
     assert waiting.wait().shape.revision == 3
+    assert waiting.steps == [], "Airflow had the first one then"
 
 
 def test_a_revision_that_comes_meanwhile_is_the_newest(waiting: Waiting, store: PlanStore) -> None:

@@ -11,6 +11,7 @@ import pytest
 from chassis.cli.render import status_view, totals
 from chassis.cli.report import Report, Row
 from chassis.cli.spending import Spending, SpendingReader, latest, settled
+from chassis.errors import LimitSpentError
 from tests.unit.cli.fake_airflow import FakeAirflow, FakeDag, FakeRun
 from tests.unit.cli.made_up_runs import RUN, USAGE, spending, workflow_run
 from tests.unit.cli.test_render import rendered
@@ -187,6 +188,11 @@ class TestShown:
         assert lines[5].split() == ["c", "c", "running"]
         assert "1 done · 1 failed · 1 running · $1.20" in lines[-1]
 
+    def test_a_live_line_says_that_the_plan_was_simulated(self) -> None:
+        spent = ended("a", found(0.5, 0.5))
+        simulated = report(spent, state="running", planning={**PLANNING, "simulated": True})
+        assert "$0.50 (simulated: not Claude)" in rendered(status_view(simulated, live=True))
+
     def test_as_long_as_nothing_is_known_of_there_is_no_column(self) -> None:
         assert "Spent" not in rendered(status_view(report(ended("c", None, "running")), live=True))
 
@@ -208,6 +214,22 @@ def test_status_shows_limits_and_what_a_failed_task_spent_and_reads_it_once(
     document = json.loads(chassis("status", "onboard", "--json").stdout)
     assert document["usage"]["cost_usd"] == 1.2
     assert [task["usage"] and task["usage"]["cost_usd"] for task in document["tasks"]] == [0.5, 0.7, None]
+
+
+def test_a_spent_limit_is_not_told_to_be_tried_again_as_it_is(
+    chassis: Chassis, fake: FakeAirflow, planner: FakeDag
+) -> None:
+    run = workflow_run(broken="claims")
+    run.looks = 2
+    fake.dags["onboard"].runs[RUN] = run
+    assert "Again: chassis retry onboard update" in chassis("status", "onboard").stdout
+    spent = LimitSpentError(
+        scope="run", limit_name="budget_usd", limit=1, spent=1, workflow_id="onboard", task_id="update"
+    )
+    run.xcoms[("update", 1, "error")] = spent.describe()
+    shown = chassis("status", "onboard").stdout
+    assert "chassis retry onboard update --latest" in shown
+    assert "Again:" not in shown
 
 
 def test_run_counts_a_failed_try_of_the_planner(chassis: Chassis, planner: FakeDag) -> None:

@@ -84,7 +84,8 @@ def show_end(report: Report, console: Console, rows: Iterable[Row], *, table: bo
             where = f"{report.workflow_id} {row.id}{item} --run {report.dag_run_id}"
             # Not wrapped: it is to be copied.
             console.print(Text(f"Log: chassis logs {where}", style="dim"), soft_wrap=True)
-            console.print(Text(f"Again: chassis retry {where}", style="dim"), soft_wrap=True)
+            if not (row.error and row.error["class"] == "LimitSpentError"):  # it said itself what comes first
+                console.print(Text(f"Again: chassis retry {where}", style="dim"), soft_wrap=True)
     return FAILED
 
 
