@@ -12,7 +12,7 @@ import pytest
 from chassis.errors import LimitSpentError, RecordBrokenError, StoreError
 from chassis.files import open_files
 from chassis.ledger.answers import KeptAnswers, payload_digest
-from chassis.ledger.book import RunLedger, RunLimits, workflow_runs
+from chassis.ledger.book import RunLedger, RunLimits, recorded_runs, workflow_runs
 from chassis.ledger.entries import Totals, entry_text
 from chassis.ledger.identity import CallIdentity, run_folder
 from tests.integration.s3 import CONN_ID, connection_to
@@ -69,6 +69,7 @@ def test_runs_are_found_by_their_ids(files: Files) -> None:
         RunLedger(files, DAG, run).reserve(opened("a"), FREE)
     assert workflow_runs(files, DAG) == sorted([RUN, "a/../b", "scheduled__2026-01-01T00:00:00+00:00"])
     assert workflow_runs(files, "never_run") == []
+    assert recorded_runs(files)[DAG] == workflow_runs(files, DAG)
 
 
 def test_an_entry_edited_by_hand_is_an_error_that_names_its_place(files: Files, root: str) -> None:
