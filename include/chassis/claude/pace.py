@@ -176,7 +176,9 @@ class Pace:
     def allow(self, most: int) -> None:
         """Change the number of calls in flight that is never exceeded."""
         if most != self._width.most:
-            self._width.start = self._width.most = most
+            self._width.most = most
+            if self._width.knee is None:
+                self._width.start = most
             self._serve()
 
     async def acquire(self) -> None:
