@@ -99,6 +99,22 @@ async def _hold(pace: Pace, seconds: float = 0.0) -> None:
     pace.release(answered=True)
 
 
+def test_time_in_which_nobody_waits_raises_nothing() -> None:
+    async def work() -> tuple[int, float]:
+        pace = Pace(32)
+        await _hold(pace)
+        await asyncio.sleep(600)
+        calls = [asyncio.create_task(_hold(pace, 5)) for _ in range(32)]
+        await until_all_wait()
+        found = pace.in_flight, pace.rate
+        await asyncio.gather(*calls)
+        return found
+
+    assert run(work) == (8, 8.0), (
+        "as at the beginning: a quota that is lower is met with a few calls, not with all"
+    )
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -394,6 +410,24 @@ def test_a_pace_is_one_for_all_who_ask_in_a_loop_and_the_newest_most_counts() ->
         return pace
 
     assert run(work) is not run(work)
+
+
+def test_what_was_found_stays_when_more_is_allowed() -> None:
+    async def work() -> list[tuple[int, int]]:
+        pace, found = Pace(32), []
+        server = Quota(width=5, latency=(2, 2))
+        calls = [asyncio.create_task(make_call(pace, server)) for _ in range(100)]
+        while not all(call.done() for call in calls):
+            await asyncio.sleep(0.1)
+            before = pace.width
+            pace.allow(64 if pace.width < 32 else 32)
+            found.append((before, pace.width))
+            pace.allow(32)
+        return found
+
+    found = run(work)
+    assert all(before == after for before, after in found)
+    assert min(after for _, after in found) < 10
 
 
 def test_paces_of_models_that_nobody_calls_are_forgotten() -> None:
