@@ -4,8 +4,9 @@ An error says what happened and where (its message) and what to do next (its hin
 attributes, so a command line or a page can render them its own way. ``retryable`` answers one question:
 can the same call, made again with nothing changed, succeed? Retry decisions anywhere in Chassis read it.
 
-Messages quote what people, models and servers wrote. Whatever of that a terminal or a log would obey, or a reader can't
-see, is replaced by visible signs in every error; a fault of a plan is one line, so that none can pass for two.
+Messages quote what people, models and servers wrote. Whatever of that a terminal would obey, or a reader can't see, is
+replaced by visible signs in every error, and further lines are indented, so that none can pass for a line of a log. A
+fault of a plan is one line.
 
 An error crosses process borders (a trigger's event, a task's XCom) as the plain data of :meth:`ChassisError.describe`,
 never as a pickle: exceptions of the Claude SDK carry signed headers and session tokens.
@@ -17,8 +18,10 @@ import shlex
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from chassis.text import one_line, signs
+from chassis.text import one_line, set_off
 
+_LONGEST_MESSAGE = 20_000
+"""Characters of a message; it is logged, and kept in Airflow's database."""
 _LONGEST_FAULT = 2_000
 """Characters of a fault of a plan; it may quote names, and a name can be as long as the plan."""
 
@@ -33,8 +36,8 @@ class ChassisError(Exception):
     """What to do next, where the raiser knows nothing better; shown as the hint."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        self.message = signs(message)
-        self.hint = signs(hint or self.remedy)
+        self.message = set_off(message, _LONGEST_MESSAGE)
+        self.hint = set_off(hint or self.remedy, _LONGEST_MESSAGE)
         super().__init__(self.message)
 
     def __str__(self) -> str:

@@ -11,6 +11,9 @@ import re
 
 _OBEYED = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
 _HALVES = r"\ud800-\udfff"
+HALVES = re.compile(f"[{_HALVES}]")
+"""Halves of a character (lone surrogates), which neither a file nor the wire can hold."""
+
 _LINE_ENDS = r"\u2028\u2029"
 _TURNING = r"\u202a-\u202e\u2066-\u2069"
 _UNSEEN_LETTERS = r"\U000e0000-\U000e007f"
@@ -25,6 +28,7 @@ CONTROLS = re.compile(f"[{_OBEYED}{_HALVES}{_UNSEEN_LETTERS}]")
 DECEIVING = re.compile(f"[{_OBEYED}{_HALVES}{_UNSEEN_LETTERS}{_LINE_ENDS}{_TURNING}]")
 """What may make a reader see another text than there is."""
 
+_FURTHER_LINE = re.compile(r"\n(?!- |  |\Z)")
 _CUT = "…"
 
 
@@ -33,13 +37,27 @@ def signs(text: str, unsafe: re.Pattern[str] = DECEIVING) -> str:
     return unsafe.sub(_sign, text.replace("\r\n", "\n"))
 
 
+def set_off(text: str, limit: int) -> str:
+    """The text in signs, with each further line that is no entry of a list indented.
+
+    So nothing that it quotes can begin a line of a log, as another event would.
+
+    :param limit: characters that are kept, a mark that something is missing included
+    """
+    return _cut(_FURTHER_LINE.sub("\n  ", signs(text[: 2 * limit])), limit)
+
+
 def one_line(text: object, limit: int | None = None) -> str:
     """The text as one line of signs, its blanks folded: no part of it can pass for another line of a log or list.
 
     :param limit: characters that are kept, a mark that something is missing included; None for all
     """
     line = " ".join(signs(str(text)).split())
-    return line if limit is None or len(line) <= limit else line[: limit - 1] + _CUT
+    return line if limit is None else _cut(line, limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + _CUT
 
 
 def _sign(match: re.Match[str]) -> str:
