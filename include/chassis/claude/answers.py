@@ -169,11 +169,11 @@ def _leaves(error: Any) -> Iterator[Any]:
 
 def _place(error: Any) -> str:
     place = ".".join(str(part) for part in error.absolute_path)
-    return f"{place}: " if place else ""
+    return f"{_brief(place)}: " if place else ""
 
 
 def _brief(message: str) -> str:
-    """The message without most of the offending value, which jsonschema puts into it whole."""
+    """A message without most of the value that jsonschema puts into it whole, or a place without most of its keys."""
     return message if len(message) <= _LONGEST_MESSAGE else f"{message[:150]} ... {message[-100:]}"
 
 

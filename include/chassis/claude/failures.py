@@ -54,6 +54,7 @@ _FAULTS = frozenset({408, 409, 424, 429})
 _STREAMING = 200
 """The status of a stream that was opened well: of an error frame inside it, only the type counts."""
 _LONGEST_QUOTE = 300
+_LONGEST_NAME = 200
 _CREDENTIAL = re.compile(
     r"AWS4-HMAC-SHA256.*"
     r"|(?:Credential|Signature|X-Amz-[\w-]+)['\"]?\s*[=:]\s*['\"]?[^\s,&'\"]+"
@@ -151,10 +152,10 @@ def _api_answer(error: anthropic.APIStatusError, place: str) -> _Answer:
     told = inner.get("message") or body.get("message") or body.get("Message") or ""
     return _Answer(
         status=error.status_code,
-        error_type=named,
+        error_type=one_line(named, _LONGEST_NAME),
         message=quoted(str(told)),
         place=place,
-        request_id=headers.get("x-amzn-requestid", ""),
+        request_id=one_line(headers.get("x-amzn-requestid", ""), _LONGEST_NAME),
         retry_after=_seconds(headers),
     )
 
@@ -164,11 +165,11 @@ def _aws_answer(error: Any, place: str) -> _Answer:
     meta = error.response.get("ResponseMetadata", {})
     return _Answer(
         status=meta.get("HTTPStatusCode"),
-        error_type=str(facts.get("Code", "")),
+        error_type=one_line(facts.get("Code", ""), _LONGEST_NAME),
         message=quoted(str(facts.get("Message", ""))),
         place=f"AWS STS ({error.operation_name} for {place})",
         of_sts=True,
-        request_id=str(meta.get("RequestId", "")),
+        request_id=one_line(meta.get("RequestId", ""), _LONGEST_NAME),
     )
 
 

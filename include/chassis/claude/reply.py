@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from chassis.claude.failures import claude_failure, foreign_errors
 from chassis.claude.usage import Usage
 from chassis.errors import ClaudeError, StreamBrokenError
-from chassis.text import one_line
+from chassis.text import HALVES, one_line
 
 if TYPE_CHECKING:
     import httpx2
@@ -128,7 +128,8 @@ class Reply:
                 }
             case {"type": "content_block_delta", "index": index, "delta": delta}:
                 if grown := _GROWING.get(delta["type"]):
-                    piece = delta["partial_json" if grown == "input" else grown]
+                    # Half of a character could neither be kept nor sent back.
+                    piece = HALVES.sub("\ufffd", delta["partial_json" if grown == "input" else grown])
                     self.blocks[index][grown] = self.blocks[index].get(grown, "") + piece
             case {"type": "message_delta", "delta": delta}:
                 if reason := delta.get("stop_reason"):

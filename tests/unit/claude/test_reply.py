@@ -7,6 +7,7 @@ import pytest
 from chassis.claude.reply import Reply, tool_input
 from chassis.claude.usage import Usage
 from chassis.errors import StreamBrokenError
+from chassis.text import one_line
 
 START = {"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 7, "output_tokens": 1}}}
 
@@ -78,3 +79,30 @@ def test_an_event_that_breaks_its_promise_is_a_broken_stream(event: dict[str, An
 @pytest.mark.parametrize("text", ["", "{", "[1]", '"x"'])
 def test_a_tools_input_that_is_no_object_goes_back_as_an_empty_one(text: str) -> None:
     assert tool_input({"type": "tool_use", "input": text}) == {}
+
+
+def test_what_the_server_gives_as_names_and_ids_is_one_line_of_letters() -> None:
+    hostile = "x\n2026-01-01 ERROR forged\x1b[2J\u202e" + "y" * 1_000
+    reply = Reply()
+    reply.open({"x-amzn-requestid": hostile})  # type: ignore[arg-type]
+    reply.add({"type": "message_start", "message": {"model": hostile}})
+    reply.add({"type": "message_delta", "delta": {"stop_reason": hostile}})
+    for word in (reply.request_id, reply.model, reply.stop_reason):
+        assert word == one_line(hostile, 200)
+    with pytest.raises(StreamBrokenError) as broken:
+        reply.add(
+            {"type": hostile, "delta": None} | {"type": "content_block_start", "index": 0, "content_block": 1}
+        )
+    assert "content_block_start" in broken.value.message
+
+
+def test_half_of_a_character_is_replaced_because_nothing_could_send_it_back() -> None:
+    reply = read(block(0, type="text", text=""), delta(0, type="text_delta", text="a\ud800b"))
+    assert reply.text == "a\ufffdb"
+
+
+@pytest.mark.parametrize("count", [-1, 2**80, "many", {}])
+def test_counts_that_can_not_be_are_a_broken_answer(count: Any) -> None:
+    start = {"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": count}}}
+    with pytest.raises(StreamBrokenError):
+        read(start)

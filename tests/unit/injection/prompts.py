@@ -16,10 +16,12 @@ from chassis.simulator.request import Fence, read_fences
 class Reading:
     """A request, read as Claude is told to read it.
 
-    :ivar frame: everything but the content of fences and their digits
+    :ivar frame: everything but what the fences hold, their digits and their facts, and the subject
+    :ivar subject: what logs call the request
     """
 
     frame: str
+    subject: str
     fences: tuple[Fence, ...]
 
     def contents(self, name: str) -> list[str]:
@@ -33,7 +35,6 @@ def read(request: ClaudeRequest) -> Reading:
     texts = [block.pop("text") for message in sent["messages"] for block in message["content"]]
     texts[0].encode()
     fences = tuple(found for text in texts for found in read_fences(text))
-    bare = [
-        re.sub(r"(?s)<data-([0-9a-f]{12}) ([^\n]*)>\n.*?\n</data-\1>", r"<data \2>", text) for text in texts
-    ]
-    return Reading(json.dumps([bare, sent]), fences)
+    subject = sent.pop("subject")
+    bare = [re.sub(r"(?s)<data-([0-9a-f]{12}) [^\n]*>\n.*?\n</data-\1>", "<data>", text) for text in texts]
+    return Reading(json.dumps([bare, sent]), subject, fences)

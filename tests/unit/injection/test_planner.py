@@ -176,8 +176,9 @@ def spec_of(proposed: dict[str, Any]) -> WorkflowSpec | None:
         told(error)
         return None
     keeps_its_shape(spec)
-    assert load_plan(dump_plan(spec)) == spec
-    assert plan_digest(load_plan(dump_plan(spec))) == plan_digest(spec)
+    again = load_plan(dump_plan(spec))
+    assert again == spec
+    assert plan_digest(again) == plan_digest(spec)
     return spec
 
 
