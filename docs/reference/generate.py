@@ -109,7 +109,8 @@ def errors_table() -> str:
 
 def all_errors(root: type[ChassisError] = ChassisError) -> list[type[ChassisError]]:
     """The kinds of error that are raised as themselves, and not only as a more special one."""
-    found = [root] if root not in (ChassisError, ClaudeError) else []
+    ours = root.__module__ == ChassisError.__module__ and root not in (ChassisError, ClaudeError)
+    found = [root] if ours else []
     return found + [kind for child in root.__subclasses__() for kind in all_errors(child)]
 
 

@@ -38,7 +38,7 @@ WORKFLOW = WorkflowSpec(
 def big_pool(airflow: AirflowDriver) -> Iterator[None]:
     def resize(slots: int) -> None:
         answer = airflow.http.patch(
-            "/pools/bedrock", params={"update_mask": "slots"}, json={"pool": "bedrock", "slots": slots}
+            "/pools/bedrock", json={"pool": "bedrock", "slots": slots, "include_deferred": True}
         )
         assert answer.is_success, answer.text
 

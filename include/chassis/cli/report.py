@@ -76,7 +76,11 @@ class Report:
     @property
     def simulated(self) -> bool:
         """Whether any answer came from the simulator."""
-        return bool(self.planning and self.planning["simulated"]) or any(row.simulated for row in self.rows)
+        return (
+            bool(self.planning and self.planning["simulated"])
+            or any(row.simulated for row in self.rows)
+            or bool(self.spending and self.spending.run.simulated_calls)
+        )
 
     @property
     def spending(self) -> Spending | None:

@@ -101,6 +101,7 @@ class Totals(_Data):
     unpriced_calls: int = Field(
         0, ge=0, description="Calls of a model without a known price: not in cost_usd."
     )
+    simulated_calls: int = Field(0, ge=0, description="Calls that the simulator answered instead of Claude.")
     uncertain_calls: int = Field(0, ge=0, description="Calls that may have cost more than was counted.")
     uncertain: Bound = Field(default=Bound(), description="Upper bound of that.")
     open_calls: int = Field(0, ge=0, description="Calls in flight.")
@@ -129,6 +130,7 @@ class Totals(_Data):
             usage=self.usage + other.usage,
             cost_usd=round(self.cost_usd + other.cost_usd, 9),
             unpriced_calls=self.unpriced_calls + other.unpriced_calls,
+            simulated_calls=self.simulated_calls + other.simulated_calls,
             uncertain_calls=self.uncertain_calls + other.uncertain_calls,
             uncertain=_sum(self.uncertain, other.uncertain),
             open_calls=self.open_calls + other.open_calls,

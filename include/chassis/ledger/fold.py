@@ -39,6 +39,7 @@ class Sums:
     cache_write_tokens: int = 0
     cost_nanos: int = 0
     unpriced_calls: int = 0
+    simulated_calls: int = 0
     uncertain_calls: int = 0
     uncertain_tokens: int = 0
     uncertain_nanos: int = 0
@@ -67,6 +68,7 @@ class Sums:
         self.uncertain_nanos += sign * nanos(uncertain.cost_usd or 0)
         unpriced = (closed.cost_usd is None and usage != Usage()) or uncertain.cost_usd is None
         self.unpriced_calls += sign * unpriced
+        self.simulated_calls += sign * closed.simulated
 
     def open(self, opened: Opened) -> None:
         """Take in a call in flight."""
@@ -87,6 +89,7 @@ class Sums:
             ),
             cost_usd=self.cost_nanos / NANOS,
             unpriced_calls=self.unpriced_calls,
+            simulated_calls=self.simulated_calls,
             uncertain_calls=self.uncertain_calls,
             uncertain=Bound(tokens=self.uncertain_tokens, cost_usd=self.uncertain_nanos / NANOS),
             open_calls=self.open_calls,

@@ -92,6 +92,7 @@ def once(end: Closed) -> Totals:
         usage=end.usage,
         cost_usd=end.cost_usd or 0,
         unpriced_calls=int(unknown_price),
+        simulated_calls=int(end.simulated),
         uncertain_calls=int(uncertain),
         uncertain=known(end.uncertain),
     )
