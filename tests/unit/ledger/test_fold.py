@@ -48,6 +48,7 @@ ENDINGS = st.builds(
     usage=USAGES,
     cost_usd=DOLLARS,
     uncertain=st.one_of(st.just(Bound()), BOUNDS),
+    simulated=st.booleans(),
 )
 LEDGERS = st.lists(st.one_of(OPENINGS, LOSSES, ENDINGS), max_size=25)
 TASKS: list[tuple[str, str | None]] = [("deploy", None), ("deploy", "x"), ("test", None), ("test", "x")]
