@@ -43,6 +43,10 @@ class ChassisError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A pickle holds what describe() tells and nothing else that was hung on the error.
+        return restore_error, (self.describe(),)
+
     def describe(self) -> dict[str, Any]:
         """The error as JSON-safe data; :func:`restore_error` is the way back."""
         return {"class": type(self).__name__, "message": self.message, "hint": self.hint}
@@ -113,6 +117,13 @@ class UnexpectedError(ChassisError):
     def of(cls, error: BaseException) -> UnexpectedError:
         """For ``error``, of which only the class is told: its message may hold what must not leave its process."""
         return cls(f"The call to Claude ended in an unexpected {type(error).__name__}.")
+
+
+class StoppedError(ChassisError):
+    """Airflow stopped a task that made its call in a worker: marked, cleared, or its worker went away."""
+
+    retryable = True
+    remedy = "Clear the task to run it again; if its worker went away, it is tried again by itself."
 
 
 class StoreError(ChassisError):

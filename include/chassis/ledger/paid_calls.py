@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 
 THROTTLE_PATIENCE = 120.0
 """Seconds that a call stays here while the server asks to slow down; after that the wait is Airflow's."""
+_REFUSALS = 3
+"""Refusals that a call takes at least before that: after one it stands in line again, and the line may be long."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 
 
@@ -58,7 +60,8 @@ class _Attempts:
     """How often one call was made again here, and since when the server asks to slow down."""
 
     quick: int = 0
-    throttled_since: float | None = None
+    refusals: int = 0
+    refused_since: float = 0.0
 
 
 @dataclass(kw_only=True)
@@ -178,9 +181,10 @@ class PaidCalls:
             return None
         if isinstance(error, ThrottledError):
             # The pace itself makes the next attempt wait, for all calls of the connection.
-            now = time.monotonic()
-            attempts.throttled_since = attempts.throttled_since or now
-            return 0.0 if now - attempts.throttled_since < THROTTLE_PATIENCE else None
+            attempts.refused_since = attempts.refused_since or time.monotonic()
+            attempts.refusals += 1
+            patient = time.monotonic() - attempts.refused_since < THROTTLE_PATIENCE
+            return 0.0 if patient or attempts.refusals < _REFUSALS else None
         begun = bool(error.usage)
         if begun or not isinstance(error, ServiceFaultError | UnreachableError):
             return None

@@ -10,9 +10,7 @@ from chassis.dag.retry import LONGEST_WAIT, ClaudeRetryPolicy
 from chassis.errors import ChassisError, ClaudeError
 
 CLASSES = [
-    value
-    for value in vars(errors).values()
-    if isinstance(value, type) and issubclass(value, ChassisError)
+    value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, ChassisError)
 ]
 
 
