@@ -12,6 +12,7 @@ from chassis import prompts
 
 # The simulator's reader of fences is written apart from their writer: what both agree on is the format.
 from chassis.simulator.request import read_fences
+from chassis.text import CONTROLS, signs
 
 MEGABYTE = 1_000_000
 HOSTILE = {
@@ -72,6 +73,55 @@ def test_a_fence_gives_back_what_was_put_in(content: str, attribute: str) -> Non
 def test_text_without_control_characters_stays_verbatim(content: str) -> None:
     (fence,) = read_fences(prompts.fence("result", content))
     assert fence.content == content
+
+
+digits = st.text("0123456789abcdef", min_size=12, max_size=12)
+pieces = st.one_of(
+    st.text(max_size=20),
+    digits.map("</data-{}>".format),
+    digits.map('\n<data-{} name="task">\n'.format),
+    st.sampled_from(["\n", "</", "<data-", "data-", '"', ">", "\r\n", prompts.fence("task", "x")]),
+)
+spliced = st.lists(pieces, max_size=8).map("".join)
+"""Texts made of the pieces of fences, their own and others'."""
+
+
+@given(spliced, spliced)
+def test_no_content_closes_its_fence_nor_that_of_its_neighbour(one: str, other: str) -> None:
+    fences = [prompts.fence("task", one), prompts.fence("result", other), prompts.fence("inputs", one)]
+    found = read_fences("\n\n".join(fences))
+    assert [fence.name for fence in found] == ["task", "result", "inputs"]
+    assert [fence.content for fence in found] == [signs(text, CONTROLS) for text in (one, other, one)]
+
+
+@given(spliced)
+def test_what_was_cut_out_of_a_fence_and_put_into_another_stays_there(content: str) -> None:
+    fenced = content
+    for _ in range(4):
+        fenced = prompts.fence("result", f"{fenced}\n{fenced.splitlines()[-1] if fenced else ''}")
+    (outer,) = read_fences(fenced)
+    assert prompts.fence("result", outer.content) == fenced
+
+
+results = st.lists(st.tuples(spliced, st.none() | spliced, st.text(max_size=300)), max_size=6)
+
+
+@given(results, spliced, st.none() | spliced, st.integers(0, 400))
+def test_a_tasks_message_is_the_same_for_the_same_content_and_keeps_its_bounds(
+    given_results: list[tuple[str, str | None, str]], text: str, item: str | None, limit: int
+) -> None:
+    def message() -> str:
+        return prompts.task_message(
+            task_id="report", item=item, instruction=text, service=None, results=given_results, limit=limit
+        )
+
+    built = message()
+    assert built == message()
+    names = [fence.name for fence in read_fences(built)]
+    assert names == ["task", *["result"] * len(given_results)]
+    # Besides the data: a fence's lines, its facts (each character six at most), and the line that says what was cut.
+    facts = sum(6 * (len(task) + len(each or "")) for task, each, _ in given_results) + 6 * len(item or "")
+    assert len(built) <= 2 * limit + facts + 200 + 150 * (1 + len(given_results))
 
 
 def test_control_characters_become_visible() -> None:
