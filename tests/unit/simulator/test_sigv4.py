@@ -55,16 +55,16 @@ def signed(
 @pytest.mark.parametrize(
     "request_",
     [
-        signed(),
-        signed(f"{MODEL}:0/invoke-with-response-stream"),
-        signed(f"{ARN}/invoke"),
-        signed(f"{MODEL}/invoke?b=2&a=1&a=0&empty="),
-        signed(region="us-west-2"),
-        signed(token="a/session+token=="),
-        signed(body=b""),
-        signed(body="Grüße \U0001f600".encode()),
-        signed(headers={"X-Many": "  two   spaces  ", "User-Agent": "x/1 (y; z)"}),
-        signed(at=datetime.now(UTC) - timedelta(minutes=4)),
+        lambda: signed(),
+        lambda: signed(f"{MODEL}:0/invoke-with-response-stream"),
+        lambda: signed(f"{ARN}/invoke"),
+        lambda: signed(f"{MODEL}/invoke?b=2&a=1&a=0&empty="),
+        lambda: signed(region="us-west-2"),
+        lambda: signed(token="a/session+token=="),
+        lambda: signed(body=b""),
+        lambda: signed(body="Grüße \U0001f600".encode()),
+        lambda: signed(headers={"X-Many": "  two   spaces  ", "User-Agent": "x/1 (y; z)"}),
+        lambda: signed(at=datetime.now(UTC) - timedelta(minutes=4)),
     ],
     ids=[
         "plain",
@@ -79,8 +79,8 @@ def signed(
         "slow clock",
     ],
 )
-def test_what_botocore_signs_passes(request_: SignedRequest) -> None:
-    verify(request_)
+def test_what_botocore_signs_passes(request_: Callable[[], SignedRequest]) -> None:
+    verify(request_())
 
 
 def _without(name: str) -> Callable[[SignedRequest], SignedRequest]:
@@ -140,19 +140,19 @@ def test_a_request_changed_after_signing_is_refused(
 @pytest.mark.parametrize(
     ("request_", "error_type", "words"),
     [
-        (signed(secret="wrong"), "InvalidSignatureException", "does not match"),
-        (signed(access="AKIAOTHER"), "UnrecognizedClientException", "security token"),
-        (signed(service="s3"), "InvalidSignatureException", "correct service"),
-        (signed(at=datetime.now(UTC) - timedelta(minutes=6)), "InvalidSignatureException", "earlier than"),
-        (signed(at=datetime.now(UTC) + timedelta(minutes=6)), "InvalidSignatureException", "later than"),
+        (lambda: signed(secret="wrong"), "InvalidSignatureException", "does not match"),
+        (lambda: signed(access="AKIAOTHER"), "UnrecognizedClientException", "security token"),
+        (lambda: signed(service="s3"), "InvalidSignatureException", "correct service"),
+        (lambda: signed(at=datetime.now(UTC) - timedelta(minutes=6)), "InvalidSignatureException", "earlier than"),
+        (lambda: signed(at=datetime.now(UTC) + timedelta(minutes=6)), "InvalidSignatureException", "later than"),
     ],
     ids=["secret", "key", "service", "old", "from the future"],
 )
 def test_wrong_credentials_scope_and_clock_are_refused_with_aws_words(
-    request_: SignedRequest, error_type: str, words: str
+    request_: Callable[[], SignedRequest], error_type: str, words: str
 ) -> None:
     with pytest.raises(AuthError, match=words) as refused:
-        verify(request_)
+        verify(request_())
     assert refused.value.error_type == error_type
 
 
