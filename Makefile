@@ -5,11 +5,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 REQUIREMENT ?= Calculate the sum of 5 and 3
+SECONDS ?= 60
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_LINK_MODE := copy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test lint types unit integration system browser lock clean
+.PHONY: help setup run up down test lint types unit integration system browser fuzz lock clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -50,6 +51,9 @@ unit: setup  ## Tests without a server, in seconds
 
 integration: setup  ## Tests against the simulator, moto and processes
 	@$(BIN)/pytest tests/integration
+
+fuzz: setup  ## Throw mutated plans at the plan reader: make fuzz SECONDS=60
+	@$(BIN)/python -m tests.fuzz.plan_reader --seconds $(SECONDS)
 
 system: setup  ## Tests that drive a real Airflow
 	@$(BIN)/pytest tests/system
