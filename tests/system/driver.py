@@ -95,7 +95,12 @@ class AirflowDriver:
         return wait_for(f"run {run_id} of {dag_id} to end", ended, seconds=seconds)
 
     def instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        return list(self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=1000)["task_instances"])
+        path, found = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", []
+        while True:  # Airflow gives a hundred at most
+            page = self.get(path, limit=100, offset=len(found))
+            found += page["task_instances"]
+            if len(found) >= page["total_entries"]:
+                return found
 
     def states(self, dag_id: str, run_id: str) -> dict[tuple[str, int], str | None]:
         return {(ti["task_id"], ti["map_index"]): ti["state"] for ti in self.instances(dag_id, run_id)}

@@ -126,7 +126,7 @@ def component_commands(plan: StackPlan) -> dict[str, list[str]]:
 def component_environment(plan: StackPlan, keys: Keys, base: Mapping[str, str]) -> dict[str, str]:
     """The whole environment of the stack's components, from the one that this process was started in."""
     environment = _inherited(base, simulated=plan.simulator_port is not None)
-    environment |= _identity(plan, keys) | _network(plan) | _dags(plan) | _SPEED
+    environment |= _identity(plan, keys) | _network(plan) | _dags(plan) | _SPEED | _RECOVERY
     environment |= _bedrock(plan, base)
     return environment | dict(plan.extra)
 
@@ -150,6 +150,13 @@ def _identity(plan: StackPlan, keys: Keys) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # Whoever finds the database locked waits this many seconds: SQLite's default is 5.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow/airflow.db?timeout=60",
+        # Each of the API server's forty threads may hold a connection: with Airflow's fifteen in all, two hundred
+        # tasks made it stand still for 30 s at a time, and clients ask again what is then done twice.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW": "60",
+        # A worker costs a second of a core to start: with Airflow's 32 at once, each takes half a minute on two.
+        "AIRFLOW__CORE__PARALLELISM": str(max(8, 4 * (os.cpu_count() or 1))),
         "AIRFLOW__CORE__FERNET_KEY": keys.fernet_key,
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins if plugins.is_dir() else home / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -210,6 +217,26 @@ _SPEED = {
     # tasks in a chain, on two cores: 6.0 s with Airflow's default of 1; 2.8 s with 0.2, which costs 7 % of a
     # core while nothing runs; 2.5 s with 0.1, at 14 %.
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+}
+
+# How soon a run goes on after something died; docs/operations.md has what each costs, and Airflow's defaults.
+_RECOVERY = {
+    # The triggers of a killed triggerer wait until it counts as dead: 30 s by default. There is only one here, so
+    # that nothing is done twice when a slow one counts as dead.
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+    # What a killed scheduler had queued waits until it counts as dead (30 s, more than a lock of the database may
+    # take), and then for the next look: 300 s by default.
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
+    # A task whose supervisor was killed runs on paper: 300 s by default. It tells of itself every 5 s.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    # By default a task gives up on the API server after five attempts, 4 to 16 s: less than it takes to start.
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "20",
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "5",
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+    # A task whose plan can't be read is tried again without counting as a retry, three times: 60 s later by default.
+    "AIRFLOW__WORKERS__MISSING_DAG_RETRY_DELAY": "10",
 }
 
 
