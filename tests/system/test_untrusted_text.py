@@ -180,10 +180,9 @@ def test_what_claude_gives_as_a_reason_is_one_line_of_the_log_and_obeyed_by_noth
     for log in logs:
         for line in log.read_text(encoding="utf-8").splitlines():
             event = json.loads(line)
-            assert event.get("level") != "critical"
-            assert "all is lost" not in event["event"].splitlines()[1:]
-            if "refuse" in str(log):
-                assert not DECEIVING.search(event["event"]), event
+            assert event.get("level") != "critical", event
+            assert not DECEIVING.search(event["event"]), event
+            assert not [part for part in event["event"].splitlines() if part.startswith("2026-01-01")], event
     shown = chassis("logs", nasty_run.workflow_id, "refuse").stdout
     status = chassis("status", nasty_run.workflow_id)
     document = chassis("status", nasty_run.workflow_id, "--json").stdout
