@@ -167,21 +167,18 @@ class LocalStack:
     def restart(self, name: str) -> None:
         """Start a component anew and wait until the stack works again; it may run or have ended.
 
-        Its child processes end with it: what a killed scheduler leaves behind can't work any more, and would.
+        What it leaves behind ends after a while, see :mod:`chassis.cli.supervisor`.
         """
         record = self._record()
         if name not in record.components:
             raise StackError(f"The stack has no component {name!r}: it has {', '.join(record.components)}.")
         process = record.components[name].process
-        running = process.find() if process else None
-        if running is not None:
+        if process is not None and (running := process.find()) is not None:
             running.terminate()
-            if not _until(lambda: name in self._record().dead(), GRACE_SECONDS):
+            if not _until(lambda: process.find() is None, GRACE_SECONDS):
                 running.kill()
-        if not _until(lambda: name in self._record().dead(), GRACE_SECONDS):
+        if process is not None and not _until(lambda: process.find() is None, GRACE_SECONDS):
             raise StackError(f"The {name} can't be ended.", hint="End the whole stack: `chassis down`.")
-        for orphan in self._record().orphans():
-            orphan.kill()
         self._start_missing(self._record())
 
     def _record(self) -> StackRecord:
@@ -193,8 +190,12 @@ class LocalStack:
     def _start_missing(self, record: StackRecord) -> None:
         since = time.time()
         os.kill(record.supervisor.pid, signal.SIGUSR1)
-        _until(lambda: not self._record().dead(), 5)
+        _until(self._all_run, 5)
         self._wait_until_ready(since)
+
+    def _all_run(self) -> bool:
+        processes = [component.process for component in self._record().components.values()]
+        return all(process is not None and process.find() for process in processes)
 
     def _launch(self, tell: Callable[[str], None]) -> None:
         if self._port and free_port(preferred=self._port) != self._port:

@@ -1,17 +1,26 @@
 """The one process that a local stack hangs on: it leads the session, starts the components and reaps them.
 
 ``chassis up`` starts it in a session of its own and hands it its orders on standard input (they hold
-secrets, so they are neither arguments nor a file). It doesn't restart what ends: a component that dies is
-recorded, and SIGUSR1 starts whatever isn't running. SIGTERM or SIGINT ends the whole session, then itself.
+secrets, so they are neither arguments nor a file). A component that ends is recorded and starts again after a
+pause, which doubles while it keeps ending; SIGUSR1 starts whatever isn't running at once. SIGTERM or SIGINT ends
+the whole session, then itself.
+
+Processes that a killed component leaves behind get :data:`ORPHAN_SECONDS`: a scheduler's workers end the tasks
+that they have, and tell the API server so, which the next scheduler could only start anew.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,7 +28,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.cli.processes import ProcessId, end_session
 from chassis.cli.record import ComponentRecord, StackRecord, record_file, write_record
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 GRACE_SECONDS = 10.0
+ORPHAN_SECONDS = 30.0
+"""About when the next scheduler takes these tasks for lost: Airflow's ``scheduler_health_check_threshold``."""
+_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE = 60.0
+_STEADY_SECONDS = 60.0  # whoever ran this long doesn't keep ending
 
 
 class Orders(BaseModel):
@@ -37,6 +54,12 @@ class Orders(BaseModel):
     )
     environment: dict[str, str] = Field(description="The whole environment of every component.")
     grace_seconds: float = Field(GRACE_SECONDS, description="How long the components may take to end.")
+    pause_seconds: float = Field(
+        _PAUSE_SECONDS, description="How long a component that ended stays so the first time."
+    )
+    orphan_seconds: float = Field(
+        ORPHAN_SECONDS, description="How long processes live on whose component ended without them."
+    )
 
 
 def log_file(home: Path, component: str) -> Path:
@@ -52,18 +75,24 @@ class Supervisor:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._processes: dict[str, ProcessId] = {}
         self._exit_codes: dict[str, int] = {}
+        self._started: dict[str, float] = {}
+        self._pauses: dict[str, float] = {}
+        self._returns: dict[str, float] = {}
+        self._orphans_end = math.inf
 
     def run(self) -> None:
         """Start everything, then serve signals; returns after the session has ended."""
         signals = self._listen()
-        self._start_missing()
+        self._start(self._orders.commands)
         while True:
-            received = os.read(signals, 1)[0]
+            received = self._next_signal(signals)
             if received in (signal.SIGTERM, signal.SIGINT):
                 break
-            self._reap()
-            if received == signal.SIGUSR1:
-                self._start_missing()
+            for name in self._reap():
+                self._plan_return(name)
+            due = [name for name, moment in self._returns.items() if moment <= time.monotonic()]
+            self._start(self._missing() if received == signal.SIGUSR1 else due)
+            self._end_orphans()
         end_session(ProcessId.of(os.getpid()), self._processes.values(), grace=self._orders.grace_seconds)
         self._reap()
         record_file(self._orders.home).unlink(missing_ok=True)
@@ -77,13 +106,22 @@ class Supervisor:
             signal.signal(number, lambda *_: None)
         return reader
 
-    def _start_missing(self) -> None:
-        for name, command in self._orders.commands.items():
-            if name not in self._running:
-                self._start(name, command)
+    def _next_signal(self, signals: int) -> int | None:
+        """The next signal's number; None when something else is due first."""
+        due = min(self._orphans_end, *self._returns.values(), math.inf)
+        seconds = None if due == math.inf else max(0.0, due - time.monotonic())
+        ready, _, _ = select.select([signals], [], [], seconds)
+        return os.read(signals, 1)[0] if ready else None
+
+    def _missing(self) -> list[str]:
+        return [name for name in self._orders.commands if name not in self._running]
+
+    def _start(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._launch(name, self._orders.commands[name])
         self._write()
 
-    def _start(self, name: str, command: list[str]) -> None:
+    def _launch(self, name: str, command: list[str]) -> None:
         with log_file(self._orders.home, name).open("ab") as log:
             child = subprocess.Popen(  # noqa: S603  the command comes from chassis.cli.environment
                 command,
@@ -95,16 +133,41 @@ class Supervisor:
             )
         self._running[name] = child
         self._processes[name] = ProcessId.of(child.pid)
+        self._started[name] = time.monotonic()
+        self._returns.pop(name, None)
 
-    def _reap(self) -> None:
-        for name, child in list(self._running.items()):
-            code = child.poll()
-            if code is not None:
-                del self._running[name], self._processes[name]
-                self._exit_codes[name] = code
+    def _reap(self) -> list[str]:
+        """Take note of the components that have ended since; their names."""
+        ended = [name for name, child in self._running.items() if child.poll() is not None]
+        for name in ended:
+            self._exit_codes[name] = self._running.pop(name).returncode
+            del self._processes[name]
         self._write()
+        return ended
+
+    def _plan_return(self, name: str) -> None:
+        now = time.monotonic()
+        pause = self._orders.pause_seconds
+        if now - self._started[name] < _STEADY_SECONDS and name in self._pauses:
+            pause = min(2 * self._pauses[name], _LONGEST_PAUSE)
+        self._pauses[name] = pause
+        self._returns[name] = now + pause
+        self._orphans_end = now + self._orders.orphan_seconds
+        moment, code = time.strftime("%Y-%m-%d %H:%M:%S"), self._exit_codes[name]
+        print(f"{moment} The {name} ended with code {code}; it starts again in {pause:g} s.", flush=True)
+
+    def _end_orphans(self) -> None:
+        if time.monotonic() < self._orphans_end:
+            return
+        self._orphans_end = math.inf
+        for orphan in self._record().orphans():
+            with suppress(psutil.NoSuchProcess):
+                orphan.kill()
 
     def _write(self) -> None:
+        write_record(self._orders.home, self._record())
+
+    def _record(self) -> StackRecord:
         orders = self._orders
         components = {
             name: ComponentRecord(
@@ -114,7 +177,7 @@ class Supervisor:
             )
             for name in orders.commands
         }
-        record = StackRecord(
+        return StackRecord(
             url=orders.url,
             simulator_url=orders.simulator_url,
             username=orders.username,
@@ -123,7 +186,6 @@ class Supervisor:
             supervisor=ProcessId.of(os.getpid()),
             components=components,
         )
-        write_record(orders.home, record)
 
 
 if __name__ == "__main__":

@@ -50,9 +50,12 @@ def alive(pid: int) -> bool:
 
 
 def run_supervisor(
-    home: Path, *, grace: float = 10, **programs: list[str]
+    home: Path, *, grace: float = 10, pause: float = 600, orphan: float = 600, **programs: list[str]
 ) -> tuple[subprocess.Popen[bytes], StackRecord]:
-    """A supervisor in a session of its own, with Python programs as its components, once all of them run."""
+    """A supervisor in a session of its own, with Python programs as its components, once all of them run.
+
+    What ends stays so, and orphans live, unless ``pause`` and ``orphan`` (seconds) say otherwise.
+    """
     (home / "logs").mkdir(parents=True, exist_ok=True)
     orders = Orders(
         home=home,
@@ -63,6 +66,8 @@ def run_supervisor(
         commands={name: [sys.executable, "-c", *program] for name, program in programs.items()},
         environment=dict(os.environ),
         grace_seconds=grace,
+        pause_seconds=pause,
+        orphan_seconds=orphan,
     )
     supervisor = subprocess.Popen(
         [sys.executable, "-m", "chassis.cli.supervisor"], stdin=subprocess.PIPE, start_new_session=True

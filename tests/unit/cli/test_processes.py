@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,26 +120,60 @@ def test_the_record_tells_no_secret_and_not_where_it_came_from(home: Path) -> No
     assert not [value for value in keys.model_dump().values() if value in text]
 
 
-def test_a_restarted_component_is_another_process_and_its_orphans_are_gone(
+def test_a_restarted_component_is_another_process(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LocalStack, "_wait_until_ready", lambda *_: None)
     run_supervisor(home, family=[FAMILY, str(tmp_path / "pid")], sleeper=[SLEEPER])
-    grandchild, before, other = (
-        grandchild_of(home, tmp_path / "pid"),
-        pid_of(home, "family"),
-        pid_of(home, "sleeper"),
-    )
+    grandchild_of(home, tmp_path / "pid")
     (tmp_path / "pid").unlink()
-    os.kill(before, signal.SIGKILL)
+    running, other = pid_of(home, "family"), pid_of(home, "sleeper")
     local = LocalStack(home)
     local.restart("family")
-    assert not alive(grandchild)
-    assert local.processes["family"] != before
+    killed = local.processes["family"]
+    assert killed != running
+    os.kill(killed, signal.SIGKILL)
+    local.restart("family")
+    assert local.processes["family"] not in (running, killed)
     assert local.processes["sleeper"] == other
     assert alive(grandchild_of(home, tmp_path / "pid"))
     with pytest.raises(StackError, match="it has family, sleeper"):
         local.restart("webserver")
+
+
+def test_a_component_that_ends_starts_again_each_time_after_twice_the_pause(
+    home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    moments = tmp_path / "moments"
+    program = f"import time; open({str(moments)!r}, 'a').write(f'{{time.time()}}\\n'); raise SystemExit(3)"
+    run_supervisor(home, pause=0.2, sleeper=[SLEEPER], failing=[program])
+    until(lambda: moments.exists() and len(moments.read_text().split()) == 4)
+    first, second, third, fourth = map(float, moments.read_text().split())
+    assert second - first >= 0.2
+    assert third - second >= 0.4
+    assert fourth - third >= 0.8
+    said = capfd.readouterr().out
+    assert "The failing ended with code 3; it starts again in 0.2 s." in said
+    assert "The failing ended with code 3; it starts again in 0.8 s." in said
+    sleeper = pid_of(home, "sleeper")
+    os.kill(sleeper, signal.SIGKILL)
+    until(lambda: LocalStack(home).processes.get("sleeper", sleeper) != sleeper)
+
+
+def test_orphans_of_a_component_that_started_again_have_their_time_and_then_end(
+    home: Path, tmp_path: Path
+) -> None:
+    run_supervisor(home, pause=0.1, orphan=2, family=[FAMILY, str(tmp_path / "pid")], sleeper=[SLEEPER])
+    orphan = grandchild_of(home, tmp_path / "pid")
+    (tmp_path / "pid").unlink()
+    killed = time.monotonic()
+    os.kill(pid_of(home, "family"), signal.SIGKILL)
+    successor = grandchild_of(home, tmp_path / "pid")
+    assert alive(orphan), "it may still have a task to end"
+    until(lambda: not alive(orphan))
+    assert time.monotonic() - killed >= 2
+    assert alive(successor)
+    assert alive(pid_of(home, "sleeper"))
 
 
 def test_a_second_start_finds_the_first_and_starts_again_what_has_ended(
