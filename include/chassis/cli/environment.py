@@ -170,7 +170,6 @@ def _identity(plan: StackPlan, keys: Keys) -> dict[str, str]:
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs" / "tasks"),
         "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "dags"),
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__CHASSIS__PLANS_ROOT": str(home / "plans"),
         "AIRFLOW__CHASSIS__RECORDS_ROOT": str(home / "records"),
     }

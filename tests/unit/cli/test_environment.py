@@ -70,7 +70,8 @@ def test_with_real_bedrock_the_developers_aws_set_up_and_connection_are_used(tmp
 
 def test_nothing_of_the_developers_own_airflow_reaches_the_stack(tmp_path: Path) -> None:
     found = environment(tmp_path)
-    assert "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in found
+    database = found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    assert database.startswith(f"sqlite:///{tmp_path}/airflow/airflow.db?")
     assert found["AIRFLOW_HOME"] == str(tmp_path / "airflow")
     assert found["AIRFLOW__CORE__DAGS_FOLDER"] == str(tmp_path / "dags")
     assert found["AIRFLOW__CHASSIS__PLANS_ROOT"] == str(tmp_path / "plans")
@@ -104,6 +105,30 @@ def test_plans_become_visible_in_seconds(tmp_path: Path) -> None:
     assert bundles[1]["kwargs"] == {"refresh_interval": 2}
     assert found["AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL"] == "0"
     assert found["AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL"] == "1"
+
+
+def test_every_option_is_one_that_this_airflow_has(tmp_path: Path) -> None:
+    from airflow.configuration import retrieve_configuration_description
+
+    known = retrieve_configuration_description()
+    unknown = []
+    for name in environment(tmp_path):
+        section, _, option = name.removeprefix("AIRFLOW__").lower().partition("__")
+        ours = not name.startswith("AIRFLOW__") or section == "chassis"
+        if not ours and option not in known.get(section, {"options": {}})["options"]:
+            unknown.append(name)
+    assert unknown == []
+
+
+def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
+    from sqlalchemy import create_engine, text
+
+    home = tmp_path / "airflow"
+    home.mkdir()
+    url = environment(tmp_path)["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    with create_engine(url).connect() as connection:
+        assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 60_000
+    assert (home / "airflow.db").exists()
 
 
 def test_what_is_given_wins_over_everything(tmp_path: Path) -> None:
