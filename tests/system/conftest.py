@@ -14,6 +14,9 @@ from chassis.plans.store import PlanStore
 from chassis.simulator.control import SimulatorControl
 from tests.system.driver import PROJECT, AirflowDriver, run_chassis, started
 
+ENVIRONMENT_CANARY = "canary-environment-0d1f7c52"
+"""A value in every component's environment, which ``test_secrets`` looks for where it may not be."""
+
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -34,6 +37,7 @@ def stack(home: Path) -> Iterator[LocalStack]:
         env={
             "AIRFLOW__CHASSIS__RETRY_DELAY_SECONDS": "1",
             "AIRFLOW__CHASSIS__TASK_RETRIES": "1",
+            "CHASSIS_TEST_CANARY": ENVIRONMENT_CANARY,
             # Of the answers that are bounded before each call: near to what the simulator is told to count.
             "AIRFLOW__CHASSIS__MAX_TOKENS": "4000",
         },
