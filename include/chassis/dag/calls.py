@@ -1,9 +1,9 @@
 """What a worker prepares and a triggerer carries out: one call to Claude as plain data.
 
-A call crosses from the worker to the triggerer inside the trigger's arguments, which Airflow stores encrypted
-in its database. It therefore holds everything that the answer needs (the worker has read the dependencies'
-results, the agent file, the catalogue and the settings) and no credentials: whoever makes the call reads the
-connection.
+A call crosses from the worker to the triggerer inside the trigger's arguments, which Airflow keeps in its database
+until the trigger has ended, in clear. It therefore holds everything that the answer needs (the worker has read the
+dependencies' results, the agent file, the catalogue and the settings) and no credentials: whoever makes the call reads
+the connection.
 
 Nothing here imports the Claude SDK before :meth:`perform` runs.
 """

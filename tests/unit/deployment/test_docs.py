@@ -58,6 +58,12 @@ def test_there_are_plans_to_check() -> None:
     assert PLANS
 
 
+def test_the_tests_that_security_names_are_there() -> None:
+    named = re.findall(r"`(tests/[\w/.]+)`", (DOCS / "security.md").read_text(encoding="utf-8"))
+    assert len(named) > 10
+    assert [path for path in named if not (PROJECT / path).exists()] == []
+
+
 @by_name(blocks("json"))
 def test_every_json_block_is_json(block: str) -> None:
     json.loads(block)
