@@ -401,5 +401,12 @@ def _subclasses(root: type[ChassisError]) -> dict[str, type[ChassisError]]:
 
 
 def restore_error(data: dict[str, Any]) -> ChassisError:
-    """The error that :meth:`ChassisError.describe` described; an unknown class comes back as the root class."""
-    return _subclasses(ChassisError).get(str(data.get("class")), ChassisError).restore(data)
+    """The error that :meth:`ChassisError.describe` described.
+
+    An unknown class comes back as the root class, and so does what only looks like a description: it is read from
+    XComs, where any task can leave anything.
+    """
+    try:
+        return _subclasses(ChassisError).get(str(data.get("class")), ChassisError).restore(data)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ChassisError(str(data.get("message", "")), hint=str(data.get("hint", "")))

@@ -226,6 +226,12 @@ class ClaudeBedrockHook(AwsBaseHook):
 
     def _endpoint(self) -> str | None:
         endpoint = self.conn_config.get_service_endpoint_url(SERVICE)
+        if endpoint is not None and "@" in endpoint:
+            # The HTTP library logs each address that it calls, whole.
+            raise ConnectionSetupError(
+                f"The endpoint_url of {self._named()} holds a user name or a password.",
+                hint="Leave them out: requests are signed with the connection's keys, or carry its bearer token.",
+            )
         if endpoint is not None and not endpoint.startswith(("http://", "https://")):
             raise ConnectionSetupError(
                 f"The endpoint_url of {self._named()} is no address: {endpoint!r}.",

@@ -379,3 +379,33 @@ def test_no_secret_is_logged_even_at_debug(
         "Signature=",
     ):
         assert secret not in written
+
+
+@pytest.mark.parametrize(
+    "address", ["https://user:hunter22secret@bedrock.example", "user:hunter22secret@bedrock:443"]
+)
+def test_an_endpoint_with_a_password_is_refused_because_the_http_library_would_log_it(
+    connect: Connect, with_client: WithClient, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    connect(login=ACCESS_KEY, password=SECRET_KEY, extra=endpoint(address))
+    error = failure(with_client)
+    assert isinstance(error, ConnectionSetupError)
+    assert "user name or a password" in error.message
+    assert "hunter22secret" not in str(error) + caplog.text
+
+
+@pytest.mark.parametrize("token", ["token-of-mine\n", "token of mine \x00", "token-ö\n"])
+def test_a_token_that_no_header_can_hold_is_not_repeated(
+    connect: Connect,
+    with_client: WithClient,
+    simulator: Simulator,
+    token: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    connect(extra=endpoint(simulator.url) | {"bearer_token": token})
+    error = failure(with_client)
+    assert isinstance(error, ConnectionSetupError)
+    assert "no header can have" in error.message
+    assert token.split("\n")[0] not in str(error) + caplog.text
