@@ -111,7 +111,11 @@ def test_a_document_gives_back_the_text_without_a_character_that_is_obeyed(
 @each_text
 def test_an_event_of_a_log_is_one_event(monkeypatch: pytest.MonkeyPatch, attack: Attack) -> None:
     screen = watch(monkeypatch, False)
-    event: dict[str, Any] = {"timestamp": "2026-03-01T06:00:00Z", "level": "info", "event": attack.text[:5_000]}
+    event: dict[str, Any] = {
+        "timestamp": "2026-03-01T06:00:00Z",
+        "level": "info",
+        "event": attack.text[:5_000],
+    }
     out().print(_log_line(event))
     first, *further = screen.getvalue().rstrip("\n").split("\n")
     assert first.startswith("2026-03-01 06:00:00 INFO")

@@ -143,8 +143,16 @@ def test_a_request_changed_after_signing_is_refused(
         (lambda: signed(secret="wrong"), "InvalidSignatureException", "does not match"),
         (lambda: signed(access="AKIAOTHER"), "UnrecognizedClientException", "security token"),
         (lambda: signed(service="s3"), "InvalidSignatureException", "correct service"),
-        (lambda: signed(at=datetime.now(UTC) - timedelta(minutes=6)), "InvalidSignatureException", "earlier than"),
-        (lambda: signed(at=datetime.now(UTC) + timedelta(minutes=6)), "InvalidSignatureException", "later than"),
+        (
+            lambda: signed(at=datetime.now(UTC) - timedelta(minutes=6)),
+            "InvalidSignatureException",
+            "earlier than",
+        ),
+        (
+            lambda: signed(at=datetime.now(UTC) + timedelta(minutes=6)),
+            "InvalidSignatureException",
+            "later than",
+        ),
     ],
     ids=["secret", "key", "service", "old", "from the future"],
 )
