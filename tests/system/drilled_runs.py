@@ -134,6 +134,14 @@ class Runs:
     def in_flight(self) -> list[Call]:
         return [_call_of(request) for request in self.requests() if request["ended"] is None]
 
+    def unanswered(self) -> list[Call]:
+        """Calls that have begun and whose answers are not yet recorded: what is in flight for those who ask."""
+        return [
+            Call(ticket, entry.task_id, entry.item)
+            for ticket, run_id in self.ids.items()
+            for entry in self._ledger(run_id).open_calls()
+        ]
+
     def remember_requests(self) -> None:
         """Take the log over before the simulator that has it is killed."""
         self._before = self.requests()
@@ -219,9 +227,7 @@ class Runs:
                 yield f"{call} was asked with the results of {results_in_prompt(request)}"
 
     def _faults_of_ledger(self, ticket: str, run_id: str) -> Iterator[str]:
-        ledger = RunLedger(
-            open_files(str(self.site.stack.home / "records"), what="record store"), WORKFLOW.id, run_id
-        )
+        ledger = self._ledger(run_id)
         opened = Counter(
             Call(ticket, entry.task_id, entry.item) for entry in ledger.entries() if isinstance(entry, Opened)
         )
@@ -230,6 +236,10 @@ class Runs:
             yield f"requests that the ledger doesn't know: {unknown}"
         if left := ledger.totals().open_calls:
             yield f"{left} calls of {ticket} are still open in the ledger"
+
+    def _ledger(self, run_id: str) -> RunLedger:
+        records = open_files(str(self.site.stack.home / "records"), what="record store")
+        return RunLedger(records, WORKFLOW.id, run_id)
 
     def tries_beyond_the_first(self) -> int:
         tries = 0

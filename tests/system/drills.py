@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.system.drilled_runs import CALLS_OF_A_RUN, Call, Runs, Site
+from tests.system.drilled_runs import CALLS_OF_A_RUN, SERVICES, Call, Runs, Site
 from tests.system.driver import wait_for
 
 SETTINGS = {
@@ -167,6 +167,19 @@ def triggerer(runs: Runs) -> list[Call]:
     return lost
 
 
+def triggerer_amid_answers(runs: Runs) -> list[Call]:
+    """The triggerer while answers come in: some are recorded, some on their way, and none may be asked for that is."""
+    runs.until_all_services_ask()
+    runs.answer()
+    services = len(SERVICES) * len(runs.ids)
+    wait_for("a recorded answer", lambda: len(runs.unanswered()) < services, every=0.01)
+    _kill_all(runs.component("triggerer"))
+    runs.struck = time.time()
+    lost = runs.unanswered()
+    runs.site.stack.restart("triggerer")
+    return lost
+
+
 def trigger_runner(runs: Runs) -> list[Call]:
     """Only the process in which triggers run; Airflow's triggerer then ends by itself."""
     runs.until_all_services_ask()
@@ -255,6 +268,7 @@ DRILLS: dict[str, Callable[[Runs], list[Call]]] = {
         task_process,
         worker,
         triggerer,
+        triggerer_amid_answers,
         trigger_runner,
         scheduler,
         scheduler_and_workers,
