@@ -23,6 +23,7 @@ from chassis.workflow import check_given, check_plan, load_plan
 from tests.injection.corpus import CORPUS, Attack
 
 each_text = pytest.mark.parametrize("attack", CORPUS, ids=str)
+CLIENT = anthropic.AsyncAnthropicBedrock(aws_region="us-east-1", api_key="unused")
 LONGEST = 45_000
 """Characters of one event: a message and a hint, each of twenty thousand."""
 
@@ -35,8 +36,7 @@ def refused_by_bedrock(text: str) -> None:
         json={"message": text.encode("utf-8", "replace").decode()},
         request=httpx2.Request("POST", "https://bedrock/model/m"),
     )
-    client = anthropic.AsyncAnthropicBedrock(aws_region="us-east-1", api_key="unused")
-    raise claude_failure(client._make_status_error_from_response(response), place="Bedrock")
+    raise claude_failure(CLIENT._make_status_error_from_response(response), place="Bedrock")
 
 
 def framed(text: str) -> None:

@@ -23,7 +23,6 @@ from chassis.workflow import (
     check_plan,
     dump_plan,
     load_plan,
-    plan_digest,
     plan_from_proposal,
     proposal_schema,
 )
@@ -159,7 +158,10 @@ def proposed(path: str, text: str) -> dict[str, Any]:
 @each_text
 def test_a_proposed_plan_holds_a_text_as_data_or_is_refused(attack: Attack) -> None:
     text, _ = parse_answer(json.dumps(attack.text))
-    held = [place for place, path in PLACES.items() if spec_of(proposed(path, attack.text))]
+    specs = {place: spec_of(proposed(path, attack.text)) for place, path in PLACES.items()}
+    held = [place for place, spec in specs.items() if spec is not None]
+    for place in set(held) & {"the title", "an instruction", "an item"}:
+        assert load_plan(dump_plan(specs[place])) == specs[place]
     assert not DECEIVING.search(text) or not {"the title", "a task's name", "an item"} & set(held)
     instruction = text.strip() and len(text) <= 20_000 and set(placeholders(text)) <= {"item", "product"}
     assert ("an instruction" in held) is bool(instruction), "an instruction may be any text"
@@ -176,9 +178,6 @@ def spec_of(proposed: dict[str, Any]) -> WorkflowSpec | None:
         told(error)
         return None
     keeps_its_shape(spec)
-    again = load_plan(dump_plan(spec))
-    assert again == spec
-    assert plan_digest(again) == plan_digest(spec)
     return spec
 
 
