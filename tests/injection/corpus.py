@@ -7,7 +7,6 @@ here: one line, and it is tried everywhere.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -269,5 +268,3 @@ OBJECTS: dict[str, Any] = {
     "a version": {"__version__": 3},
 }
 """JSON values by which Airflow's reader of XComs makes objects of classes, or gives up."""
-
-HOSTILE_JSON: tuple[str, ...] = tuple(json.dumps(value) for value in OBJECTS.values())
