@@ -87,14 +87,17 @@ def test_a_refusal_by_bedrock_is_told_in_the_log_and_the_command_line_and_not_re
     assert hint["message"][:60] in " ".join((done.stdout + done.stderr).split())
 
 
-def test_a_passing_fault_is_retried_by_airflow_after_the_servers_wait(
+def test_a_long_wait_that_the_server_asks_for_is_airflows(
     airflow: AirflowDriver, simulator: SimulatorControl
 ) -> None:
-    simulator.add_fault("throttle", kind="task", task="add_numbers", times=3, retry_after=2)
+    """Up to 20 seconds a call waits where it is; this one is given back, and the task is tried again after the wait."""
+    simulator.add_fault("throttle", kind="task", task="add_numbers", times=1, retry_after=21)
     workflow_id, run_id, state = airflow.plan_and_run(SUM, workflow_id="throttled_sum")
     assert state == "success"
     tries = {ti["task_id"]: ti["try_number"] for ti in airflow.instances(workflow_id, run_id)}
     assert tries == {"identify_numbers": 1, "add_numbers": 2, "report_result": 1}
+    first, second = (entry["started"] for entry in simulator.requests(task="add_numbers"))
+    assert second - first >= 21
 
 
 def test_a_blocked_task_fails_says_why_and_is_not_asked_again(
