@@ -150,9 +150,10 @@ def _identity(plan: StackPlan, keys: Keys) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        # Whoever finds the database locked waits this many seconds: SQLite's default is 5. Not much longer: Airflow's
-        # API server writes its audit log on its event loop (3.3.2), where it can wait for a writer that waits for it.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow/airflow.db?timeout=15",
+        # Whoever finds the database locked waits this many seconds, as is SQLite's default, and asks again. The
+        # API server writes its audit log on its event loop (3.3.2), where it can wait for a writer that waits for it:
+        # with 15 s and more, all stood still until the scheduler counted as dead.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow/airflow.db?timeout=5",
         # Each of the API server's forty threads may hold a connection: with Airflow's fifteen in all, two hundred
         # tasks made it stand still for 30 s at a time, and clients ask again what is then done twice.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW": "60",

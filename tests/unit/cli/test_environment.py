@@ -127,7 +127,7 @@ def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
     home.mkdir()
     url = environment(tmp_path)["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
     with create_engine(url).connect() as connection:
-        assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 15_000
+        assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 5_000
     assert (home / "airflow.db").exists()
 
 
