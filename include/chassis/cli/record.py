@@ -62,12 +62,13 @@ class StackRecord(BaseModel):
 
     def orphans(self) -> list[psutil.Process]:
         """Living processes of the stack whose component ended without them."""
+        members = self.leftovers()  # before their parents are asked: one born in between is nobody's orphan
         owned: set[int] = set()
         for component in self.components.values():
             process = component.process.find() if component.process else None
             if process is not None:
                 owned |= {process.pid} | {child.pid for child in process.children(recursive=True)}
-        return [process for process in self.leftovers() if process.pid not in owned]
+        return [process for process in members if process.pid not in owned]
 
     def dead(self) -> list[str]:
         """Names of the components that ended."""

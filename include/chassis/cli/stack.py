@@ -143,7 +143,7 @@ class LocalStack:
                 # Whoever started it may have been killed before it worked: make sure that it does.
                 if record.dead():
                     tell(f"Starting again: {', '.join(record.dead())}")
-                    self._start_missing(record)
+                    self._start_missing()
                 self._finish_start(record.supervisor.started, tell)
                 return False
             stop_stack(self.home)
@@ -179,7 +179,7 @@ class LocalStack:
                 running.kill()
         if process is not None and not _until(lambda: process.find() is None, GRACE_SECONDS):
             raise StackError(f"The {name} can't be ended.", hint="End the whole stack: `chassis down`.")
-        self._start_missing(self._record())
+        self._start_missing()
 
     def _record(self) -> StackRecord:
         record = running_stack(self.home)
@@ -187,14 +187,17 @@ class LocalStack:
             raise StackError(f"No local Airflow runs in {self.home}.", hint="Start it with `chassis up`.")
         return record
 
-    def _start_missing(self, record: StackRecord) -> None:
+    def _start_missing(self) -> None:
         since = time.time()
-        os.kill(record.supervisor.pid, signal.SIGUSR1)
-        _until(self._all_run, 5)
+        _until(self._all_run, GRACE_SECONDS)
         self._wait_until_ready(since)
 
     def _all_run(self) -> bool:
-        processes = [component.process for component in self._record().components.values()]
+        """Whether every component runs; if not, the supervisor is told to start what it knows to have ended."""
+        record = self._record()
+        if record.dead():
+            os.kill(record.supervisor.pid, signal.SIGUSR1)
+        processes = [component.process for component in record.components.values()]
         return all(process is not None and process.find() for process in processes)
 
     def _launch(self, tell: Callable[[str], None]) -> None:
