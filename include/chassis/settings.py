@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -110,6 +110,29 @@ class Settings(BaseModel):
     trace_content: bool = Field(
         False,
         description="Whether trace spans hold the prompt and the answer of each call, each cut at 16,000 characters.",
+    )
+    transcript_days: int = Field(
+        30,
+        ge=0,
+        description="Days that transcripts of conversations with Claude are kept; 0 keeps none.",
+    )
+
+    approve: Literal["always", "changed", "never"] = Field(
+        "always",
+        description="When a person must approve a plan before it is published: always, when it changed, or never. "
+        "A planner DAG can set another; one run can only be stricter.",
+    )
+    approve_over_usd: float | None = Field(
+        None,
+        ge=0,
+        description="US dollars of a plan's estimate up to which nobody is asked; empty: the estimate doesn't matter.",
+    )
+    approvers: str = Field(
+        "",
+        description="User ids of those who may approve plans, with commas; empty: who may edit the planner DAG.",
+    )
+    approval_timeout_hours: float = Field(
+        72.0, gt=0, description="Hours that a plan waits for a decision before the planner fails."
     )
 
     @classmethod

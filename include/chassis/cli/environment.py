@@ -126,7 +126,7 @@ def component_commands(plan: StackPlan) -> dict[str, list[str]]:
 def component_environment(plan: StackPlan, keys: Keys, base: Mapping[str, str]) -> dict[str, str]:
     """The whole environment of the stack's components, from the one that this process was started in."""
     environment = _inherited(base, simulated=plan.simulator_port is not None)
-    environment |= _identity(plan, keys) | _network(plan) | _dags(plan) | _SPEED | _RECOVERY
+    environment |= _identity(plan, keys, base) | _network(plan) | _dags(plan) | _SPEED | _RECOVERY
     environment |= _bedrock(plan, base)
     return environment | dict(plan.extra)
 
@@ -144,7 +144,7 @@ def _inherited(base: Mapping[str, str], *, simulated: bool) -> dict[str, str]:
     return kept | {"NO_PROXY": bypass, "no_proxy": bypass, "PYTHONUNBUFFERED": "1"}
 
 
-def _identity(plan: StackPlan, keys: Keys) -> dict[str, str]:
+def _identity(plan: StackPlan, keys: Keys, base: Mapping[str, str]) -> dict[str, str]:
     home = plan.home
     plugins = _CHECKOUT / "plugins"
     return {
@@ -174,6 +174,8 @@ def _identity(plan: StackPlan, keys: Keys) -> dict[str, str]:
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
         "AIRFLOW__CHASSIS__PLANS_ROOT": str(home / "plans"),
         "AIRFLOW__CHASSIS__RECORDS_ROOT": str(home / "records"),
+        # On one's own machine a plan runs at once, unless `--approve` or the form asks for a look at it first.
+        "AIRFLOW__CHASSIS__APPROVE": base.get("AIRFLOW__CHASSIS__APPROVE", "never"),
     }
 
 

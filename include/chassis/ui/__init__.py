@@ -1,0 +1,1 @@
+"""Pages in Airflow's own UI: plans to approve, the board of a run, and what Claude did."""
