@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from chassis.cli.airflow_api import Airflow, SignIn
 from chassis.cli.errors import StackError, UsageError
@@ -164,6 +165,11 @@ def _local(home: Path, record: StackRecord) -> Target:
 def _remote_sign_in() -> SignIn:
     url, token = os.environ[URL], os.environ.get(TOKEN, "")
     username, password = os.environ.get(USERNAME, ""), os.environ.get(PASSWORD, "")
+    if "@" in urlsplit(url).netloc:
+        # The address is shown in messages and in links to pages.
+        raise UsageError(
+            f"{URL} holds a name or a password.", hint=f"Leave them out, and set {USERNAME} and {PASSWORD}."
+        )
     if not token and not (username and password):
         raise UsageError(
             f"{URL} is set, but not who signs in there.", hint=f"Set {TOKEN}, or {USERNAME} and {PASSWORD}."
