@@ -52,7 +52,8 @@ class NumberedLog:
         return {int(name[:6]): self._parsed(f"{self._folder}/{name}", contents) for name in names}
 
     def _names(self) -> list[str]:
-        return sorted(name for name in self._files.names(self._folder) if _ENTRY.fullmatch(name))
+        found = (name.removeprefix(f"{self._folder}/") for name in self._files.names(self._folder))
+        return sorted(name for name in found if _ENTRY.fullmatch(name))
 
     def _parsed(self, name: str, contents: dict[str, bytes]) -> dict[str, Any]:
         try:
