@@ -1,1 +1,264 @@
-"""What a plan will take: calls, tokens, dollars, and how wide and how deep it is."""
+"""What a plan will take: calls, tokens, dollars, and how wide and how deep it is.
+
+An estimate is for a person who decides on a plan, and for a budget that decides in their place. What is known is
+counted: tasks, items, the real text of each prompt. What isn't known is assumed, by the constants here, and said in
+``Estimate.basis``. It imports no Claude SDK; the list of prices is imported when it is asked for one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.claude.reply import BYTES_PER_TOKEN
+from chassis.claude.usage import Usage, cost_usd
+from chassis.prompts import DATA_RULES, run_message, task_message
+from chassis.workflow import TaskGraph, render_instruction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chassis.agents import AgentDefinition
+    from chassis.catalogue import Catalogue
+    from chassis.settings import Settings
+    from chassis.workflow import TaskSpec, WorkflowSpec
+
+ANSWER_TOKENS = 1_000
+"""Output tokens that one answer is expected to have: a page of text. An assumption, and the greatest one here."""
+
+FAULTS_TOKENS = 500
+"""Input tokens that a message with the faults of an answer is taken to have at most."""
+
+
+class TaskEstimate(BaseModel):
+    """What one task of a plan will take."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    instances: int = Field(description="How often it is done: once, or once for each item.")
+    open_ended: bool = Field(
+        description="Whether the number of items is known only at run time; counted as 1."
+    )
+    model: str = Field(description="Bedrock model that will be asked.")
+    tokens_expected: int
+    tokens_at_most: int
+    usd_expected: float | None = Field(description="List price; None when the model's price isn't known.")
+    usd_at_most: float | None
+
+
+class Estimate(BaseModel):
+    """What one run of a plan will take, when every task is done and none is tried again by Airflow."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calls: int = Field(description="Calls to Claude, one for each task or item.")
+    calls_at_most: int = Field(
+        description="The same, when each answer has to be corrected as often as may be."
+    )
+    tokens_expected: int = Field(description="Tokens read and written.")
+    tokens_at_most: int
+    usd_expected: float | None = Field(description="List price; None when the price of a model isn't known.")
+    usd_at_most: float | None
+    critical_path: tuple[str, ...] = Field(
+        description="Ids of the longest chain of tasks that wait for each other: no run is shorter."
+    )
+    depth: int = Field(description="Tasks on that path.")
+    width: int = Field(
+        description="Calls that can be made at a time: of tasks that are equally deep in the plan."
+    )
+    width_bound_by: Literal["plan", "max_parallel"] = Field(
+        description="Whether the plan has no more side by side, or its limits.max_parallel allows no more."
+    )
+    open_ended: bool = Field(
+        description="Whether a task's items are known only at run time: all figures may grow."
+    )
+    basis: str = Field(description="What is assumed, in a sentence.")
+    tasks: tuple[TaskEstimate, ...] = Field(description="In the plan's order.")
+
+    @property
+    def line(self) -> str:
+        """The figures on one line, for a terminal or a log."""
+        least = "at least " if self.open_ended else ""
+        money = (
+            "price unknown"
+            if self.usd_expected is None or self.usd_at_most is None
+            else f"{least}about {_dollars(self.usd_expected)}, at most {_dollars(self.usd_at_most)}"
+        )
+        return (
+            f"{least}{_counted(self.calls, 'call')}, at most {self.calls_at_most:,}"
+            f" · about {self.tokens_expected:,} tokens, at most {self.tokens_at_most:,} · {money}"
+            f" · {self.depth:,} deep, {self.width:,} wide"
+        )
+
+
+def estimate_plan(
+    spec: WorkflowSpec,
+    *,
+    agents: Mapping[str, AgentDefinition],
+    settings: Settings,
+    catalogue: Catalogue | None = None,
+    model: str | None = None,
+) -> Estimate:
+    """What one run of a plan will take.
+
+    :param agents: the agents by name; one that the plan names and that is not here counts as one without a prompt
+    :param catalogue: the services, whose entries stand in the prompts of their items; None: no item is a service
+    :param model: the connection's model, for tasks that neither the plan nor an agent names one for
+    """
+    graph = TaskGraph(spec.tasks)
+    counts = {task.id: _instances(task, spec) for task in spec.tasks}
+    prices = _Tasks(spec, graph, counts, agents, settings, catalogue, model)
+    tasks = tuple(prices.estimate(task) for task in spec.tasks)
+    side_by_side = max(sum(counts[task_id] or 1 for task_id in level) for level in graph.levels)
+    width = min(side_by_side, spec.limits.max_parallel)
+    return Estimate(
+        calls=sum(task.instances for task in tasks),
+        calls_at_most=sum(task.instances for task in tasks) * (1 + settings.repair_attempts),
+        tokens_expected=sum(task.tokens_expected for task in tasks),
+        tokens_at_most=sum(task.tokens_at_most for task in tasks),
+        usd_expected=_sum([task.usd_expected for task in tasks]),
+        usd_at_most=_sum([task.usd_at_most for task in tasks]),
+        critical_path=graph.critical_path,
+        depth=len(graph.levels),
+        width=width,
+        width_bound_by="max_parallel" if side_by_side > width else "plan",
+        open_ended=any(task.open_ended for task in tasks),
+        basis=_basis(settings, [task.task for task in tasks if task.open_ended]),
+        tasks=tasks,
+    )
+
+
+class _Tasks:
+    """Estimates the tasks of one plan. Prompts are made as for a run, with as many letters as results may have."""
+
+    def __init__(
+        self,
+        spec: WorkflowSpec,
+        graph: TaskGraph,
+        counts: Mapping[str, int | None],
+        agents: Mapping[str, AgentDefinition],
+        settings: Settings,
+        catalogue: Catalogue | None,
+        model: str | None,
+    ) -> None:
+        self.graph = graph
+        self.counts = counts
+        self.agents = agents
+        self.settings = settings
+        self.model = model
+        self.inputs = {name: given.default for name, given in spec.inputs.items()}
+        self.run = _size(
+            run_message(requirement=spec.requirement, inputs=self.inputs, limit=settings.context_chars)
+        )
+        self.specs = {task.id: task for task in spec.tasks}
+        self.catalogue = catalogue
+
+    def estimate(self, task: TaskSpec) -> TaskEstimate:
+        agent = self.agents.get(task.agent)
+        model = task.model or (agent.model if agent else None) or self.model or self.settings.model
+        most = (agent.max_tokens if agent else None) or self.settings.max_tokens
+        fixed = self._prompt(task, agent)
+        answer = min(ANSWER_TOKENS, most)
+        attempts = 1 + self.settings.repair_attempts
+        expected = Usage(input_tokens=fixed + self._results(task, answer), output_tokens=answer)
+        # Each attempt reads what was said before it again. The whole prompt written to the cache is the dearest.
+        read = attempts * (fixed + self._results(task, most)) + (attempts * (attempts - 1) // 2) * (
+            most + FAULTS_TOKENS
+        )
+        at_most = Usage(cache_write_tokens=read, output_tokens=attempts * most)
+        instances = self.counts[task.id] or 1
+        return TaskEstimate(
+            task=task.id,
+            instances=instances,
+            open_ended=self.counts[task.id] is None,
+            model=model,
+            tokens_expected=instances * (expected.input_tokens + answer),
+            tokens_at_most=instances * (read + attempts * most),
+            usd_expected=_times(cost_usd(model, expected), instances),
+            usd_at_most=_times(cost_usd(model, at_most), instances),
+        )
+
+    def _prompt(self, task: TaskSpec, agent: AgentDefinition | None) -> int:
+        """Tokens of a task's prompt without results; of a mapped task, the mean over its items."""
+        system = _size(agent.prompt if agent else "") + _size(DATA_RULES)
+        items = self._items(task)
+        instruction = sum(
+            _size(render_instruction(task.instruction, self.inputs, item)) + _size(item or "")
+            for item in items
+        ) / len(items)
+        entries = [self.catalogue.find(item) for item in items if item and self.catalogue]
+        services = sum(_size(entry.to_yaml()) for entry in entries if entry) / len(items)
+        fences = _size(
+            task_message(task_id=task.id, item=None, instruction="", service=None, results=[], limit=1_000)
+        )
+        schema = _size(json.dumps(task.output_schema)) if task.output_schema else 0
+        whole = system + self.run + instruction + services + fences + schema
+        return math.ceil(whole / BYTES_PER_TOKEN)
+
+    def _items(self, task: TaskSpec) -> list[str | None]:
+        """The items that are known; for a task without any, or with unknown ones, a stand-in for one."""
+        if task.for_each is None:
+            return [None]
+        source = self.specs[task.for_each.same_as or task.id].for_each
+        assert source is not None, "same_as names a mapped task"
+        known = source.items if source.items is not None else self.inputs.get(source.input or "")
+        return [str(item) for item in known] if isinstance(known, list | tuple) and known else ["item"]
+
+    def _results(self, task: TaskSpec, answer: int) -> int:
+        """Tokens of the results that a task is given, each as long as an answer."""
+        group = self.graph.group_of(task.id)
+        results = sum(
+            1 if self.graph.group_of(up) in (None, group) else self.counts[up] or 1 for up in task.depends_on
+        )
+        return min(results * answer, math.ceil(self.settings.context_chars / BYTES_PER_TOKEN))
+
+
+def _instances(task: TaskSpec, spec: WorkflowSpec) -> int | None:
+    """How often a task is done; None when only a run can tell."""
+    if task.for_each is None:
+        return 1
+    source = task.for_each
+    if source.same_as is not None:
+        source = next(other.for_each for other in spec.tasks if other.id == source.same_as)  # type: ignore[assignment]
+    if source.items is not None:
+        return len(source.items)
+    default = spec.inputs[source.input].default if source.input is not None else None
+    # An empty default is a place for items, and no run is meant to have none.
+    return len(default) or None if isinstance(default, list | tuple) else None
+
+
+def _basis(settings: Settings, open_ended: list[str]) -> str:
+    unknown = ""
+    if open_ended:
+        unknown = f" The items of {', '.join(open_ended)} are known only at run time and count as one."
+    return (
+        f"An answer is taken to have {ANSWER_TOKENS:,} tokens, and at most as many as its agent or max_tokens allows,"
+        f" {settings.repair_attempts + 1} times when it has to be corrected; {BYTES_PER_TOKEN} bytes of a prompt are"
+        " a token; prices are list prices, without Airflow's retries, and as if nothing was cached or carried over."
+        + unknown
+    )
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
+
+
+def _times(price: float | None, count: int) -> float | None:
+    return None if price is None else round(price * count, 6)
+
+
+def _sum(prices: list[float | None]) -> float | None:
+    known = [price for price in prices if price is not None]
+    return round(sum(known), 6) if len(known) == len(prices) else None
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _dollars(usd: float) -> str:
+    return f"${usd:,.2f}" if usd >= 0.1 else f"${usd:,.4f}"

@@ -1,0 +1,240 @@
+"""What changed from one plan to another: tasks, inputs, schedule, limits, each with its words before and after.
+
+Two plans without a change have the same digest, and two with one have different digests: what a reviewer is not
+shown can't be in what is approved.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from chassis.text import signs
+from chassis.workflow.names import shown
+
+if TYPE_CHECKING:
+    from chassis.workflow.spec import WorkflowSpec
+
+_PARTS = frozenset({"for_each", "schedule", "limits", "per_task"})
+"""Fields that are parts with fields of their own. A change is told of each of these, not of the part as a whole."""
+
+_LABELS = {
+    "for_each.items": "items",
+    "for_each.input": "items from input",
+    "for_each.output_of": "items from the output of",
+    "for_each.path": "path to the items",
+    "for_each.same_as": "same items as",
+    "depends_on": "depends on",
+    "output_schema": "output schema",
+    "timeout_minutes": "timeout in minutes",
+    "limits.budget_usd": "budget in US dollars",
+    "limits.max_tokens": "tokens at most",
+    "limits.max_calls": "calls at most",
+    "limits.max_minutes": "minutes at most",
+    "limits.max_parallel": "side by side",
+    "limits.per_task.budget_usd": "budget of each task in US dollars",
+    "limits.per_task.max_tokens": "tokens of each task at most",
+    "limits.per_task.max_calls": "calls of each task at most",
+}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FieldChange(_Frozen):
+    """One field that another value stands in. None: the field has its default, which is no value."""
+
+    field: str = Field(description="Name of the field; one of a part is dotted: limits.budget_usd.")
+    before: JsonValue = None
+    after: JsonValue = None
+
+    @property
+    def label(self) -> str:
+        """The field's name for people."""
+        return _LABELS.get(self.field, self.field.replace(".", " ").replace("_", " "))
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """Of a list of names: those that are new in it, in their order."""
+        return _not_in(self.after, self.before)
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """Of a list of names: those that are gone, in the order in which they stood."""
+        return _not_in(self.before, self.after)
+
+    def lines(self) -> list[str]:
+        """The change as text, in signs: one line, or a line for the field and one for each line of a text."""
+        if _names(self.before) is not None and _names(self.after) is not None:
+            parts = [f"+ {_one(name)}" for name in self.added] + [f"- {_one(name)}" for name in self.removed]
+            return [f"{self.label}: {', '.join(parts) or 'in another order'}"]
+        before, after = _text_lines(self.before), _text_lines(self.after)
+        if len(before) <= 1 and len(after) <= 1 and sum(map(len, (*before, *after))) <= 80:
+            return [f"{self.label}: {_one(self.before)} -> {_one(self.after)}"]
+        return [f"{self.label}:", *(f"  {line}" for line in _difference(before, after))]
+
+
+class PartChange(_Frozen):
+    """One task or one input that is new, gone or changed."""
+
+    name: str = Field(description="Id of the task, or name of the input.")
+    kind: Literal["added", "removed", "changed"]
+    fields: tuple[FieldChange, ...] = Field(
+        (), description="What changed in it; of a new one, all that it says."
+    )
+
+    def lines(self) -> list[str]:
+        """The change as text, in signs."""
+        head = f"{shown(self.name)}: {self.kind}"
+        if self.kind == "removed":
+            return [head]
+        if self.kind == "changed":
+            told = [line for each in self.fields for line in each.lines()]
+        else:
+            told = [line for each in self.fields for line in _told(each)]
+        return [head, *(f"  {line}" for line in told)]
+
+
+class PlanChanges(_Frozen):
+    """All that changed, in the order of the new plan; what is gone comes last."""
+
+    new: bool = Field(False, description="Whether there was no plan before.")
+    workflow: tuple[FieldChange, ...] = Field(
+        (), description="Id, title, requirement, owner, tags, schedule and limits."
+    )
+    inputs: tuple[PartChange, ...] = ()
+    tasks: tuple[PartChange, ...] = ()
+    reordered: bool = Field(False, description="Whether tasks that both plans have stand in another order.")
+
+    @property
+    def empty(self) -> bool:
+        """Whether both are the same plan, by the same digest."""
+        return not (self.new or self.workflow or self.inputs or self.tasks or self.reordered)
+
+    def lines(self) -> list[str]:
+        """All changes as text, in signs that can be printed; none when there is no change."""
+        found = [line for change in self.workflow for line in (_told(change) if self.new else change.lines())]
+        for kind, parts in (("input", self.inputs), ("task", self.tasks)):
+            for part in parts:
+                head, *rest = part.lines()
+                found += [f"{kind} {head}", *rest]
+        if self.reordered:
+            found.append("tasks: in another order")
+        return found
+
+
+def plan_changes(old: WorkflowSpec | None, new: WorkflowSpec) -> PlanChanges:
+    """What changed from one plan to another, apart from their provenance.
+
+    :param old: None when there was no plan before: everything is new
+    """
+    before, after = _content(old), _content(new)
+    tasks_before, tasks_after = (
+        {task.pop("id"): task for task in plan.pop("tasks", [])} for plan in (before, after)
+    )
+    inputs_before, inputs_after = (plan.pop("inputs", {}) for plan in (before, after))
+    kept = [task_id for task_id in tasks_before if task_id in tasks_after]
+    return PlanChanges(
+        new=old is None,
+        workflow=tuple(_field_changes(before, after)),
+        inputs=tuple(_part_changes(inputs_before, inputs_after)),
+        tasks=tuple(_part_changes(tasks_before, tasks_after)),
+        reordered=kept != [task_id for task_id in tasks_after if task_id in tasks_before],
+    )
+
+
+def _content(spec: WorkflowSpec | None) -> dict[str, Any]:
+    """What counts for the digest."""
+    if spec is None:
+        return {}
+    return spec.model_dump(mode="json", exclude={"provenance", "schema_version"}, exclude_defaults=True)
+
+
+def _part_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[PartChange]:
+    for name, part in after.items():
+        changes = tuple(_field_changes(before.get(name, {}), part))
+        if name not in before:
+            yield PartChange(name=name, kind="added", fields=changes)
+        elif changes:
+            yield PartChange(name=name, kind="changed", fields=changes)
+    for name in before:
+        if name not in after:
+            yield PartChange(name=name, kind="removed")
+
+
+def _field_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[FieldChange]:
+    flat_before, flat_after = dict(_flat(before)), dict(_flat(after))
+    for field in dict.fromkeys((*flat_after, *flat_before)):
+        pair = flat_before.get(field), flat_after.get(field)
+        # As JSON: to Python 1, 1.0 and True are one value, and to a digest they aren't.
+        if _canonical(pair[0]) != _canonical(pair[1]):
+            yield FieldChange(field=field, before=pair[0], after=pair[1])
+
+
+def _flat(part: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for field, value in part.items():
+        if field in _PARTS and isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{field}.")
+        else:
+            yield f"{above}{field}", value
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _names(value: Any) -> list[str] | None:
+    """The value as a list of names, an absent one as an empty list; None when it is anything else."""
+    if value is None:
+        return []
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return list(value)
+    return None
+
+
+def _not_in(these: Any, others: Any) -> tuple[str, ...]:
+    known = set(_names(others) or ())
+    return tuple(name for name in _names(these) or () if name not in known)
+
+
+def _text_lines(value: Any) -> list[str]:
+    """The lines of a text, in signs; of another value those of its JSON."""
+    if value is None:
+        return []
+    if not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
+    return signs(value).split("\n")
+
+
+def _difference(before: list[str], after: list[str]) -> list[str]:
+    """The lines that are gone, each after ``-``, and those that are new, each after ``+``."""
+    # Without lines around them, whatever begins with neither is a heading. ndiff would take minutes on long texts.
+    compared = islice(difflib.unified_diff(before, after, n=0, lineterm=""), 2, None)
+    found = [f"{line[0]} {line[1:]}" for line in compared if not line.startswith("@@")]
+    return found or ["differs in line ends, or in characters that are shown by the same sign"]
+
+
+def _one(value: Any) -> str:
+    """A short value on one line: a name as it is, a text in quotes where its end couldn't be seen."""
+    if value is None:
+        return "none"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    line = signs(text).replace("\n", "\u240a").replace("\t", "\u2409")
+    return line if line.strip() == line and line else repr(line)
+
+
+def _told(change: FieldChange) -> list[str]:
+    """What a field of something new says."""
+    names = _names(change.after)
+    if names is not None:
+        return [f"{change.label}: {', '.join(map(_one, names))}"]
+    lines = _text_lines(change.after)
+    if len(lines) == 1:
+        return [f"{change.label}: {_one(change.after)}"]
+    return [f"{change.label}:", *(f"  {line}" for line in lines)]
