@@ -33,11 +33,10 @@ class KeptAnswers:
     """
 
     def __init__(self, files: Files, identity: CallIdentity) -> None:
-        item = "_" if identity.item is None else _sha256(identity.item.encode("utf-8", "surrogatepass"))
         self._files = files
         self._folder = (
             f"{run_folder(identity.dag_id, identity.run_id)}/answers/{identity.clear_number}"
-            f"/{quoted(identity.task_id)}/{item[:_ITEM_DIGITS]}"
+            f"/{quoted(identity.task_id)}/{item_folder(identity.item)}"
         )
 
     def recall(self, digest: str) -> dict[str, Any] | None:
@@ -71,6 +70,11 @@ class KeptAnswers:
 
     def _name(self, digest: str) -> str:
         return f"{self._folder}/{quoted(digest)}.json"
+
+
+def item_folder(item: str | None) -> str:
+    """The name of the folder of a mapped task's item, or of a task that isn't mapped."""
+    return "_" if item is None else _sha256(item.encode("utf-8", "surrogatepass"))[:_ITEM_DIGITS]
 
 
 def payload_digest(payload: dict[str, Any]) -> str:
