@@ -1,0 +1,240 @@
+"""A plan's graph as a drawing: its levels from left to right, each task a box, a line for each dependency.
+
+A plan names its dependencies more often than a drawing needs: what follows from others is not drawn. The drawing
+has no inline style (the pages' policy forbids it): positions are attributes, looks are classes of ``graph.css``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from markupsafe import Markup
+
+from chassis.text import one_line
+from chassis.workflow import TaskGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from chassis.workflow import TaskSpec
+
+WIDTH, HEIGHT = 196, 52
+_GAP_X, _GAP_Y = 44, 14
+_MARGIN = 12
+_ROWS = 14
+"""Boxes in a column; a level with more of them is as many columns side by side."""
+_LONGEST_NAME = 25
+_LONGEST_NOTE = 32
+MAX_LINES = 3_000
+"""Lines that are drawn; more would be a black patch, and megabytes of page."""
+
+_CLASS = re.compile(r"[^a-z0-9_-]")
+_STATES_FIRST = (
+    "failed",
+    "upstream_failed",
+    "up_for_retry",
+    "running",
+    "deferred",
+    "awaiting_input",
+    "queued",
+)
+"""The state that colours a box with instances in several: what needs a look first, then what goes on."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a box tells besides its task's name.
+
+    :ivar href: where a click on it leads; empty: it is no link
+    :ivar note: its second line; empty: how many items it has, or the task's id
+    :ivar counts: instances by Airflow's name of their state, for a run; shown as a bar
+    :ivar mark: what became of the task since the last revision
+    """
+
+    href: str = ""
+    note: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    mark: Literal["", "added", "changed"] = ""
+
+
+@dataclass(frozen=True)
+class _Place:
+    x: int
+    y: int
+
+
+def draw_plan(tasks: Sequence[TaskSpec], nodes: Mapping[str, Node] | None = None, *, label: str) -> Markup:
+    """The graph as an SVG element. The whole text of it is in a table beside it: it is a picture of that.
+
+    :param tasks: a plan's tasks
+    :param nodes: what to tell of a task, by its id
+    :param label: what the picture shows, for those who hear it
+    """
+    graph = TaskGraph(tasks)
+    nodes = nodes or {}
+    columns = _columns(graph)
+    places = _places(columns)
+    width = max(place.x for place in places.values()) + WIDTH + _MARGIN
+    height = max(place.y for place in places.values()) + HEIGHT + _MARGIN
+    lines = needed_lines(graph)
+    drawn = Markup("").join(_line(places[up], places[down]) for up, down in lines[:MAX_LINES])
+    boxes = Markup("").join(
+        _box(graph.tasks[task_id], nodes.get(task_id, Node()), places[task_id]) for task_id in graph.order
+    )
+    has_links = any(node.href for node in nodes.values())
+    left_out = len(lines) - MAX_LINES
+    return Markup(
+        '<svg class="plan-graph" xmlns="http://www.w3.org/2000/svg" role="{role}" aria-label="{label}" '
+        'width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
+        '<g class="lines" aria-hidden="true">{lines}</g>{boxes}</svg>{note}'
+    ).format(
+        # In an image nothing can be reached by keyboard, so a drawing with links is a group.
+        role="group" if has_links else "img",
+        label=label,
+        width=width,
+        height=height,
+        lines=drawn,
+        boxes=boxes,
+        note=Markup('<p class="muted">{:,} more dependencies are not drawn.</p>').format(left_out)
+        if left_out > 0
+        else "",
+    )
+
+
+def needed_lines(graph: TaskGraph) -> list[tuple[str, str]]:
+    """The dependencies that don't follow from others, each as the task and the one that waits for it."""
+    before: dict[str, frozenset[str]] = {}
+    found = []
+    for task_id in graph.order:
+        ups = tuple(dict.fromkeys(graph.tasks[task_id].depends_on))
+        implied = frozenset[str]().union(*(before[up] for up in ups))
+        found += [(up, task_id) for up in ups if up not in implied]
+        before[task_id] = implied | set(ups)
+    return found
+
+
+def main_state(counts: Mapping[str, int]) -> str:
+    """The state that a task with these instances is in, as one word; empty when it has none."""
+    there = [state for state, count in counts.items() if count]
+    if not there:
+        return ""
+    first = [state for state in _STATES_FIRST if state in there]
+    return first[0] if first else "success" if set(there) == {"success"} else there[0]
+
+
+def _columns(graph: TaskGraph) -> list[list[str]]:
+    """The tasks by column, in each those first whose dependencies stand first: fewer lines cross."""
+    rank: dict[str, float] = {}
+    columns: list[list[str]] = []
+    for level in graph.levels:
+        ordered = sorted(level, key=lambda task_id: _mean(rank[up] for up in graph.tasks[task_id].depends_on))
+        for index, task_id in enumerate(ordered):
+            rank[task_id] = index / len(ordered)
+        columns += [ordered[at : at + _ROWS] for at in range(0, len(ordered), _ROWS)]
+    return columns
+
+
+def _mean(numbers: Iterable[float]) -> float:
+    all_of_them = list(numbers)
+    return sum(all_of_them) / len(all_of_them) if all_of_them else 0.0
+
+
+def _places(columns: Sequence[Sequence[str]]) -> dict[str, _Place]:
+    tallest = max(len(column) for column in columns)
+    places = {}
+    for number, column in enumerate(columns):
+        top = _MARGIN + (tallest - len(column)) * (HEIGHT + _GAP_Y) // 2
+        for row, task_id in enumerate(column):
+            places[task_id] = _Place(_MARGIN + number * (WIDTH + _GAP_X), top + row * (HEIGHT + _GAP_Y))
+    return places
+
+
+def _line(start: _Place, end: _Place) -> Markup:
+    x1, y1 = start.x + WIDTH, start.y + HEIGHT // 2
+    x2, y2 = end.x, end.y + HEIGHT // 2
+    bend = max(_GAP_X // 2, (x2 - x1) // 3)
+    return Markup('<path d="M{},{} C{},{} {},{} {},{}"/>').format(
+        x1, y1, x1 + bend, y1, x2 - bend, y2, x2, y2
+    )
+
+
+def _box(task: TaskSpec, node: Node, place: _Place) -> Markup:
+    state = _word(main_state(node.counts))
+    classes = ["node", f"state-{state}" if state else "", f"is-{node.mark}" if node.mark else ""]
+    if task.for_each is not None:
+        classes.append("mapped")
+    name, note = one_line(task.name), node.note or _items(task) or task.id
+    box = Markup(
+        '<g class="{classes}" data-task="{id}" transform="translate({x},{y})"><title>{title}</title>'
+        '{behind}<rect class="box" width="{width}" height="{height}" rx="6"/>'
+        '<text class="name" x="12" y="22">{name}</text><text class="note" x="12" y="39">{note}</text>{bar}</g>'
+    ).format(
+        classes=" ".join(filter(None, classes)),
+        id=task.id,
+        x=place.x,
+        y=place.y,
+        title=_told(task, node, name, note),
+        behind=_behind(task),
+        width=WIDTH,
+        height=HEIGHT,
+        name=one_line(name, _LONGEST_NAME),
+        note=one_line(note, _LONGEST_NOTE),
+        bar=_bar(node.counts),
+    )
+    return Markup('<a href="{}">{}</a>').format(node.href, box) if node.href else box
+
+
+def _behind(task: TaskSpec) -> Markup:
+    """A second edge below a mapped task's box: it stands for several."""
+    if task.for_each is None:
+        return Markup("")
+    return Markup('<rect class="behind" x="4" y="4" width="{}" height="{}" rx="6"/>').format(WIDTH, HEIGHT)
+
+
+def _told(task: TaskSpec, node: Node, name: str, note: str) -> str:
+    """The box in words, for those who hear it or wait with the pointer on it."""
+    parts = [name, f"task {task.id}"]
+    if note != task.id:
+        parts.append(one_line(note))
+    if node.mark:
+        parts.append(f"{node.mark} since the last revision")
+    parts += [f"{count} {state.replace('_', ' ')}" for state, count in node.counts.items() if count]
+    if task.depends_on:
+        parts.append(f"after {', '.join(task.depends_on)}")
+    return "; ".join(parts)
+
+
+def _items(task: TaskSpec) -> str:
+    source = task.for_each
+    if source is None:
+        return ""
+    if source.items is not None:
+        return f"{len(source.items)} item{'' if len(source.items) == 1 else 's'}"
+    if source.same_as is not None:
+        return f"items of {source.same_as}"
+    return f"items of input {source.input}" if source.input is not None else f"items from {source.output_of}"
+
+
+def _bar(counts: Mapping[str, int]) -> Markup:
+    """How many instances are in which state, as parts of a line along the box's lower edge."""
+    total = sum(counts.values())
+    if not total:
+        return Markup("")
+    parts, at = [], 0.0
+    room = WIDTH - 24
+    for state, count in sorted(counts.items()):
+        share = room * count / total
+        if share:
+            parts.append(
+                Markup('<rect class="part state-{}" x="{:.1f}" y="45" width="{:.1f}" height="3"/>').format(
+                    _word(state), 12 + at, share
+                )
+            )
+        at += share
+    return Markup("").join(parts)
+
+
+def _word(state: str) -> str:
+    return _CLASS.sub("-", state)
