@@ -147,6 +147,24 @@ class PlanNotFoundError(ChassisError):
     remedy = "See `chassis list` for what there is."
 
 
+class PlanRejectedError(ChassisError):
+    """A person rejected the plan, so nothing was published. A retry can't help."""
+
+    remedy = "Start the planner again with a requirement that says what was missing."
+
+
+class ApprovalTimeoutError(ChassisError):
+    """Nobody decided on the plan in time, so nothing was published. A retry can't help: it would not wait again."""
+
+    remedy = "Clear the task approve to ask again; approval_timeout_hours says how long a plan waits."
+
+
+class NotApprovedError(ChassisError):
+    """The plan that was to be published is not the one that was approved. A retry can't help."""
+
+    remedy = "Clear the task approve and decide again."
+
+
 class RecordBrokenError(ChassisError):
     """A file of a run's ledger is missing or was edited, so its spending isn't known. A retry can't help."""
 

@@ -278,6 +278,9 @@ class Provenance(_Part):
     planner_run: str = Field(description="Run id of the planner; empty for a plan that a person wrote.")
     simulated: bool = Field(False, description="Whether the simulator made it instead of Claude.")
     revised: int = Field(0, ge=0, description="Times that Claude had to correct it.")
+    approved_by: str = Field("", description="Who approved it; empty when nobody had to be asked.")
+    approved_at: str = Field("", description="ISO 8601 time of the approval.")
+    edited: bool = Field(False, description="Whether that person changed what Claude had proposed.")
 
     @field_validator("planned_at")
     @classmethod

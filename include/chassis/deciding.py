@@ -1,0 +1,114 @@
+"""What decides on a plan: whether a person must be asked, which plan an answer means, whether an edit keeps the rules.
+
+Pure: it reads no clock, no file and no store. The planner's task ``approve``, the page and the command line share it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+from chassis.errors import PlanError, PlanFault
+from chassis.workflow import load_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from chassis.estimate import Estimate
+    from chassis.workflow import WorkflowSpec
+
+Approve = Literal["always", "changed", "never"]
+"""When a person must approve a plan: always, when it changed, or never."""
+
+CODE_DIGITS = 12
+"""Hex digits of a digest that name a plan, at least. With fewer, another plan with the same code could be made up."""
+
+_CODE = re.compile(rf"(?:plan:)?([0-9a-f]{{{CODE_DIGITS},64}})")
+
+
+def reason_without(
+    *,
+    configured: Approve,
+    demanded: Approve | None,
+    over_usd: float | None,
+    unchanged: bool,
+    estimate: Estimate | None,
+) -> str:
+    """Why nobody has to be asked about a plan, in words; empty when a person must decide.
+
+    What a run demands comes on top of what is configured, and no amount of dollars excuses from it. So a run can only
+    be stricter.
+
+    :param configured: the setting of the planner DAG, or else of the deployment
+    :param demanded: what this run asks for; None: nothing more
+    :param over_usd: dollars up to which the configured setting lets a plan pass; None: no plan passes by its price
+    :param unchanged: whether the plan is the workflow's newest revision
+    :param estimate: of the plan; needed only where ``over_usd`` is given
+    """
+    if demanded == "always" or (demanded == "changed" and not unchanged):
+        return ""
+    if configured == "never":
+        return "no approval is asked for"
+    if configured == "changed" and unchanged:
+        return "the plan is the workflow's newest revision"
+    if over_usd is not None and estimate is not None and _is_within(over_usd, estimate):
+        return f"the estimate is ${estimate.usd_at_most:,.2f} at most, and up to ${over_usd:,.2f} nobody is asked"
+    return ""
+
+
+def _is_within(over_usd: float, estimate: Estimate) -> bool:
+    """By the most that the estimate says: what is expected rests on a guess, and may be far too low."""
+    return not estimate.open_ended and estimate.usd_at_most is not None and estimate.usd_at_most <= over_usd
+
+
+def plan_code(digest: str) -> str:
+    """The text by which a person names a plan in Airflow's own form.
+
+    The word in front keeps it a text: twelve digits alone may be read as a number by what parses JSON or YAML.
+    """
+    return f"plan:{digest[:CODE_DIGITS]}"
+
+
+def names_plan(answer: Any, digest: str) -> bool:
+    """Whether an answer's ``plan`` names the plan with that digest: by its code, or by 12 to 64 digits of the digest.
+
+    A number is taken for its digits, because Airflow's form makes one of a text of digits; one that lost digits in
+    between (``12e10``) names no plan.
+    """
+    text = str(answer) if isinstance(answer, int) and not isinstance(answer, bool) else answer
+    code = _CODE.fullmatch(text.strip().lower()) if isinstance(text, str) else None
+    return code is not None and digest.startswith(code[1])
+
+
+def answer_text(value: Any) -> str:
+    """A field of an answer as the text that the person typed.
+
+    Airflow's form makes an object of a text that begins with ``{``: a plan may be written as JSON, which is YAML.
+    """
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def checked_edit(
+    text: str, *, agents: Collection[str], services: Collection[str], workflow_id: str | None = None
+) -> WorkflowSpec:
+    """The plan that a person wrote in place of a proposed one, held to the same rules as every plan.
+
+    :param agents: names of the agents that a plan may name: all but the planning agent
+    :param services: names of the catalogue's services
+    :param workflow_id: the proposal's workflow, which an edit can't change; None: any
+    :raises PlanError: lists all faults
+    """
+    spec = load_plan(text, source="as edited", agents=agents, services=services)
+    if workflow_id is not None and spec.id != workflow_id:
+        fault = PlanFault(
+            "other_workflow",
+            "id",
+            f"must stay '{workflow_id}': the plan becomes that workflow's next revision",
+        )
+        raise PlanError(
+            [fault], subject="The plan as edited", hint="Start the planner with another workflow id."
+        )
+    return spec

@@ -1,0 +1,71 @@
+"""Who decided what on the plan of a planner's run, and when: for the plan's page, and for ``publish``.
+
+``publish`` relies on it: an XCom can be edited by whoever may edit the run, an entry here can't.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.errors import RecordBrokenError
+from chassis.ledger.identity import run_folder
+from chassis.records.log import NumberedLog
+
+if TYPE_CHECKING:
+    from chassis.files import Files
+
+Kind = Literal["proposed", "approved", "edited", "revise", "rejected", "refused", "timeout", "without"]
+SETTLING: frozenset[Kind] = frozenset({"approved", "edited", "without"})
+"""Kinds of entries after which a plan may be published."""
+
+
+class Decision(BaseModel):
+    """One step on the way to a decision."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Kind = Field(
+        description="What happened: a plan was proposed; approved as proposed or as edited; sent back; rejected; an "
+        "answer was refused; nobody answered in time; or nobody had to be asked."
+    )
+    at: str = Field(description="ISO 8601 time.")
+    by: str = Field("", description="Name of the person; empty where no person did it.")
+    by_id: str = Field("", description="The person's user id in Airflow.")
+    digest: str = Field(description="Of the plan that it is about.")
+    comment: str = Field("", description="The person's words, or the reason.")
+
+
+class Decisions:
+    """The decisions in one run of a planner, oldest first. Its methods read and write files, and so block.
+
+    :param files: the record store
+    """
+
+    def __init__(self, files: Files, dag_id: str, run_id: str) -> None:
+        self._log = NumberedLog(files, f"{run_folder(dag_id, run_id)}/decisions")
+
+    def add(self, decision: Decision) -> int:
+        """Add one, and return its number, from 1.
+
+        :raises StoreError: it is unknown whether it is there
+        """
+        return self._log.append(decision.model_dump(mode="json"))
+
+    def all(self) -> dict[int, Decision]:
+        """All by their numbers.
+
+        :raises RecordBrokenError: one was edited by hand and is no decision any more
+        :raises StoreError: it can't be told what is there
+        """
+        found = {}
+        for number, entry in self._log.entries().items():
+            try:
+                found[number] = Decision.model_validate(entry)
+            except ValueError:
+                raise RecordBrokenError(
+                    f"Decision {number} on a plan is none any more: it was edited by hand.",
+                    hint="Put the original back.",
+                ) from None
+        return found
