@@ -1,5 +1,8 @@
 """A requirement becomes a plan: Claude proposes, :mod:`chassis.workflow` judges, and faults go back.
 
+Where there is a plan already, Claude is asked for changes to it, so that what is not named stays word for word, and
+what was done by it need not be done again.
+
 What the person gave (workflow id, inputs, schedule, limits) is laid over each proposal. A fault in that is
 nothing that Claude can repair: it is raised at once.
 """
@@ -15,7 +18,16 @@ from chassis.claude.request import ClaudeRequest, Message, text_block
 from chassis.claude.usage import Usage
 from chassis.errors import PlanError, PlanFault
 from chassis.prompts import DATA_RULES, planner_message
-from chassis.workflow import Given, WorkflowSpec, check_plan, plan_from_proposal, proposal_schema
+from chassis.workflow import (
+    Given,
+    WorkflowSpec,
+    check_plan,
+    delta_schema,
+    dump_plan,
+    plan_from_delta,
+    plan_from_proposal,
+    proposal_schema,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -39,6 +51,18 @@ class Proposal(BaseModel):
     attempts: int = Field(description="Proposals that were made, the good one included.")
 
 
+class DoneTask(BaseModel):
+    """What became of one task, or of one item of it, in the run that is planned on from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    item: str | None = None
+    state: str = Field(description="In Airflow's words: success, failed, upstream_failed, ...")
+    summary: str = Field("", description="Of its result.")
+    error: str = Field("", description="Why it failed, where that is known.")
+
+
 def build_request(
     *,
     given: Given,
@@ -47,14 +71,20 @@ def build_request(
     agent: AgentDefinition,
     settings: Settings,
     model: str | None = None,
+    current: WorkflowSpec | None = None,
+    comment: str = "",
+    done: Sequence[DoneTask] = (),
 ) -> ClaudeRequest:
-    """Make up the planner's request.
+    """Make up the planner's request: for a plan or, with a current plan, for changes to that.
 
     :param given: the requirement, and what else the person gave
     :param catalogue: the services that a plan may name
     :param agents: the agents that a plan may name
     :param agent: the planning agent: its prompt becomes the system prompt
     :param model: the model that the person named for this run; None for the agent's, or the configured one
+    :param current: the plan that is to be changed; None: a plan is to be made from nothing
+    :param comment: what a reviewer of the current plan wants changed
+    :param done: what is done already, in a run of the workflow
     """
     message = planner_message(
         requirement=given.requirement,
@@ -62,13 +92,17 @@ def build_request(
         agents={each.name: each.description for each in agents},
         inputs=given.inputs,
         limit=settings.context_chars,
+        current="" if current is None else dump_plan(current.model_copy(update={"provenance": None})),
+        comment=comment,
+        done=[each.model_dump(mode="json", exclude_defaults=True) for each in done],
     )
+    schema = proposal_schema if current is None else delta_schema
     return ClaudeRequest(
         model=model or agent.model or settings.model,
         max_tokens=agent.max_tokens or settings.max_tokens,
         system=(agent.prompt, DATA_RULES),
         messages=(Message(role="user", content=(text_block(message, cached=True),)),),
-        answer_schema=proposal_schema([each.name for each in agents]),
+        answer_schema=schema([each.name for each in agents]),
         subject="a plan",
     )
 
@@ -81,12 +115,14 @@ async def propose_plan(
     agents: Collection[str],
     services: Collection[str],
     attempts: int,
+    current: WorkflowSpec | None = None,
 ) -> Proposal:
     """Ask for a plan until one keeps every rule.
 
     :param agents: names of the agents that a plan may name
     :param services: names of the services that a plan may name
     :param attempts: proposals that Claude may make, at least 1
+    :param current: the plan that the request asks changes to
     :raises PlanError: what the person gave breaks a rule, which Claude can't repair
     :raises AnswerInvalidError: the last proposal still had faults; they are in the message
     :raises ClaudeError: any other failure
@@ -94,7 +130,7 @@ async def propose_plan(
 
     def check(proposal: Any) -> list[str]:
         try:
-            _plan(proposal, given, agents, services)
+            _plan(proposal, given, agents, services, current)
         except PlanError as error:
             if beyond_claude := [fault for fault in error.faults if _is_the_persons(fault, given)]:
                 raise PlanError(
@@ -107,7 +143,7 @@ async def propose_plan(
 
     answer = await converse(ask, request, check=check, repairs=attempts - 1)
     return Proposal(
-        spec=_plan(answer.data, given, agents, services),
+        spec=_plan(answer.data, given, agents, services, current),
         usage=answer.usage,
         model=answer.model,
         request_ids=answer.request_ids,
@@ -116,8 +152,15 @@ async def propose_plan(
     )
 
 
-def _plan(proposal: Any, given: Given, agents: Collection[str], services: Collection[str]) -> WorkflowSpec:
-    return check_plan(plan_from_proposal(proposal, given), agents=agents, services=services)
+def _plan(
+    answer: Any,
+    given: Given,
+    agents: Collection[str],
+    services: Collection[str],
+    current: WorkflowSpec | None,
+) -> WorkflowSpec:
+    plan = plan_from_proposal(answer, given) if current is None else plan_from_delta(answer, current, given)
+    return check_plan(plan, agents=agents, services=services)
 
 
 def _is_the_persons(fault: PlanFault, given: Given) -> bool:

@@ -162,11 +162,15 @@ class PlanCall(_Call):
     attempts: int
     planned_at: str = Field(description="ISO 8601 time of the planner's run, for the plan's provenance.")
     planner_run: str
+    base: str | None = Field(
+        None, description="The plan that changes are asked for, as YAML; None: a plan is asked for."
+    )
+    continues: str = Field("", description="Run of the workflow that is planned on from; empty for none.")
 
     async def answer(self, ask: Ask) -> dict[str, Any]:
         from chassis.claude.usage import cost_usd
         from chassis.planning import propose_plan
-        from chassis.workflow import Provenance, dump_plan, plan_digest
+        from chassis.workflow import Provenance, dump_plan, load_plan, plan_digest
 
         proposal = await propose_plan(
             ask,
@@ -175,6 +179,7 @@ class PlanCall(_Call):
             agents=tuple(self.agents),
             services=self.services,
             attempts=self.attempts,
+            current=None if self.base is None else load_plan(self.base, source="to be changed"),
         )
         used = {task.agent for task in proposal.spec.tasks}
         provenance = Provenance(
@@ -197,6 +202,7 @@ class PlanCall(_Call):
             "attempts": proposal.attempts,
             "simulated": proposal.simulated,
             "request_ids": list(proposal.request_ids),
+            "continues": self.continues,
         }
 
 

@@ -4,6 +4,7 @@ Pure: it imports neither Airflow nor the Claude SDK, reads no clock and no file.
 """
 
 from chassis.workflow.check import check_plan
+from chassis.workflow.delta import delta_schema, plan_from_delta
 from chassis.workflow.graph import TaskGraph
 from chassis.workflow.names import nearest
 from chassis.workflow.placeholders import render_instruction
@@ -35,10 +36,12 @@ __all__ = [
     "check_given",
     "check_items",
     "check_plan",
+    "delta_schema",
     "dump_plan",
     "load_plan",
     "nearest",
     "plan_digest",
+    "plan_from_delta",
     "plan_from_proposal",
     "proposal_schema",
     "render_instruction",

@@ -86,30 +86,31 @@ def proposal_schema(agents: Sequence[str]) -> dict[str, Any]:
     if not agents:
         message = "There is no agent that a plan could give its tasks to."
         raise DefinitionError(message, hint="Add an agent file besides the planner's.")
-    return _object(
+    return object_schema(
         {
-            "title": _text("What the workflow does, in one line."),
-            "id": _text(
+            "title": text_schema("What the workflow does, in one line."),
+            "id": text_schema(
                 "Of the workflow: a lower-case letter, then a-z, 0-9 and _. For example add_pet_insurance."
             ),
             "inputs": {
                 "type": "array",
                 "description": "What may differ from run to run. Empty when nothing does.",
-                "items": _input_schema(),
+                "items": input_schema(),
             },
             "tasks": {
                 "type": "array",
                 "description": "The tasks, in any order.",
-                "items": _task_schema(agents),
+                "items": task_schema(agents),
             },
         }
     )
 
 
-def _input_schema() -> dict[str, Any]:
-    return _object(
+def input_schema() -> dict[str, Any]:
+    """The schema of one input in the planner's answer."""
+    return object_schema(
         {
-            "name": _text("A lower-case letter, then a-z, 0-9 and _."),
+            "name": text_schema("A lower-case letter, then a-z, 0-9 and _."),
             "type": {
                 "type": "string",
                 "enum": list(get_args(InputType)),
@@ -123,18 +124,19 @@ def _input_schema() -> dict[str, Any]:
                     {"type": "null"},
                 ],
             },
-            "description": _text("One line for the person who fills in the form."),
+            "description": text_schema("One line for the person who fills in the form."),
         },
         optional=("default", "description"),
     )
 
 
-def _task_schema(agents: Sequence[str]) -> dict[str, Any]:
-    return _object(
+def task_schema(agents: Sequence[str]) -> dict[str, Any]:
+    """The schema of one task in the planner's answer."""
+    return object_schema(
         {
-            "id": _text("A lower-case letter, then a-z, 0-9 and single _. For example update_service."),
-            "name": _text("A few words for people."),
-            "instruction": _text(
+            "id": text_schema("A lower-case letter, then a-z, 0-9 and single _. For example update_service."),
+            "name": text_schema("A few words for people."),
+            "instruction": text_schema(
                 "What to do, complete on its own. {name} of an input, and {item} under for_each, is replaced."
             ),
             "agent": {"type": "string", "enum": list(agents), "description": "The agent that does it."},
@@ -146,20 +148,24 @@ def _task_schema(agents: Sequence[str]) -> dict[str, Any]:
             "for_each": {
                 "description": "What it is done for, item by item, side by side; null for a task done once.",
                 "anyOf": [
-                    _object({"items": {"type": "array", "items": {"type": "string"}}}),
-                    _object({"input": _text("Name of an array input that has the items.")}),
-                    _object(
+                    object_schema({"items": {"type": "array", "items": {"type": "string"}}}),
+                    object_schema({"input": text_schema("Name of an array input that has the items.")}),
+                    object_schema(
                         {
-                            "output_of": _text(
+                            "output_of": text_schema(
                                 "Id of an upstream task, itself without for_each, whose output has them."
                             ),
-                            "path": _text(
+                            "path": text_schema(
                                 "Where in that output the list of strings is, dotted; empty: it is the list."
                             ),
                         }
                     ),
-                    _object(
-                        {"same_as": _text("Id of the task whose items to go through, step by step with it.")}
+                    object_schema(
+                        {
+                            "same_as": text_schema(
+                                "Id of the task whose items to go through, step by step with it."
+                            )
+                        }
                     ),
                     {"type": "null"},
                 ],
@@ -173,7 +179,8 @@ def _task_schema(agents: Sequence[str]) -> dict[str, Any]:
     )
 
 
-def _object(properties: dict[str, Any], *, optional: Sequence[str] = ()) -> dict[str, Any]:
+def object_schema(properties: dict[str, Any], *, optional: Sequence[str] = ()) -> dict[str, Any]:
+    """The schema of an object with these keys and no other."""
     return {
         "type": "object",
         "properties": properties,
@@ -182,12 +189,13 @@ def _object(properties: dict[str, Any], *, optional: Sequence[str] = ()) -> dict
     }
 
 
-def _text(description: str) -> dict[str, Any]:
+def text_schema(description: str) -> dict[str, Any]:
+    """The schema of a text."""
     return {"type": "string", "description": description}
 
 
 _PROPOSAL_KEYS = frozenset({"title", "id", "inputs", "tasks"})
-_TASK_KEYS = frozenset(_task_schema([])["properties"])
+_TASK_KEYS = frozenset(task_schema([])["properties"])
 
 
 def plan_from_proposal(proposal: Any, given: Given) -> dict[str, Any]:
@@ -195,94 +203,108 @@ def plan_from_proposal(proposal: Any, given: Given) -> dict[str, Any]:
 
     :raises PlanError: the proposal can't become a plan; what else ``check_plan`` would find is listed, too
     """
-    return _Proposal(proposal, given).plan()
+    reader = AnswerReader(given)
+    if not isinstance(proposal, dict):
+        message = f"must be a mapping with title, id, inputs and tasks, not {kind_of(proposal)}"
+        raise PlanError([PlanFault("wrong_type", "the plan", message)])
+    reader.refuse_keys(proposal, _PROPOSAL_KEYS, "the plan")
+    plan: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "requirement": given.requirement}
+    plan |= {name: proposal[name] for name in ("title", "id") if name in proposal}
+    if given.workflow_id is not None:
+        plan["id"] = given.workflow_id
+    plan["inputs"] = reader.inputs(proposal.get("inputs", []))
+    reader.lay_over(plan["inputs"])
+    if "tasks" in proposal:
+        plan["tasks"] = _tasks(reader, proposal["tasks"])
+    for name in ("schedule", "limits"):
+        if (part := getattr(given, name)) is not None:
+            plan[name] = part.model_dump(mode="json", exclude_defaults=True)
+    plan["owner"] = given.owner
+    return reader.checked(plan)
 
 
-class _Proposal:
-    """A proposal on its way to a plan. What can't be brought over becomes a fault and is left out."""
+def _tasks(reader: AnswerReader, proposed: Any) -> Any:
+    if not isinstance(proposed, list):
+        return proposed
+    return [
+        reader.task(task, index) if isinstance(task, dict) else task for index, task in enumerate(proposed)
+    ]
 
-    def __init__(self, proposal: Any, given: Given) -> None:
-        self.proposal = proposal
+
+class AnswerReader:
+    """Brings inputs and tasks of an answer into a plan's form. What can't be brought over becomes a fault."""
+
+    def __init__(self, given: Given) -> None:
         self.given = given
         self.faults: list[PlanFault] = []
 
-    def plan(self) -> dict[str, Any]:
-        if not isinstance(self.proposal, dict):
-            message = f"must be a mapping with title, id, inputs and tasks, not {kind_of(self.proposal)}"
-            raise PlanError([PlanFault("wrong_type", "the plan", message)])
-        self._refuse_keys(self.proposal, _PROPOSAL_KEYS, "the plan")
-        plan: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "requirement": self.given.requirement}
-        plan |= {name: self.proposal[name] for name in ("title", "id") if name in self.proposal}
-        if self.given.workflow_id is not None:
-            plan["id"] = self.given.workflow_id
-        plan["inputs"] = self._inputs(self.proposal.get("inputs", []))
-        if "tasks" in self.proposal:
-            plan["tasks"] = self._tasks(self.proposal["tasks"])
-        for name in ("schedule", "limits"):
-            if (part := getattr(self.given, name)) is not None:
-                plan[name] = part.model_dump(mode="json", exclude_defaults=True)
-        plan["owner"] = self.given.owner
+    def checked(self, plan: dict[str, Any]) -> dict[str, Any]:
+        """The plan.
+
+        :raises PlanError: there were faults; what else ``check_plan`` would find is listed, too
+        """
         if self.faults:
             raise PlanError([*self.faults, *_faults(plan)])
         return plan
 
-    def _inputs(self, proposed: Any) -> Any:
+    def inputs(self, proposed: Any) -> Any:
+        """The inputs by name; what is no list is left as it is."""
         if not isinstance(proposed, list):
             return proposed
         inputs: dict[str, Any] = {}
         for index, entry in enumerate(proposed):
             if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-                self._fault("wrong_type", f"inputs[{index}]", "must be a mapping with a name")
+                self.fault("wrong_type", f"inputs[{index}]", "must be a mapping with a name")
                 continue
             name = entry["name"]
             if name in inputs:
-                self._fault("duplicate_id", f"inputs[{index}]", f"the name {shown(name)} is there twice")
+                self.fault("duplicate_id", f"inputs[{index}]", f"the name {shown(name)} is there twice")
             inputs[name] = {key: value for key, value in entry.items() if key != "name" and value is not None}
-        for name, value in self.given.inputs.items():
-            self._lay_over(inputs, name, value)
         return inputs
+
+    def lay_over(self, inputs: Any) -> None:
+        """Put the values that the person gave into the inputs by name."""
+        if isinstance(inputs, dict):
+            for name, value in self.given.inputs.items():
+                self._lay_over(inputs, name, value)
 
     def _lay_over(self, inputs: dict[str, Any], name: str, value: JsonValue) -> None:
         if name not in inputs:
             message = f"the person gave the input {shown(name)}, which the plan doesn't declare; declare it"
-            self._fault("unknown_given_input", "inputs", message)
+            self.fault("unknown_given_input", "inputs", message)
         elif (type_ := inputs[name].get("type")) in get_args(InputType) and (
             wrong := type_fault(value, type_)
         ):
             message = f"is given by the person and {wrong}; declare it with the type of what was given"
-            self._fault("given_input_type", f"input {shown(name)}", message)
+            self.fault("given_input_type", f"input {shown(name)}", message)
         else:
             inputs[name]["default"] = value
 
-    def _tasks(self, proposed: Any) -> Any:
-        if not isinstance(proposed, list):
-            return proposed
-        return [
-            self._task(task, index) if isinstance(task, dict) else task for index, task in enumerate(proposed)
-        ]
-
-    def _task(self, proposed: dict[str, Any], index: int) -> dict[str, Any]:
+    def task(self, proposed: dict[str, Any], index: int) -> dict[str, Any]:
+        """One task."""
         task_id = proposed.get("id")
         where = f"task {shown(task_id)}" if isinstance(task_id, str) else f"tasks[{index}]"
-        self._refuse_keys(proposed, _TASK_KEYS, where)
+        self.refuse_keys(proposed, _TASK_KEYS, where)
         task = {key: value for key, value in proposed.items() if value is not None and key in _TASK_KEYS}
         if isinstance(text := task.get("output_schema"), str):
             del task["output_schema"]
             try:
                 schema = json.loads(text)
             except (ValueError, RecursionError) as error:
-                self._fault("bad_output_schema", where, f"output_schema is no JSON text: {error}")
+                self.fault("bad_output_schema", where, f"output_schema is no JSON text: {error}")
             else:
                 task |= {"output_schema": schema} if schema is not None else {}
         return task
 
-    def _refuse_keys(self, proposed: dict[str, Any], known: frozenset[str], where: str) -> None:
+    def refuse_keys(self, proposed: dict[str, Any], known: frozenset[str], where: str) -> None:
+        """A fault for each key that isn't known."""
         for key in proposed:
             if key not in known:
                 message = f"{shown(str(key))} is no key of a proposal{suggestion(str(key), known)}"
-                self._fault("unknown_key", where, message)
+                self.fault("unknown_key", where, message)
 
-    def _fault(self, code: str, where: str, message: str) -> None:
+    def fault(self, code: str, where: str, message: str) -> None:
+        """Note what is wrong."""
         self.faults.append(PlanFault(code, where, message))
 
 
