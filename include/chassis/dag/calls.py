@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chassis.claude.reply import Ask
     from chassis.ledger.gate import RunGate
     from chassis.ledger.paid_calls import PaidCalls
+    from chassis.records.recording import TranscriptRecorder
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Accounts(BaseModel):
     records_root: str
     storage_conn_id: str
     trace_content: bool
+    transcripts: bool = Field(False, description="Whether what is said is kept for people to read.")
 
 
 class _Call(BaseModel):
@@ -92,12 +94,28 @@ class _Call(BaseModel):
                     accounts.identity.dag_id,
                     accounts.identity.run_id,
                 )
-                result = await self.answer(self._paid_calls(client, gate).ask)
+                recorder = self._recorder(gate)
+                try:
+                    result = await self.answer(self._paid_calls(client, gate, recorder).ask)
+                finally:
+                    if recorder is not None:
+                        await recorder.settled()
         except ChassisError as failure:
             error = failure
         return Outcome(result, error, None if gate is None else await self._spending(gate))
 
-    def _paid_calls(self, client: BedrockClient, gate: RunGate) -> PaidCalls:
+    def _recorder(self, gate: RunGate) -> TranscriptRecorder | None:
+        from chassis.records.recording import TranscriptRecorder
+        from chassis.records.transcripts import Transcripts
+
+        if not self.accounts.transcripts:
+            return None
+        who = self.accounts.identity
+        return TranscriptRecorder(Transcripts(gate.files, who.dag_id, who.run_id), who, self.kind)
+
+    def _paid_calls(
+        self, client: BedrockClient, gate: RunGate, recorder: TranscriptRecorder | None
+    ) -> PaidCalls:
         from chassis.claude.pace import pace_for
         from chassis.ledger.paid_calls import PaidCalls
 
@@ -111,6 +129,7 @@ class _Call(BaseModel):
             subject=self.request.subject,
             kind=self.kind,
             trace_content=self.accounts.trace_content,
+            recorder=recorder,
         )
 
     async def _spending(self, gate: RunGate) -> dict[str, Any] | None:

@@ -77,6 +77,7 @@ class ClaudeOperator(BaseOperator):
             records_root=settings.records_root,
             storage_conn_id=settings.storage_conn_id,
             trace_content=settings.trace_content,
+            transcripts=settings.transcript_days > 0,
         )
 
     @abstractmethod

@@ -35,6 +35,7 @@ from chassis.errors import (
 )
 from chassis.ledger.answers import KeptAnswers, payload_digest
 from chassis.ledger.entries import Bound, Closed, Opened
+from chassis.ledger.exchanges import Exchange
 from chassis.ledger.gate import finished, patiently
 from chassis.telemetry import CallFacts, call_span
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from chassis.claude.client import BedrockClient
     from chassis.claude.pace import Pace
     from chassis.ledger.book import RunLimits
+    from chassis.ledger.exchanges import Recorder
     from chassis.ledger.gate import RunGate
     from chassis.ledger.identity import CallIdentity
     from chassis.telemetry import CallRecord
@@ -69,6 +71,7 @@ class PaidCalls:
     """Makes the calls of one try of one task; :meth:`ask` is the ``ask`` of ``converse``.
 
     :ivar timeout_seconds: how long this try may take; a call that nobody closed counts as lost after that
+    :ivar recorder: is told of each call that has ended, and of each answer that was recalled; None for nobody
     """
 
     client: BedrockClient
@@ -80,6 +83,7 @@ class PaidCalls:
     subject: str
     kind: Literal["task", "plan"]
     trace_content: bool = False
+    recorder: Recorder | None = None
     answers: KeptAnswers = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +98,7 @@ class PaidCalls:
         :raises ClaudeError: no usable answer; ``usage`` holds what was counted until then
         """
         digest = await asyncio.to_thread(payload_digest, payload)
-        if (kept := await self._recall(digest)) is not None:
+        if (kept := await self._recall(digest, payload)) is not None:
             return kept
         bound = await asyncio.to_thread(_bound, payload)
         await self.gate.begin(self.identity.task_key)
@@ -112,13 +116,15 @@ class PaidCalls:
                 log.info("%s: %s Again in %.1f s.", self.subject, error.message, pause)
             await asyncio.sleep(pause)
 
-    async def _recall(self, digest: str) -> Reply | None:
+    async def _recall(self, digest: str, payload: dict[str, Any]) -> Reply | None:
         kept = await patiently(partial(self.answers.recall, digest))
         if kept is None:
             return None
+        closed = Closed.model_validate(kept["closed"])
         # Whoever kept it may have died before the ledger had it; closing twice does no harm.
-        await self.gate.close(Closed.model_validate(kept["closed"]))
+        await self.gate.close(closed)
         reply = Reply.from_data(kept["reply"])
+        self._record(Exchange(payload=payload, reply=reply, closed=closed, recalled=True))
         log.info(
             "%s: an earlier try was answered (request %s); not asked again.", self.subject, reply.request_id
         )
@@ -151,13 +157,24 @@ class PaidCalls:
                 self.pace.release(throttled=isinstance(error, ThrottledError), retry_after=wait)
                 closed = _closed(opened, reply, started, error)
                 _report(record, closed, reply)
-                await self._close_failed(closed)
+                try:
+                    await self._close_failed(closed)
+                finally:
+                    words = error.message if isinstance(error, ClaudeError) else ""
+                    self._record(Exchange(payload=payload, reply=reply, closed=closed, error_message=words))
                 raise
             self.pace.release(answered=True)
             closed = _closed(opened, reply, started, None)
             _report(record, closed, reply)
-        await finished(self._keep(digest, closed, reply))
+        try:
+            await finished(self._keep(digest, closed, reply))
+        finally:
+            self._record(Exchange(payload=payload, reply=reply, closed=closed))
         return reply
+
+    def _record(self, exchange: Exchange) -> None:
+        if self.recorder is not None:
+            self.recorder(exchange)
 
     async def _keep(self, digest: str, closed: Closed, reply: Reply) -> None:
         """Keep the answer, then close its entry. If the store stays away, the answer is still used: it is paid for."""

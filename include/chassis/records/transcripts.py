@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chassis.claude.usage import Usage
 from chassis.ledger.answers import item_folder
+from chassis.ledger.entries import Outcome
 from chassis.ledger.identity import quoted, run_folder
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Turn(BaseModel):
     model: str = Field(description="Bedrock model id, as it was asked for.")
     at: str = Field(description="When the call began: ISO 8601, UTC.")
     seconds: float = Field(0.0, description="How long it took.")
-    outcome: Literal["answered", "failed", "cancelled"]
+    outcome: Outcome = Field(description="answered, failed or cancelled, as in the ledger.")
     error: str = Field("", description="Name of the error's class; empty without one.")
     error_message: str = Field("", description="The error in words.")
     request_id: str = ""
