@@ -1,0 +1,150 @@
+"""What changed between two plans, as pieces that a page sets apart: gone, new, or the same.
+
+``chassis.workflow.plan_changes`` says what changed. Here a changed text is compared word by word, so that a reviewer
+sees the one word that is new in an instruction of thirty lines.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from chassis.text import one_line, signs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from chassis.workflow.changes import FieldChange, PartChange, PlanChanges
+
+_WORDS = re.compile(r"\S+\s*|\s+")
+_MOST_WORDS = 4_000
+"""Words of both texts that are compared one by one; longer texts are compared line by line."""
+_AROUND = 400
+"""Characters of what stayed the same that are shown between two changes."""
+_MOST_PIECES = 2_000
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a field's value.
+
+    :ivar text: in signs; not escaped
+    """
+
+    kind: Literal["same", "gone", "new"]
+    text: str
+
+
+@dataclass(frozen=True)
+class FieldView:
+    """One field that changed.
+
+    :ivar names: whether the pieces are names of a list, each one on its own
+    """
+
+    label: str
+    pieces: tuple[Piece, ...]
+    names: bool = False
+
+
+@dataclass(frozen=True)
+class PartView:
+    """One task or input that is new, gone or changed."""
+
+    name: str
+    what: Literal["task", "input"]
+    kind: Literal["added", "removed", "changed"]
+    fields: tuple[FieldView, ...]
+
+
+@dataclass(frozen=True)
+class ChangesView:
+    """All changes, in the order in which a page shows them."""
+
+    workflow: tuple[FieldView, ...]
+    parts: tuple[PartView, ...]
+    reordered: bool
+
+    @property
+    def summary(self) -> str:
+        """How many tasks are new, changed and gone, in words."""
+        tasks = [part.kind for part in self.parts if part.what == "task"]
+        words = {"added": "new", "changed": "changed", "removed": "removed"}
+        told = [f"{tasks.count(kind)} {word}" for kind, word in words.items() if kind in tasks]
+        return f"{', '.join(told)} task{'' if len(tasks) == 1 else 's'}" if told else "no task changed"
+
+
+def view_changes(changes: PlanChanges) -> ChangesView:
+    """The changes as a page shows them. Of what is new, only the name: the tasks' table has the rest."""
+    return ChangesView(
+        workflow=tuple(_field(each) for each in changes.workflow),
+        parts=(
+            *(_part("input", each) for each in changes.inputs),
+            *(_part("task", each) for each in changes.tasks),
+        ),
+        reordered=changes.reordered,
+    )
+
+
+def _part(what: Literal["task", "input"], part: PartChange) -> PartView:
+    fields = tuple(_field(each) for each in part.fields) if part.kind == "changed" else ()
+    return PartView(part.name, what, part.kind, fields)
+
+
+def _field(change: FieldChange) -> FieldView:
+    if change.added or change.removed:
+        names = [Piece("gone", one_line(name)) for name in change.removed]
+        return FieldView(
+            change.label, (*names, *(Piece("new", one_line(name)) for name in change.added)), names=True
+        )
+    before, after = _text(change.before), _text(change.after)
+    pieces = tuple(_compared(before, after))
+    return FieldView(change.label, pieces or (Piece("same", "in another order"),))
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return signs(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _compared(before: str, after: str) -> Iterator[Piece]:
+    split = _WORDS.findall
+    old, new = split(before), split(after)
+    if len(old) + len(new) > _MOST_WORDS:
+        old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    if not old or not new or len(old) + len(new) > _MOST_WORDS:
+        yield from _whole(before, after)
+        return
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    if matcher.real_quick_ratio() < 0.1 or matcher.quick_ratio() < 0.3:
+        # Two different texts are easier to read one after the other than woven into each other.
+        yield from _whole(before, after)
+        return
+    for count, (tag, i1, i2, j1, j2) in enumerate(matcher.get_opcodes()):
+        if count > _MOST_PIECES:
+            yield Piece("same", " […]")
+            return
+        if tag == "equal":
+            yield Piece("same", _middle(old[i1:i2]))
+        else:
+            if i2 > i1:
+                yield Piece("gone", "".join(old[i1:i2]))
+            if j2 > j1:
+                yield Piece("new", "".join(new[j1:j2]))
+
+
+def _whole(before: str, after: str) -> Iterator[Piece]:
+    if before:
+        yield Piece("gone", before)
+    if after:
+        yield Piece("new", after)
+
+
+def _middle(words: Sequence[str]) -> str:
+    """What stayed the same; of a long stretch its beginning and its end."""
+    text = "".join(words)
+    return text if len(text) <= 2 * _AROUND + 20 else f"{text[:_AROUND]} […] {text[-_AROUND:]}"
