@@ -13,20 +13,19 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, Param
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
-from chassis.dag.calls import PlanCall
 from chassis.dag.factory import ERROR_TAG, TAG, digest_tag
-from chassis.dag.operators import ClaudeOperator, reported
+from chassis.dag.operators import reported
+from chassis.dag.plan_calls import PlanOperator
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ChassisError
 from chassis.settings import Settings
-from chassis.workflow import Given, check_given, load_plan
+from chassis.workflow import load_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import Context
 
-PLANNER_AGENT = "planning-agent"
 RUN, PUBLISH = "run", "publish"
 
 
@@ -154,64 +153,6 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
             description="Run the workflow now, or only publish it.",
         ),
     }
-
-
-class PlanOperator(ClaudeOperator):
-    """Asks the planning agent for a plan of the run's requirement.
-
-    The XCom holds ``workflow_id``, ``plan`` (YAML), ``digest``, ``usage``, ``cost_usd``, ``model``, ``attempts``,
-    ``simulated`` and ``request_ids``. What the person gave is checked first: Claude can't repair that.
-    """
-
-    def prepare(self, context: Context, settings: Settings) -> PlanCall:
-        from chassis.agents import load_agent, load_agents
-        from chassis.catalogue import load_catalogue
-        from chassis.claude.options import connection_model
-        from chassis.planning import build_request
-
-        params = context["params"]
-        given = given_from(params)
-        agents = load_agents(settings.agents_folder)
-        catalogue = load_catalogue(settings.services_file)
-        planner = load_agent(settings.agents_folder, PLANNER_AGENT)
-        workers = {name: agent for name, agent in agents.items() if name != PLANNER_AGENT}
-        model = params["model"] or planner.model or connection_model(settings.conn_id)
-        request = build_request(
-            given=given,
-            catalogue=catalogue,
-            agents=tuple(workers.values()),
-            agent=planner,
-            settings=settings,
-            model=model,
-        )
-        return PlanCall(
-            conn_id=settings.conn_id,
-            request=request,
-            accounts=self.accounts(context, settings),
-            given=given,
-            agents={name: agent.digest for name, agent in workers.items()},
-            services=tuple(catalogue.names),
-            attempts=settings.plan_attempts,
-            planned_at=context["dag_run"].run_after.isoformat(),
-            planner_run=context["run_id"],
-        )
-
-
-def given_from(params: Mapping[str, Any]) -> Given:
-    """What the person gave, from the planner's params.
-
-    :raises PlanError: lists what is wrong with it, such as a cron or a timezone that doesn't exist
-    """
-    schedule = {"cron": params["schedule"], "timezone": params["timezone"]} if params["schedule"] else None
-    return check_given(
-        {
-            "requirement": params["requirement"],
-            "workflow_id": params["workflow_id"] or None,
-            "inputs": params["inputs"],
-            "schedule": schedule,
-            "limits": {"budget_usd": params["budget_usd"], "max_parallel": params["max_parallel"]},
-        }
-    )
 
 
 class PublishOperator(BaseOperator):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from chassis.dag.planner import AwaitWorkflowSensor, TriggerWorkflowOperator, given_from, planner_dag
+from chassis.dag.plan_calls import given_from
+from chassis.dag.planner import AwaitWorkflowSensor, TriggerWorkflowOperator, planner_dag
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ChassisError, PlanError
 from chassis.plans.store import PlanStore, Published
