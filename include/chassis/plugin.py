@@ -2,10 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
 from airflow.plugins_manager import AirflowPlugin
+
+URL_PREFIX = "/chassis"
+"""Where the pages are, below Airflow's own address."""
+
+TAB = "chassis"
+"""Name of the run's tab in Airflow's addresses: ``/dags/<dag>/runs/<run>/plugin/chassis``."""
+
+_PATH = URL_PREFIX.removeprefix("/")
+
+_Message = MutableMapping[str, Any]
+
+
+class LazyApp:
+    """The pages' ASGI app, made at the first request: only the API server ever pays for it."""
+
+    def __init__(self) -> None:
+        self._app: Callable[..., Awaitable[None]] | None = None
+
+    async def __call__(
+        self,
+        scope: _Message,
+        receive: Callable[[], Awaitable[_Message]],
+        send: Callable[[_Message], Awaitable[None]],
+    ) -> None:
+        if self._app is None:
+            from chassis.ui.app import build_app
+
+            self._app = build_app(scope["app"])
+        await self._app(scope, receive, send)
+
+
+_APPS: list[Any] = [{"name": "Chassis", "app": LazyApp(), "url_prefix": URL_PREFIX}]
+_VIEWS: list[Any] = [
+    {
+        "name": "Workflows",
+        "href": f"{_PATH}/workflows",
+        "destination": "nav",
+        "url_route": "chassis-workflows",
+        "nav_top_level": True,
+        "icon": f"{_PATH}/static/icon-light.svg",
+        "icon_dark_mode": f"{_PATH}/static/icon-dark.svg",
+    },
+    {
+        "name": "Chassis",
+        "href": f"{_PATH}/dags/{{DAG_ID}}/runs/{{RUN_ID}}",
+        "destination": "dag_run",
+        "url_route": TAB,
+        "icon": f"{_PATH}/static/icon-light.svg",
+        "icon_dark_mode": f"{_PATH}/static/icon-dark.svg",
+    },
+]
+"""Addresses without a slash in front: Airflow's page resolves them against its own base, so below a sub-path, too."""
 
 
 class ChassisPlugin(AirflowPlugin):
-    """Shows Chassis in ``airflow plugins`` and is where its pages register."""
+    """Puts Chassis's pages into Airflow's: a page of all workflows, and a tab on each run."""
 
     name = "chassis"
+    fastapi_apps = _APPS
+    external_views = _VIEWS

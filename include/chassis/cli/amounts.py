@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from chassis.figures import counted, dollars
+
 if TYPE_CHECKING:
     from chassis.ledger.entries import Bound, Totals
-
-_CENT = 0.01
-
-
-def dollars(usd: float, places: int | None = None) -> str:
-    """An amount of money, with two decimals or as many as say something.
-
-    :param places: decimals at most; None: four, or six below a cent
-    """
-    places = (6 if abs(usd) < _CENT else 4) if places is None else places
-    whole, _, decimals = f"{usd:,.{places}f}".partition(".")
-    return f"${whole}.{decimals.rstrip('0'):0<2}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: ``1 call``, ``1,200 calls``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def counted_tokens(totals: Totals) -> int:

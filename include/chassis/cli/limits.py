@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chassis.cli import amounts
+from chassis import figures
 from chassis.cli.errors import UsageError
 from chassis.errors import PlanError
 from chassis.workflow import Limits, SpendLimits, check_plan
@@ -64,7 +64,7 @@ def limit_text(name: str, value: float | None) -> str:
     """A limit in words: ``$5.00``, ``200``, ``none``."""
     if value is None:
         return NONE
-    return amounts.dollars(value, 6) if _field(name) == "budget_usd" else f"{value:,}"
+    return figures.dollars(value, 6) if _field(name) == "budget_usd" else f"{value:,}"
 
 
 def _field(name: str) -> str:

@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from chassis import figures
 from chassis.cli import amounts
 from chassis.cli.text import one_line, plain
 
@@ -83,7 +84,7 @@ def _spent_by_task(row: Row) -> str:
     if row.spent is None:
         return ""
     limit = row.spending.limits.task.budget_usd if row.spending else None
-    tokens = amounts.counted(amounts.counted_tokens(row.spent), "token")
+    tokens = figures.counted(amounts.counted_tokens(row.spent), "token")
     parts = (tokens, amounts.price(row.spent, limit), amounts.uncertain(row.spent, brief=True))
     return ", ".join(filter(None, parts))
 
@@ -140,9 +141,9 @@ def _spent_by_run(report: Report) -> Iterator[str]:
     yield money
     if spent is not None and spending is not None:
         if spending.limit_tokens is not None:
-            yield f"{spent.tokens:,} of {amounts.counted(spending.limit_tokens, 'token')}"
+            yield f"{spent.tokens:,} of {figures.counted(spending.limit_tokens, 'token')}"
         if spending.limit_calls is not None:
-            yield f"{spent.calls:,} of {amounts.counted(spending.limit_calls, 'call')}"
+            yield f"{spent.calls:,} of {figures.counted(spending.limit_calls, 'call')}"
 
 
 def _money(totals: Totals, spending: Spending | None) -> str:

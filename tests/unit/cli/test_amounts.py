@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis import figures
 from chassis.claude.usage import Usage
 from chassis.cli import amounts
 from chassis.ledger.entries import Bound, Totals
@@ -29,12 +30,12 @@ def totals(**facts: Any) -> Totals:
     ],
 )
 def test_dollars_have_two_decimals_or_as_many_as_say_something(usd: float, shown: str) -> None:
-    assert amounts.dollars(usd) == shown
+    assert figures.dollars(usd) == shown
 
 
 @given(st.floats(min_value=0, max_value=1e9))
 def test_an_amount_is_shown_to_the_hundredth_of_a_cent(usd: float) -> None:
-    shown = amounts.dollars(usd)
+    shown = figures.dollars(usd)
     assert re.fullmatch(r"\$\d{1,3}(,\d{3})*\.\d{2,6}", shown)
     assert abs(float(shown[1:].replace(",", "")) - usd) <= 0.00005 + usd * 1e-12
 
