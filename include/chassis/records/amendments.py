@@ -1,0 +1,149 @@
+"""What people changed for one task of one run: another instruction or other inputs, who did it and why.
+
+The problem: a task failed because its instruction or an input was wrong. Its plan's revision is what was approved
+and what other runs go by, so it stays as it is; the change belongs to this one task of this one run.
+
+State: a :class:`~chassis.records.log.NumberedLog` at ``<run folder>/amendments`` in the record store.
+
+Invariants that must not be relaxed:
+
+1. An amendment is recorded before its task is cleared: a task never runs by what nobody can read afterwards.
+2. Nothing is taken back silently. One whose task could not be cleared gets an entry that says so, and counts no more.
+3. They hold for every later try and clear of the task in its run; of two, the later one wins, field by field.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from chassis.errors import RecordBrokenError
+from chassis.ledger.identity import run_folder
+from chassis.records.log import NumberedLog
+
+if TYPE_CHECKING:
+    from chassis.files import Files
+
+FOLDER = "amendments"
+
+
+class _Data(BaseModel):
+    # A later Chassis may say more about an amendment; what is known of it must still be applied.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Change(_Data):
+    """What a person asks for, and who it is."""
+
+    task_id: str
+    item: str | None = Field(None, description="Item of a mapped task; None for a task that isn't mapped.")
+    instruction: str | None = Field(None, description="In place of the plan's; None leaves that.")
+    inputs: dict[str, JsonValue] = Field({}, description="Values in place of the run's, by name.")
+    reason: str = Field(description="Why, in the person's words.")
+    by: str = Field(description="Name of the user who did it.")
+    by_id: str = Field(description="Airflow's id of that user.")
+    at: str = Field(description="When: ISO 8601, UTC.")
+
+
+class Amendment(Change):
+    """One change as it is recorded."""
+
+    number: int = Field(description="Its number in the run, from 1. Numbers have gaps.")
+    withdrawn: bool = Field(False, description="The task could not be cleared, so this doesn't count.")
+    saved_revision: int | None = Field(
+        None, description="Revision of the workflow's plan that has the change, too; None: it was not saved."
+    )
+
+
+class Amended(_Data):
+    """What holds for one task, or one item of it, after all its amendments."""
+
+    instruction: str | None = None
+    inputs: dict[str, JsonValue] = {}
+    numbers: tuple[int, ...] = Field((), description="Numbers of the amendments that count, in order.")
+
+
+class _Note(_Data):
+    """What happened to an earlier entry."""
+
+    kind: Literal["withdrawn", "saved"]
+    number: int
+    revision: int | None = None
+
+
+class Amendments:
+    """The amendments of one run. Its methods read and write files, and so block.
+
+    :param files: the record store
+    """
+
+    def __init__(self, files: Files, dag_id: str, run_id: str) -> None:
+        folder = f"{run_folder(dag_id, run_id)}/{FOLDER}"
+        self._log = NumberedLog(files, folder)
+        self._where = files.locate(folder)
+
+    def all(self) -> list[Amendment]:
+        """All amendments of the run, oldest first, withdrawn ones too.
+
+        :raises RecordBrokenError: an entry was edited by hand
+        :raises StoreError: it can't be told what is there
+        """
+        found: dict[int, Amendment] = {}
+        for number, entry in self._log.entries().items():
+            try:
+                if "kind" in entry:
+                    _annotate(found, _Note.model_validate(entry))
+                else:
+                    found[number] = Amendment.model_validate({**entry, "number": number})
+            except ValidationError:
+                raise RecordBrokenError(
+                    f"Entry {number} in {self._where} is no amendment: it was edited by hand.",
+                    hint="Put the original back.",
+                ) from None
+        return list(found.values())
+
+    def of(self, task_id: str, item: str | None = None) -> Amended:
+        """What holds for a task, or one item of it.
+
+        :raises RecordBrokenError: an entry was edited by hand: a task must not run by half an amendment
+        :raises StoreError: it can't be told what is there
+        """
+        counting = [
+            each for each in self.all() if not each.withdrawn and (each.task_id, each.item) == (task_id, item)
+        ]
+        amended = Amended()
+        for each in counting:
+            amended = Amended(
+                instruction=amended.instruction if each.instruction is None else each.instruction,
+                inputs=amended.inputs | each.inputs,
+                numbers=(*amended.numbers, each.number),
+            )
+        return amended
+
+    def add(self, change: Change) -> int:
+        """Record a change, and return its number.
+
+        :raises StoreError: it is unknown whether it is recorded
+        """
+        return self._log.append(change.model_dump(mode="json"))
+
+    def withdraw(self, number: int) -> None:
+        """Say that an amendment doesn't count, because its task could not be cleared.
+
+        :raises StoreError: it is unknown whether that is recorded
+        """
+        self._log.append({"kind": "withdrawn", "number": number})
+
+    def saved(self, number: int, revision: int) -> None:
+        """Say that a revision of the workflow's plan has the change, too.
+
+        :raises StoreError: it is unknown whether that is recorded
+        """
+        self._log.append({"kind": "saved", "number": number, "revision": revision})
+
+
+def _annotate(found: dict[int, Amendment], note: _Note) -> None:
+    if note.number in found:
+        fact = {"withdrawn": True} if note.kind == "withdrawn" else {"saved_revision": note.revision}
+        found[note.number] = found[note.number].model_copy(update=fact)
