@@ -7,6 +7,8 @@ call is made, usually in the triggerer.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,11 +23,13 @@ from chassis.text import one_line
 from chassis.workflow import render_instruction
 
 COMPLETED, BLOCKED = "completed", "blocked"
+_FINGERPRINT_FORM = 1
+"""To be raised when the same task gets to be told something else by Chassis itself."""
 _LONGEST_REASON = 2_000
 """Characters of Claude's reason for not doing a task; it becomes an error's message, on one line."""
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from chassis.agents import AgentDefinition
     from chassis.catalogue import Service
@@ -51,6 +55,13 @@ class TaskResult(BaseModel):
     model: str = Field(description="The model that answered, by its own name for itself.")
     request_ids: tuple[str, ...]
     simulated: bool = Field(False, description="Whether the simulator answered instead of Claude.")
+    fingerprint: str = Field("", description="Of what the task was told, see :func:`fingerprint`.")
+    carried_from: str = Field(
+        "", description="Run whose result this is: the task was told the same there. Empty: it was done here."
+    )
+    amendment: int | None = Field(
+        None, description="Number of the run's last amendment that the task went by; None: it went by the plan."
+    )
 
 
 class UpstreamResult(BaseModel):
@@ -111,6 +122,43 @@ def build_request(
         answer_schema=answer_schema(task.output_schema),
         subject=_subject(task.id, item),
     )
+
+
+def fingerprint(
+    *,
+    agent: AgentDefinition,
+    inputs: Mapping[str, Any],
+    item_inputs: Collection[str],
+    task: TaskSpec,
+    item: str | None,
+    service: Service | None,
+    results: Sequence[UpstreamResult],
+    model: str,
+) -> str:
+    """SHA-256, as 64 hex digits, of what a task is told: two tasks with the same one mean the same.
+
+    Not in it is the requirement, although each prompt holds it as the purpose of the whole. It changes with every
+    planning, and would let nothing be kept: what a changed requirement means for a task, the planner says by changing
+    the task's instruction.
+
+    :param item_inputs: inputs that a fan-out goes through. A service more or less is no other work for the others;
+        where an instruction names such an input, its value is in the instruction
+    """
+    told: dict[str, Any] = {
+        "form": _FINGERPRINT_FORM,
+        "task": task.id,  # Two tasks of one plan may be told the same, and are meant to differ.
+        "item": item,
+        "instruction": render_instruction(task.instruction, inputs, item),
+        "agent": agent.digest,  # Its prompt, its name, how much it may say.
+        "model": model,
+        "output_schema": task.output_schema,
+        "service": None if service is None else service.model_dump(mode="json"),
+        "inputs": {name: value for name, value in inputs.items() if name not in item_inputs},
+        # In the order in which the prompt has them, and without what they cost.
+        "results": [result.model_dump(mode="json") for result in results],
+    }
+    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def answer_schema(output_schema: dict[str, Any] | None) -> dict[str, Any]:

@@ -80,11 +80,24 @@ def connection_model(conn_id: str) -> str | None:
 
     :raises ConnectionSetupError: the connection's options are wrong
     """
+    return read_options(_connection(conn_id)).model
+
+
+def has_own_endpoint(conn_id: str) -> bool:
+    """Whether the connection names the address that is asked, as that of a simulator, instead of AWS's own."""
+    connection = _connection(conn_id)
+    extra = {} if connection is None else claude_extra(connection)
+    services = extra.get("service_config")
+    of_bedrock = services.get("bedrock-runtime") if isinstance(services, dict) else None
+    own = of_bedrock.get("endpoint_url") if isinstance(of_bedrock, dict) else None
+    return bool(own or extra.get("endpoint_url"))
+
+
+def _connection(conn_id: str) -> Connection | None:
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        connection = BaseHook.get_connection(conn_id)
+        return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         return None
-    return read_options(connection).model

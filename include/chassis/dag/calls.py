@@ -11,14 +11,16 @@ Nothing here imports the Claude SDK before :meth:`perform` runs.
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from chassis.claude.request import ClaudeRequest
-from chassis.errors import ChassisError
+from chassis.errors import ChassisError, StoreError
 from chassis.ledger.identity import CallIdentity
 from chassis.ledger.limits import RunLimits
 from chassis.workflow import Given
@@ -26,9 +28,12 @@ from chassis.workflow import Given
 if TYPE_CHECKING:
     from chassis.claude.client import BedrockClient
     from chassis.claude.reply import Ask
+    from chassis.files import Files
     from chassis.ledger.gate import RunGate
     from chassis.ledger.paid_calls import PaidCalls
     from chassis.records.recording import TranscriptRecorder
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,9 @@ class _Call(BaseModel):
         :raises ChassisError: a ClaudeError, or what the answer says is wrong
         """
 
+    async def keep(self, files: Files, result: dict[str, Any]) -> None:
+        """Keep the result for later runs; what is only of use in its own run isn't kept."""
+
     async def perform(self, *, shared: bool) -> Outcome:
         """Open the connection and ask; an error of Chassis's own becomes part of the outcome.
 
@@ -100,6 +108,7 @@ class _Call(BaseModel):
                 finally:
                     if recorder is not None:
                         await recorder.settled()
+                await self.keep(gate.files, result)
         except ChassisError as failure:
             error = failure
         return Outcome(result, error, None if gate is None else await self._spending(gate))
@@ -154,6 +163,8 @@ class TaskCall(_Call):
     kind: Literal["task"] = "task"
     output_schema: dict[str, Any] | None = None
     repairs: int
+    fingerprint: str = Field("", description="Of what the task is told; empty: its result isn't kept.")
+    amendment: int | None = Field(None, description="Number of the last amendment in the request.")
 
     async def answer(self, ask: Ask) -> dict[str, Any]:
         from chassis.execution import execute_request
@@ -166,7 +177,21 @@ class TaskCall(_Call):
             output_schema=self.output_schema,
             repairs=self.repairs,
         )
-        return result.model_dump(mode="json")
+        how = {"fingerprint": self.fingerprint, "amendment": self.amendment}
+        return result.model_copy(update=how).model_dump(mode="json")
+
+    async def keep(self, files: Files, result: dict[str, Any]) -> None:
+        """Keep the result under its fingerprint. If the store stays away, it is still this task's result."""
+        from chassis.ledger.gate import patiently
+        from chassis.records.results import Results
+
+        if not self.fingerprint:
+            return
+        kept = Results(files, self.accounts.identity.dag_id, self.accounts.identity.run_id)
+        try:
+            await patiently(partial(kept.keep, self.fingerprint, result))
+        except StoreError as error:
+            log.warning("%s: no later run can take its result over: %s", self.request.subject, error)
 
 
 class PlanCall(_Call):

@@ -18,7 +18,7 @@ from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task_group
 
 from chassis.dag.operators import ClaudeTaskOperator, Dependency, ItemsOperator, PlanErrorOperator, timeout_of
 from chassis.text import signs
-from chassis.workflow import InputSpec, Schedule, TaskGraph, TaskSpec, WorkflowSpec, plan_digest
+from chassis.workflow import CARRY_OVER, InputSpec, Schedule, TaskGraph, TaskSpec, WorkflowSpec, plan_digest
 
 if TYPE_CHECKING:
     from chassis.settings import Settings
@@ -53,7 +53,7 @@ def build_dag(spec: WorkflowSpec, *, revision: int, settings: Settings, retired:
         # Deferred tasks aren't counted here: this bounds worker slots. The run's gate bounds its calls.
         max_active_tasks=spec.limits.max_parallel,
         dagrun_timeout=timedelta(minutes=spec.limits.max_minutes) if spec.limits.max_minutes else None,
-        params={name: _param(given) for name, given in spec.inputs.items()},
+        params={name: _param(given) for name, given in spec.inputs.items()} | {CARRY_OVER: _carry_over()},
         tags=[
             TAG,
             digest_tag(plan_digest(spec)),
@@ -90,6 +90,11 @@ class _Builder:
         self.graph = TaskGraph(spec.tasks)
         self.tasks = {task.id: task for task in spec.tasks}
         self.operators: dict[str, Any] = {}
+        self.item_inputs = tuple(
+            name
+            for name in spec.inputs
+            if any(task.for_each and task.for_each.input == name for task in spec.tasks)
+        )
 
     def build(self) -> None:
         for task in self.spec.tasks:
@@ -144,6 +149,7 @@ class _Builder:
             inputs=tuple(self.spec.inputs),
             dependencies=[self._dependency(task.id, upstream) for upstream in task.depends_on],
             limits=self.spec.limits,
+            item_inputs=self.item_inputs,
             task_display_name=task.name,
             doc_md=_as_text("Instruction", task.instruction),
             pool=self.settings.pool,
@@ -188,6 +194,16 @@ def _param(given: InputSpec) -> Param:
     if given.default is None:
         return Param(**schema)
     return Param(given.default, **schema)
+
+
+def _carry_over() -> Param:
+    return Param(
+        None,
+        type=["string", "null"],
+        title="Carry over from",
+        description="Id of a run of this workflow: what was done there, and means the same now, is not done again. "
+        "Empty: everything is done.",
+    )
 
 
 def _describe(spec: WorkflowSpec) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from chassis.execution import UpstreamResult
+    from chassis.records.amendments import Amended
 
 ERROR_KEY = "error"
 """XCom key under which a failed task leaves ``ChassisError.describe()``, for ``chassis status`` and other readers."""
@@ -84,12 +85,20 @@ class ClaudeOperator(BaseOperator):
     def prepare(self, context: Context, settings: Settings) -> TaskCall | PlanCall:
         """Make the call up from the run's context. Runs in a worker and must not import the Claude SDK."""
 
+    def carried(
+        self, context: Context, settings: Settings, call: TaskCall | PlanCall
+    ) -> dict[str, Any] | None:
+        """A result that is there already and makes the call needless; None when there is none."""
+        return None
+
     def execute(self, context: Context) -> dict[str, Any] | None:
         settings = Settings.load()
         if self.aws_conn_id is not None:
             settings = settings.model_copy(update={"conn_id": self.aws_conn_id})
         with reported(self, context):
             call = self.prepare(context, settings)
+            if (carried := self.carried(context, settings, call)) is not None:
+                return carried
             if settings.deferrable if self.deferrable is None else self.deferrable:
                 self.defer(
                     trigger=ClaudeTrigger(call.model_dump(mode="json")),
@@ -155,6 +164,7 @@ class ClaudeTaskOperator(ClaudeOperator):
     :param dependencies: whose results the prompt holds: the declared dependencies and nobody else
     :param limits: what a run, and each task of it, may spend
     :param item: the item of a mapped task
+    :param item_inputs: names of the inputs that a fan-out of the plan goes through
     """
 
     template_fields: Collection[str] = ("item",)
@@ -168,6 +178,7 @@ class ClaudeTaskOperator(ClaudeOperator):
         dependencies: Sequence[Dependency] = (),
         limits: Limits | None = None,
         item: str | None = None,
+        item_inputs: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(task_id=spec.id, **kwargs)
@@ -177,34 +188,66 @@ class ClaudeTaskOperator(ClaudeOperator):
         self.dependencies = tuple(dependencies)
         self.limits = limits or Limits()
         self.item = item
+        self.item_inputs = tuple(item_inputs)
 
     def prepare(self, context: Context, settings: Settings) -> TaskCall:
         from chassis.agents import load_agent
         from chassis.catalogue import load_catalogue
         from chassis.claude.options import connection_model
-        from chassis.execution import build_request
+        from chassis.execution import build_request, fingerprint
 
         agent = load_agent(settings.agents_folder, self.spec.agent)
         catalogue = load_catalogue(settings.services_file)
         params: Mapping[str, Any] = context["params"]
-        request = build_request(
-            agent=agent,
-            requirement=self.requirement,
-            inputs={name: params[name] for name in self.inputs},
-            task=self.spec,
-            item=self.item,
-            service=catalogue.find(self.item) if self.item else None,
-            results=self._results(context),
-            settings=settings,
-            model=self.spec.model or agent.model or connection_model(settings.conn_id) or settings.model,
-        )
+        amended = self._amended(context, settings)
+        task, inputs = self.spec, {name: params[name] for name in self.inputs} | amended.inputs
+        if amended.instruction is not None:
+            task = task.model_copy(update={"instruction": amended.instruction})
+        told: dict[str, Any] = {
+            "agent": agent,
+            "inputs": inputs,
+            "task": task,
+            "item": self.item,
+            "service": catalogue.find(self.item) if self.item else None,
+            "results": self._results(context),
+            "model": self.spec.model or agent.model or connection_model(settings.conn_id) or settings.model,
+        }
+        request = build_request(requirement=self.requirement, settings=settings, **told)
         return TaskCall(
             conn_id=settings.conn_id,
             request=request,
             accounts=self.accounts(context, settings, limits=self.limits, item=self.item),
             output_schema=self.spec.output_schema,
             repairs=settings.repair_attempts,
+            fingerprint=fingerprint(item_inputs=self.item_inputs, **told),
+            amendment=amended.numbers[-1] if amended.numbers else None,
         )
+
+    def _amended(self, context: Context, settings: Settings) -> Amended:
+        """What a person has changed for this task in this run.
+
+        :raises ChassisError: it can't be told, so the task must not run
+        """
+        from chassis.files import open_files
+        from chassis.records.amendments import Amended, Amendments
+
+        if not context["dag_run"].clear_number:
+            return Amended()  # An amended task was cleared. Most runs needn't look, which on S3 takes a second.
+        files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
+        ti = context["ti"]
+        amended = Amendments(files, ti.dag_id, ti.run_id).of(self.spec.id, self.item)
+        for number in amended.numbers:
+            self.log.info("By amendment %d of this run.", number)
+        return amended
+
+    def carried(
+        self, context: Context, settings: Settings, call: TaskCall | PlanCall
+    ) -> dict[str, Any] | None:
+        """The result of the run that this one continues, if the task was told the same there."""
+        from chassis.dag.carrying import carried_result
+
+        assert isinstance(call, TaskCall), "prepare makes one"
+        return carried_result(context, settings, call)
 
     def _results(self, context: Context) -> list[UpstreamResult]:
         from chassis.execution import UpstreamResult

@@ -6,7 +6,7 @@ Pure: it imports neither Airflow nor the Claude SDK, reads no clock and no file.
 from chassis.workflow.check import check_plan
 from chassis.workflow.delta import delta_schema, plan_from_delta
 from chassis.workflow.graph import TaskGraph
-from chassis.workflow.names import nearest
+from chassis.workflow.names import CARRY_OVER, nearest
 from chassis.workflow.placeholders import render_instruction
 from chassis.workflow.plan_text import dump_plan, load_plan, plan_digest
 from chassis.workflow.proposal import Given, check_given, plan_from_proposal, proposal_schema
@@ -23,6 +23,7 @@ from chassis.workflow.spec import (
 from chassis.workflow.values import check_items
 
 __all__ = [
+    "CARRY_OVER",
     "ForEach",
     "Given",
     "InputSpec",

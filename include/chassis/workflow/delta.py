@@ -179,7 +179,7 @@ def _wrong_kind(
 ) -> Iterator[tuple[str, str]]:
     """What keeps a task from being what it is said to be: code and message of each fault."""
     if kind not in (NEW, CHANGED):
-        yield "wrong_change", f"change must be {NEW} or {CHANGED}, not {kind_of(kind)}"
+        yield "wrong_type", f"change must be {NEW} or {CHANGED}, not {kind_of(kind)}"
     if kind == CHANGED and task_id not in known:
         yield (
             "unknown_task",

@@ -18,6 +18,9 @@ _NOT_IN_A_LINE = re.compile(rf"[\t\n]|{DECEIVING.pattern}")
 RESERVED_IDS = frozenset({"plan_workflow", "recurring_onboarding"})
 """Workflow ids that are taken by the DAGs that ship with Chassis."""
 
+CARRY_OVER = "carry_over_from"
+"""The param of each workflow that names the run whose results are taken over; no input may have this name."""
+
 RESERVED_MARK = "__"
 """Stands in the ids of the Airflow tasks and groups that Chassis adds, and so in no task id of a plan."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from chassis.errors import PlanFault
 from chassis.workflow import fan_out, output_schemas, values
 from chassis.workflow.graph import find_cycles
-from chassis.workflow.names import RESERVED_IDS, RESERVED_MARK, is_id, nearest, shown, suggestion
+from chassis.workflow.names import CARRY_OVER, RESERVED_IDS, RESERVED_MARK, is_id, nearest, shown, suggestion
 from chassis.workflow.placeholders import ITEM, placeholders
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def input_name_fault(name: str) -> str | None:
         return f"the name {shown(name)} must be a lower-case letter, then at most 99 of a-z, 0-9 and _"
     if name == ITEM:
         return "the name 'item' is taken: {item} stands for the item of a mapped task"
+    if name == CARRY_OVER:
+        return f"the name {CARRY_OVER!r} is taken: each workflow has a field of this name"
     return None
 
 

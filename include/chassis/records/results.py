@@ -1,0 +1,172 @@
+"""The results of a run's tasks, kept with what they were made from, so that a later run need not make them again.
+
+What a result was made from is its fingerprint (``chassis.execution.fingerprint``): whatever the task was told, and
+nothing else. A task of another run, of another revision maybe, that is told the same, finds it. Of each task and item
+the newest result counts: one that a person had done anew is not found any more, even if the new attempt failed.
+
+A kept result is only a saving: one that is missing, can't be understood or was edited counts as none, and the task
+is done.
+
+Where they stand, below the root of the records; items are named by digests::
+
+    add_pet_insurance/manual__2026-11-22T10%3A00/results.json                      whose they are, and since when
+    add_pet_insurance/manual__2026-11-22T10%3A00/results/update_service/3fa9c1.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from chassis.errors import NotStoredError
+from chassis.ledger.entries import Opened, parse_entry
+from chassis.ledger.identity import quoted, run_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chassis.files import Files
+
+log = logging.getLogger(__name__)
+
+_KEPT = re.compile(
+    rb'\{"fingerprint": "([0-9a-f]{64})", "result": (.*), "sha256": "([0-9a-f]{64})"\}\n', re.DOTALL
+)
+_FORGOTTEN = b"{}\n"
+_ITEM_DIGITS = 32
+_IDS = "run.json"
+_KEPT_SINCE = "results.json"
+_FIRST_CALL = "ledger/000001.json"
+
+
+class Results:
+    """The kept results of one run. Its methods read and write files, and so block.
+
+    :param files: the record store
+    :param clock: tells the time in seconds since 1970
+    """
+
+    def __init__(
+        self, files: Files, dag_id: str, run_id: str, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._files = files
+        self._ids = {"dag_id": dag_id, "run_id": run_id}
+        self._run_folder = run_folder(dag_id, run_id)
+        self._clock = clock
+
+    def keep(self, fingerprint: str, result: dict[str, Any]) -> None:
+        """Keep the result of its ``task`` and ``item``, as JSON, in place of an earlier one.
+
+        :raises TypeError: something in it is no JSON
+        :raises ValueError: a number in it is infinite or none
+        :raises StoreError: it is unknown whether it is kept; keeping it again is safe
+        """
+        self._files.write(self._name(result["task"], result["item"]), _pack(fingerprint, result))
+        ids = json.dumps(self._ids | {"at": self._clock()}, sort_keys=True)
+        self._files.create(f"{self._run_folder}/{_KEPT_SINCE}", f"{ids}\n".encode())
+
+    def find(self, fingerprint: str, task_id: str, item: str | None) -> dict[str, Any] | None:
+        """The result of a task, or of one item of it; None if it was made from something else, or can't be relied on.
+
+        :raises StoreError: it can't be told whether one is kept
+        """
+        name = self._name(task_id, item)
+        try:
+            found = self._unpacked(name, self._files.read(name))
+        except NotStoredError:
+            return None
+        return found[1] if found is not None and found[0] == fingerprint else None
+
+    def forget(self, task_id: str, item: str | None) -> None:
+        """Let no result of a task, or of one item of it, be found, because it is done anew.
+
+        :raises StoreError: it is unknown whether one can still be found
+        """
+        self._files.write(self._name(task_id, item), _FORGOTTEN)
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every result that can be relied on, by task and item.
+
+        :raises StoreError: it can't be told what is kept
+        """
+        folder = f"{self._run_folder}/results"
+        names = [
+            f"{folder}/{task}/{name}"
+            for task in self._files.folders(folder)
+            for name in self._files.names(f"{folder}/{task}")
+            if name.endswith(".json")
+        ]
+        contents = self._files.read_all(names)
+        found = [
+            kept[1] for name, text in contents.items() if (kept := self._unpacked(name, text)) is not None
+        ]
+        return sorted(found, key=lambda result: (str(result["task"]), str(result["item"])))
+
+    def _name(self, task_id: str, item: str | None) -> str:
+        digest = "_" if item is None else hashlib.sha256(item.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{self._run_folder}/results/{quoted(task_id)}/{digest[:_ITEM_DIGITS]}.json"
+
+    def _unpacked(self, name: str, content: bytes) -> tuple[str, dict[str, Any]] | None:
+        if content == _FORGOTTEN:
+            return None
+        match = _KEPT.fullmatch(content)
+        if match is None or _digest(match[1], match[2]) != match[3].decode():
+            log.warning("%s is no kept result, or was edited; it counts as none.", self._files.locate(name))
+            return None
+        result: dict[str, Any] = json.loads(match[2])
+        return match[1].decode(), result
+
+
+def newest_runs(files: Files, dag_id: str) -> list[str]:
+    """The ids of a workflow's runs that have done anything, the newest first: by their first call, or result.
+
+    Runs whose records can't be understood are left out.
+
+    :raises StoreError: the record store can't be read
+    """
+    folder = quoted(dag_id)
+    runs = [f"{folder}/{run}" for run in files.folders(folder)]
+    contents = files.read_all(f"{run}/{name}" for run in runs for name in (_IDS, _FIRST_CALL, _KEPT_SINCE))
+    times: dict[str, float] = {}
+    for run in runs:
+        kept = _object(contents.get(f"{run}/{_KEPT_SINCE}"))
+        run_id = (_object(contents.get(f"{run}/{_IDS}")) or kept).get("run_id")
+        begun = [_called_at(contents.get(f"{run}/{_FIRST_CALL}")), _number(kept.get("at"))]
+        if isinstance(run_id, str) and (moments := [moment for moment in begun if moment is not None]):
+            times[run_id] = min(moments)
+    return sorted(times, key=lambda run_id: (-times[run_id], run_id))
+
+
+def _called_at(content: bytes | None) -> float | None:
+    try:
+        entry = parse_entry(content or b"")
+    except ValueError:
+        return None
+    return entry.opened_at if isinstance(entry, Opened) else None
+
+
+def _object(content: bytes | None) -> dict[str, Any]:
+    try:
+        data = json.loads(content or b"")
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _pack(fingerprint: str, result: dict[str, Any]) -> bytes:
+    text = json.dumps(result, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    name = fingerprint.encode()
+    digest = _digest(name, text).encode()
+    return b'{"fingerprint": "%b", "result": %b, "sha256": "%b"}\n' % (name, text, digest)
+
+
+def _digest(fingerprint: bytes, result: bytes) -> str:
+    return hashlib.sha256(fingerprint + b"\0" + result).hexdigest()
