@@ -165,6 +165,12 @@ class NotApprovedError(ChassisError):
     remedy = "Clear the task approve and decide again."
 
 
+class RunNotFoundError(ChassisError):
+    """A workflow has no such run. A retry can't help."""
+
+    remedy = "See `chassis status WORKFLOW` for its newest run."
+
+
 class RecordBrokenError(ChassisError):
     """A file of a run's ledger is missing or was edited, so its spending isn't known. A retry can't help."""
 

@@ -55,12 +55,15 @@ class TaskResult(BaseModel):
     model: str = Field(description="The model that answered, by its own name for itself.")
     request_ids: tuple[str, ...]
     simulated: bool = Field(False, description="Whether the simulator answered instead of Claude.")
-    fingerprint: str = Field("", description="Of what the task was told, see :func:`fingerprint`.")
+    fingerprint: str = Field(
+        "", description="Digest of all that the task was told; the same one means the same work."
+    )
     carried_from: str = Field(
         "", description="Run whose result this is: the task was told the same there. Empty: it was done here."
     )
     amendment: int | None = Field(
-        None, description="Number of the run's last amendment that the task went by; None: it went by the plan."
+        None,
+        description="Number of the run's last amendment that the task went by; None: it went by the plan.",
     )
 
 

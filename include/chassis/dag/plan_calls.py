@@ -22,14 +22,21 @@ PLANNER_AGENT = "planning-agent"
 
 
 class PlanOperator(ClaudeOperator):
-    """Asks the planning agent for a plan of the run's requirement.
+    """Asks the planning agent for a plan of the run's requirement, or for changes to the workflow's.
 
     The XCom holds ``workflow_id``, ``plan`` (YAML), ``digest``, ``usage``, ``cost_usd``, ``model``, ``attempts``,
-    ``simulated`` and ``request_ids``. What the person gave is checked first: Claude can't repair that.
+    ``simulated``, ``request_ids`` and ``continues`` (the run that is planned on from; empty for none). What the person
+    gave is checked first: Claude can't repair that.
     """
 
     def prepare(self, context: Context, settings: Settings) -> PlanCall:
-        return plan_call(self, context, settings)
+        from chassis.dag.continuing import read_continuation
+
+        found = read_continuation(context, settings)
+        if found is None:
+            return plan_call(self, context, settings)
+        call = plan_call(self, context, settings, current=found.current, done=found.done)
+        return call.model_copy(update={"continues": found.run_id})
 
 
 def plan_call(
