@@ -1,7 +1,8 @@
 """The planner's DAG: a requirement in, a published workflow and its first run out.
 
-``plan`` asks Claude for a plan, ``publish`` stores it as the workflow's next revision (or finds that nothing
-changed), ``await_dag`` waits until Airflow runs by that very plan, ``trigger`` starts the workflow and links to it.
+``plan`` asks Claude for a plan, ``approve`` waits for a person to agree where one has to, ``publish`` stores what was
+approved as the workflow's next revision (or finds that nothing changed), ``await_dag`` waits until Airflow runs by that
+very plan, ``trigger`` starts the workflow and links to it.
 """
 
 from __future__ import annotations
@@ -13,18 +14,23 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, Param
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
+from chassis.dag.approval import ApprovePlanOperator
 from chassis.dag.factory import ERROR_TAG, TAG, digest_tag
 from chassis.dag.operators import reported
 from chassis.dag.plan_calls import PlanOperator
 from chassis.dag.retry import ClaudeRetryPolicy
-from chassis.errors import ChassisError
+from chassis.deciding import Approve, plan_code
+from chassis.errors import ChassisError, NotApprovedError
 from chassis.settings import Settings
-from chassis.workflow import load_plan
+from chassis.workflow import CARRY_OVER, load_plan, plan_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
+    from airflow.sdk.bases.notifier import BaseNotifier
+
+    from chassis.workflow import WorkflowSpec
 
 RUN, PUBLISH = "run", "publish"
 
@@ -36,6 +42,12 @@ def planner_dag(
     workflow_id: str | None = None,
     inputs: Mapping[str, Any] | None = None,
     schedule: Any = None,
+    continue_from: str | None = None,
+    approve: Approve | None = None,
+    approve_over_usd: float | None = None,
+    approvers: Sequence[str] | None = None,
+    approval_timeout_hours: float | None = None,
+    notifiers: Sequence[BaseNotifier] = (),
     **dag_arguments: Any,
 ) -> DAG:
     """A DAG that plans a requirement, publishes the plan and runs it.
@@ -48,10 +60,23 @@ def planner_dag(
         give one, so that each plan becomes the next revision of one workflow
     :param inputs: values for the plan's inputs
     :param schedule: when the planner itself runs: anything that Airflow's DAG takes
+    :param continue_from: ``latest`` to change the workflow's plan instead of making a new one each time, and to take
+        over what its newest run has done, as far as it means the same; needs a ``workflow_id`` that exists
+    :param approve: when a person must approve a plan: "always", "changed" (unless it is the workflow's newest
+        revision) or "never"; None takes the setting. A run can only demand more
+    :param approve_over_usd: dollars of a plan's estimate up to which nobody is asked; None takes the setting
+    :param approvers: ids of the users who may decide; None takes the setting
+    :param approval_timeout_hours: how long a plan waits for a decision; None takes the setting
+    :param notifiers: Airflow notifiers that are called each time a plan waits for a decision
     :param dag_arguments: further arguments for Airflow's DAG
     """
     settings = Settings.load()
-    given = {"requirement": requirement, "workflow_id": workflow_id, "inputs": dict(inputs or {})}
+    given = {
+        "requirement": requirement,
+        "workflow_id": workflow_id,
+        "inputs": dict(inputs or {}),
+        "continue_from": continue_from,
+    }
     arguments: dict[str, Any] = {
         "description": "Turns a requirement into a plan, and the plan into a workflow that runs.",
         "doc_md": __doc__,
@@ -72,10 +97,19 @@ def planner_dag(
             pool=settings.pool,
             execution_timeout=timedelta(minutes=settings.task_timeout_minutes),
         )
+        agree = ApprovePlanOperator(
+            task_id="approve",
+            task_display_name="Approve the plan",
+            approve=approve,
+            approve_over_usd=approve_over_usd,
+            approvers=approvers,
+            timeout_hours=approval_timeout_hours,
+            notifiers=notifiers,
+        )
         publish = PublishOperator(task_id="publish", task_display_name="Publish the plan")
         await_dag = AwaitWorkflowSensor(task_id="await_dag", task_display_name="Wait for the workflow")
         trigger = TriggerWorkflowOperator(task_id="trigger", task_display_name="Run the workflow")
-        plan >> publish >> await_dag >> trigger
+        plan >> agree >> publish >> await_dag >> trigger
     return dag
 
 
@@ -105,6 +139,13 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
             title="Workflow id",
             description="Lower-case letters, digits and underscores; empty: the planner names it. "
             "The workflow of an existing id gets its next revision.",
+        ),
+        "continue_from": Param(
+            given["continue_from"],
+            type=optional,
+            title="Continue from",
+            description="A run of that workflow, or latest: its plan is changed instead of made anew, and what was "
+            "done there is not done again where it means the same. Empty: plan from nothing.",
         ),
         "inputs": Param(
             given["inputs"],
@@ -152,19 +193,28 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
             title="Then",
             description="Run the workflow now, or only publish it.",
         ),
+        "approve": Param(
+            None,
+            type=optional,
+            enum=[None, "changed", "always"],
+            title="Approval",
+            description="When a person must approve the plan, besides what is configured: when it changed, or always.",
+        ),
     }
 
 
 class PublishOperator(BaseOperator):
-    """Stores the plan. The XCom holds ``workflow_id``, ``revision``, ``digest`` and ``changed``."""
+    """Stores the plan that was approved, and no other.
+
+    The XCom holds ``workflow_id``, ``revision``, ``digest`` and ``changed``.
+    """
 
     def execute(self, context: Context) -> dict[str, Any]:
         from chassis.plans.store import PlanStore
 
         settings = Settings.load()
         with reported(self, context):
-            proposal = context["ti"].xcom_pull(task_ids="plan", map_indexes=-1)
-            spec = load_plan(proposal["plan"], source="the planner's plan")
+            spec = self._approved(context, settings)
             published = PlanStore(settings.plans_root, settings.storage_conn_id).publish(spec)
         state = "published" if published.changed else "already the newest revision"
         self.log.info("Workflow %s, revision %d: %s.", published.workflow_id, published.revision, state)
@@ -174,6 +224,27 @@ class PublishOperator(BaseOperator):
             "digest": published.digest,
             "changed": published.changed,
         }
+
+    def _approved(self, context: Context, settings: Settings) -> WorkflowSpec:
+        """The plan of the task ``approve``, held against the log of decisions: an XCom can be edited.
+
+        :raises NotApprovedError: it isn't what was decided last
+        """
+        from chassis.files import open_files
+        from chassis.records.decisions import Decisions
+
+        ti = context["ti"]
+        approved = ti.xcom_pull(task_ids="approve", map_indexes=-1)
+        spec = load_plan(approved["plan"], source="as approved")
+        digest = plan_digest(spec)
+        files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
+        settled = Decisions(files, ti.dag_id, ti.run_id).settled()
+        if digest != approved["digest"] or digest != settled:
+            raise NotApprovedError(
+                f"The task approve has left plan {plan_code(digest)} of workflow '{spec.id}', and that is not what "
+                "was decided last."
+            )
+        return spec
 
 
 class AwaitWorkflowSensor(BaseSensorOperator):
@@ -247,6 +318,8 @@ class TriggerWorkflowOperator(TriggerDagRunOperator):
         self.trigger_dag_id = context["ti"].xcom_pull(task_ids="publish", map_indexes=-1)["workflow_id"]
         self.trigger_run_id = triggered_run_id(context["run_id"])
         self.conf = dict(params["inputs"])
+        if source := context["ti"].xcom_pull(task_ids="plan", map_indexes=-1).get("continues"):
+            self.conf[CARRY_OVER] = source
         super().execute(context)
 
 

@@ -21,7 +21,7 @@ import asyncio
 import logging
 import time
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
@@ -45,11 +45,18 @@ SPENDING_KEY = "spending"
 """XCom key under which a task leaves what it and its run have spent, whether it succeeded or failed."""
 
 
+RESULT = "result"
+"""Key of the event that hands a result back to a worker; the event of a failure is ``ChassisError.describe()``."""
+
+
 class ClaudeTrigger(BaseTrigger):
     """Makes one call (``ClaudeCall`` as plain data) and ends its task with the result.
 
     :param call: ``model_dump(mode="json")`` of a call of ``chassis.dag.calls``
     """
+
+    resumes: ClassVar[bool] = False
+    """Whether a success, too, goes back to a worker, as an event with :data:`RESULT`."""
 
     def __init__(self, call: dict[str, Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -61,7 +68,7 @@ class ClaudeTrigger(BaseTrigger):
     def __repr__(self) -> str:
         # BaseTrigger's own repr, which Airflow logs, would print the whole prompt.
         who = self.call["accounts"]["identity"]
-        return f"<ClaudeTrigger {self.call['kind']} {who['task_id']} {who['item'] or ''}>"
+        return f"<{type(self).__name__} {self.call['kind']} {who['task_id']} {who['item'] or ''}>"
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         loop = asyncio.get_running_loop()
@@ -78,12 +85,13 @@ class ClaudeTrigger(BaseTrigger):
         xcom = await warm_up
         if outcome.spending is not None:
             await self._push(xcom, SPENDING_KEY, outcome.spending)
-        if outcome.error is None:
+        if outcome.error is None and not self.resumes:
             await self._push(xcom, xcom.XCOM_RETURN_KEY, outcome.result)
             yield TaskSuccessEvent()
             return
         await asyncio.sleep(max(0.0, started + RESUME_AFTER - loop.time()))
-        yield TriggerEvent(outcome.error.describe())  # type: ignore[no-untyped-call]
+        told = {RESULT: outcome.result} if outcome.error is None else outcome.error.describe()
+        yield TriggerEvent(told)  # type: ignore[no-untyped-call]
 
     async def _push(self, xcom: Any, key: str, value: Any) -> None:
         task_instance: Any = self.task_instance
@@ -105,6 +113,12 @@ class ClaudeTrigger(BaseTrigger):
                 await asyncio.sleep(_PUSH_PAUSE)
             else:
                 return
+
+
+class ResumingClaudeTrigger(ClaudeTrigger):
+    """Makes one call and hands its result back to the task, which goes on with it in a worker."""
+
+    resumes = True
 
 
 def _places(error: BaseException) -> str:

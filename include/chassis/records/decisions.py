@@ -69,3 +69,11 @@ class Decisions:
                     hint="Put the original back.",
                 ) from None
         return found
+
+    def settled(self) -> str:
+        """Digest of the plan that may be published; empty when the last decision lets none be.
+
+        :raises StoreError: it can't be told what is there
+        """
+        *_, last = self.all().values() or [None]
+        return last.digest if last is not None and last.kind in SETTLING else ""

@@ -18,6 +18,7 @@ from chassis.workflow import TaskSpec, WorkflowSpec
 PARAMS: dict[str, Any] = {
     "requirement": "Add 1 and 2",
     "workflow_id": "",
+    "continue_from": None,
     "inputs": {},
     "schedule": "",
     "timezone": "UTC",
@@ -25,14 +26,16 @@ PARAMS: dict[str, Any] = {
     "budget_usd": None,
     "max_parallel": 16,
     "action": "run",
+    "approve": None,
 }
 
 
-def test_a_planner_plans_publishes_awaits_and_triggers_in_that_order() -> None:
+def test_a_planner_plans_asks_publishes_awaits_and_triggers_in_that_order() -> None:
     dag = planner_dag("plan_things")
     assert {task.task_id: set(task.upstream_task_ids) for task in dag.tasks} == {
         "plan": set(),
-        "publish": {"plan"},
+        "approve": {"plan"},
+        "publish": {"approve"},
         "await_dag": {"publish"},
         "trigger": {"await_dag"},
     }
@@ -51,7 +54,7 @@ def test_a_scheduled_planner_brings_its_requirement_along() -> None:
 
 def test_what_may_be_left_empty_in_the_form_is_nullable() -> None:
     params = planner_dag("plan_things").params
-    for name in ("workflow_id", "schedule", "model", "budget_usd"):
+    for name in ("workflow_id", "schedule", "model", "budget_usd", "approve"):
         assert params[name] is None
         assert "null" in params.get_param(name).schema["type"], f"Airflow's form would demand {name}"
 

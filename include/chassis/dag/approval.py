@@ -1,0 +1,379 @@
+"""The planner's task ``approve``: a plan is published when a person has agreed to it, or when nobody had to be asked.
+
+The task parks (``awaiting_input``): no slot is held and no trigger runs. Airflow resumes it with each answer, be it
+from Airflow's own form or API, from Chassis's page or from ``chassis approve``.
+
+Airflow 3.3 keeps the request's text and fields from its first park, over clears and retries, and takes any answer to
+it. So the text names no plan: it leads to the page that shows the present one. The answer says which plan it is about.
+
+Invariants that must not be relaxed:
+
+- What is approved is the plan whose digest the answer names, and that must be the present proposal. A form that was
+  opened before a revision, a plan that was made anew meanwhile, or a cleared approval approve nothing.
+- The present proposal is kept with the parked task (``next_kwargs``), which no API changes. XComs are for readers only.
+- An answer that can't be carried out is no decision: it is written down with the reason, and the task parks again for
+  the time that is left. Nothing that a person mistyped ends a run, and no failed revision loses the proposal.
+- A decision is in the log before the task succeeds, and ``publish`` takes nothing but the newest decision's plan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk.exceptions import TaskAwaitingInput
+
+from chassis.dag.answers import MAX_COMMENT, REJECT, REVISE, Answer, ask
+from chassis.dag.operators import ClaudeOperator, reported
+from chassis.dag.plan_calls import load_workers, plan_call
+from chassis.dag.proposals import PROPOSAL_KEY, Newest, Proposal, estimate_of, proposal_document
+from chassis.dag.triggers import RESULT, SPENDING_KEY, ResumingClaudeTrigger
+from chassis.deciding import Approve, answer_text, checked_edit, names_plan, plan_code, reason_without
+from chassis.errors import (
+    ApprovalTimeoutError,
+    ChassisError,
+    PlanError,
+    PlanRejectedError,
+    StoppedError,
+    restore_error,
+)
+from chassis.records.decisions import Decision, Decisions, Kind
+from chassis.settings import Settings
+from chassis.text import one_line
+from chassis.workflow import dump_plan, load_plan, plan_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+    from airflow.sdk.bases.notifier import BaseNotifier
+
+    from chassis.workflow import WorkflowSpec
+
+
+class _Refusal(Exception):  # noqa: N818  no error of the task: it goes on waiting
+    """An answer can't be carried out. The message tells the person why."""
+
+
+class ApprovePlanOperator(ClaudeOperator):
+    """Waits until a person has agreed to the plan, where one has to be asked.
+
+    The XCom holds ``workflow_id``, ``plan`` (YAML), ``digest`` and ``decision``: ``by``, ``by_id``, ``at``, ``comment``
+    and ``edited``, or else ``without``, the reason why nobody was asked.
+
+    :param approve: when a person must approve; None takes the setting. The run's param ``approve`` can only add to it
+    :param approve_over_usd: dollars of an estimate up to which nobody is asked; None takes the setting
+    :param approvers: ids of the users who may decide; None takes the setting
+    :param timeout_hours: how long each proposal waits; None takes the setting
+    :param notifiers: Airflow notifiers, called each time that a person is asked
+    """
+
+    ui_color = "#f7e3a1"
+
+    def __init__(
+        self,
+        *,
+        approve: Approve | None = None,
+        approve_over_usd: float | None = None,
+        approvers: Sequence[str] | None = None,
+        timeout_hours: float | None = None,
+        notifiers: Sequence[BaseNotifier] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.approve = approve
+        self.approve_over_usd = approve_over_usd
+        self.approvers = approvers
+        self.timeout_hours = timeout_hours
+        self.notifiers = tuple(notifiers)
+
+    def prepare(self, context: Context, settings: Settings) -> NoReturn:
+        raise NotImplementedError("a call for a revision is about a proposal and a comment: see _Case.revise")
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        with reported(self, context):
+            case = _Case(self, context)
+            proposal = case.made()
+            reason = case.reason_without(proposal)
+            if not reason:
+                case.propose(proposal)
+            return case.pass_without(proposal, reason)
+
+    def answered(self, context: Context, proposal: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+        """Carry an answer out, or park again; Airflow calls it with the answer, or when the time has run out."""
+        with reported(self, context):
+            case, present = _Case(self, context), Proposal.model_validate(proposal)
+            if "error" in event:
+                case.time_out(present)
+            answer = Answer.of(event)
+            try:
+                return case.carry_out(present, answer)
+            except _Refusal as refusal:
+                case.refuse(present, answer, str(refusal))
+
+    def revised(
+        self, context: Context, proposal: dict[str, Any], answer: dict[str, Any], event: dict[str, Any]
+    ) -> None:
+        """Park with the plan that Claude made of the proposal and the comment; the triggerer has asked it."""
+        with reported(self, context):
+            result = event[RESULT] if RESULT in event else restore_error(event)
+            _Case(self, context).revised(Proposal.model_validate(proposal), Answer(**answer), result)
+
+    def ask_claude(
+        self, context: Context, settings: Settings, call: Any, **then: Any
+    ) -> dict[str, Any] | ChassisError:
+        """Have a call made: in the triggerer, which leads to :meth:`revised`, or else here.
+
+        :param then: keyword arguments of :meth:`revised`
+        """
+        if settings.deferrable if self.deferrable is None else self.deferrable:
+            trigger = ResumingClaudeTrigger(call.model_dump(mode="json"))
+            self.defer(trigger=trigger, method_name=self.revised.__name__, kwargs=then)
+        outcome = asyncio.run(self._perform(call))
+        if outcome.spending is not None:
+            context["ti"].xcom_push(SPENDING_KEY, outcome.spending)
+        return outcome.error or outcome.result or {}
+
+
+class _Case:
+    """One visit of the task to a worker: what it knows, and each step that it may take."""
+
+    def __init__(self, operator: ApprovePlanOperator, context: Context) -> None:
+        from chassis.files import open_files
+
+        self.operator = operator
+        self.context = context
+        self.settings = Settings.load()
+        if operator.aws_conn_id is not None:
+            self.settings = self.settings.model_copy(update={"conn_id": operator.aws_conn_id})
+        files = open_files(self.settings.records_root, self.settings.storage_conn_id, what="record store")
+        self.decisions = Decisions(files, context["ti"].dag_id, context["ti"].run_id)
+
+    def made(self) -> Proposal:
+        """The plan of the task ``plan``, as the next proposal of this run.
+
+        :raises ChassisError: there is none
+        """
+        plan = self._made_plan()
+        if plan is None:
+            raise ChassisError("The task plan has left no plan.", hint="Clear it, with what follows.")
+        return self._proposal(plan)
+
+    def _made_plan(self) -> str | None:
+        value = self.context["ti"].xcom_pull(task_ids="plan", map_indexes=-1)
+        return value["plan"] if value else None
+
+    def _proposal(self, plan: str, *, source: str = "", comment: str = "") -> Proposal:
+        spec = load_plan(plan, source="as proposed")
+        digest = plan_digest(spec)
+        hours = self.operator.timeout_hours or self.settings.approval_timeout_hours
+        return Proposal(
+            number=1 + sum(each.kind == "proposed" for each in self.decisions.all().values()),
+            workflow_id=spec.id,
+            plan=plan,
+            digest=digest,
+            source=source or digest,
+            comment=comment,
+            deadline=(_now() + timedelta(hours=hours)).isoformat(),
+        )
+
+    def reason_without(self, proposal: Proposal) -> str:
+        """Why nobody has to be asked; empty when a person must be."""
+        operator, settings = self.operator, self.settings
+        over_usd = (
+            operator.approve_over_usd if operator.approve_over_usd is not None else settings.approve_over_usd
+        )
+        return reason_without(
+            configured=operator.approve or settings.approve,
+            demanded=self.context["params"]["approve"],
+            over_usd=over_usd,
+            unchanged=Newest(proposal.workflow_id, settings).is_plan(proposal.digest),
+            estimate=None if over_usd is None else estimate_of(proposal.spec(), settings),
+        )
+
+    def pass_without(self, proposal: Proposal, reason: str) -> dict[str, Any]:
+        """Let the plan through."""
+        self.operator.log.info("Nobody is asked about the plan: %s.", reason)
+        self._note("without", proposal.digest, comment=reason)
+        return _approved(proposal.spec(), {"without": reason})
+
+    def propose(self, proposal: Proposal) -> NoReturn:
+        """Put a plan to a person that nobody has been asked about."""
+        self._note("proposed", proposal.digest, comment=proposal.comment)
+        self._park(proposal)
+
+    def _park(self, proposal: Proposal, *, refused: str = "") -> NoReturn:
+        left = datetime.fromisoformat(proposal.deadline) - _now()
+        if left <= timedelta():
+            self.time_out(proposal)
+        newest = Newest(proposal.workflow_id, self.settings)
+        asked = proposal.model_copy(update={"asked": proposal.asked + 1, "base": newest.number})
+        document = proposal_document(asked, newest, self.settings, refused=refused)
+        # Readers have the proposal before Airflow takes an answer to it, which this request makes it do.
+        self.context["ti"].xcom_push(PROPOSAL_KEY, document)
+        ask(self.context["ti"], self._approvers())
+        self._notify()
+        self.operator.log.info("%s waits for a decision until %s.", plan_code(asked.digest), asked.deadline)
+        raise TaskAwaitingInput(
+            method_name=ApprovePlanOperator.answered.__name__,
+            kwargs={"proposal": asked.model_dump(mode="json")},
+            timeout=left,
+        )
+
+    def _approvers(self) -> list[str]:
+        given = self.operator.approvers
+        names = self.settings.approvers.split(",") if given is None else given
+        return [name.strip() for name in names if name.strip()]
+
+    def _notify(self) -> None:
+        for notifier in self.operator.notifiers:
+            try:
+                notifier(self.context)
+            except Exception:
+                # The page and Airflow's list of required actions have the request all the same.
+                self.operator.log.exception("%s could not tell that a plan waits.", type(notifier).__name__)
+
+    def time_out(self, proposal: Proposal) -> NoReturn:
+        """Fail, because nobody has decided in time."""
+        self._note("timeout", proposal.digest)
+        raise ApprovalTimeoutError(
+            f"Nobody decided on plan {plan_code(proposal.digest)} of workflow '{proposal.workflow_id}' "
+            f"until {proposal.deadline}."
+        )
+
+    def carry_out(self, proposal: Proposal, answer: Answer) -> dict[str, Any]:
+        """Do what a person answered.
+
+        :raises _Refusal: it can't be done
+        :raises PlanRejectedError: that was the answer
+        """
+        if len(answer.comment) > MAX_COMMENT:
+            raise _Refusal(
+                f"The comment has {len(answer.comment):,} characters, and at most {MAX_COMMENT:,} may be."
+            )
+        if answer.option == REJECT and not answer.plan:
+            self._reject(proposal, answer)  # it publishes nothing, so it needn't be told which plan was seen
+        self._check_present(proposal, answer)
+        if answer.option == REJECT:
+            self._reject(proposal, answer)
+        spec = self._meant(proposal, answer)
+        if answer.option == REVISE:
+            self._revise(proposal, answer, spec)
+        return self._approve(proposal, answer, spec)
+
+    def _check_present(self, proposal: Proposal, answer: Answer) -> None:
+        made = self._made_plan()
+        if made is None:
+            raise _Refusal("The plan is being made anew. Answer again when it is there.")
+        if _digest(made) != proposal.source:
+            raise _Refusal("The plan was made anew meanwhile: look at the new one.")
+        if not answer.plan:
+            raise _Refusal(
+                f"The answer doesn't say which plan it is about. This one is {plan_code(proposal.digest)}."
+            )
+        if not names_plan(answer.plan, proposal.digest):
+            given = one_line(answer_text(answer.plan), 80)
+            raise _Refusal(
+                f"The answer is about plan {given}, but the one that waits is {plan_code(proposal.digest)}."
+            )
+        newest = Newest(proposal.workflow_id, self.settings).number
+        if newest != proposal.base:
+            raise _Refusal(
+                f"The workflow has got revision {newest} meanwhile: look at what would change now."
+            )
+
+    def _meant(self, proposal: Proposal, answer: Answer) -> WorkflowSpec:
+        if not answer.edited:
+            return proposal.spec()
+        from chassis.catalogue import load_catalogue
+
+        workers = load_workers(self.settings)
+        services = load_catalogue(self.settings.services_file).names
+        try:
+            spec = checked_edit(
+                answer.edited, agents=workers, services=services, workflow_id=proposal.workflow_id
+            )
+        except PlanError as error:
+            raise _Refusal(str(error)) from None
+        provenance = proposal.spec().provenance
+        if provenance is not None:
+            used = sorted({task.agent for task in spec.tasks})
+            provenance = provenance.model_copy(
+                update={"agents": {name: workers[name].digest for name in used}}
+            )
+        return spec.model_copy(update={"provenance": provenance})
+
+    def _approve(self, proposal: Proposal, answer: Answer, spec: WorkflowSpec) -> dict[str, Any]:
+        digest = plan_digest(spec)
+        edited = digest != proposal.digest
+        approved = {"approved_by": answer.by or answer.by_id, "approved_at": answer.at, "edited": edited}
+        if spec.provenance is not None:
+            spec = spec.model_copy(update={"provenance": spec.provenance.model_copy(update=approved)})
+        self._note("edited" if edited else "approved", digest, answer)
+        self.operator.log.info("%s approved %s.", one_line(answer.by), plan_code(digest))
+        decision = {name: getattr(answer, name) for name in ("by", "by_id", "at", "comment")}
+        return _approved(spec, {**decision, "edited": edited})
+
+    def _reject(self, proposal: Proposal, answer: Answer) -> NoReturn:
+        self._note("rejected", proposal.digest, answer)
+        words = f": {answer.comment}" if answer.comment else "."
+        raise PlanRejectedError(
+            f"{answer.by or 'Somebody'} rejected the plan of '{proposal.workflow_id}'{words}"
+        )
+
+    def _revise(self, proposal: Proposal, answer: Answer, spec: WorkflowSpec) -> NoReturn:
+        if not answer.comment:
+            raise _Refusal("A revision needs a comment: it says to Claude what is to be changed.")
+        self._note("revise", plan_digest(spec), answer)
+        try:
+            call = plan_call(self.operator, self.context, self.settings, current=spec, comment=answer.comment)
+        except ChassisError as error:
+            self.revised(proposal, answer, error)
+        then = {"proposal": proposal.model_dump(mode="json"), "answer": vars(answer)}
+        self.revised(proposal, answer, self.operator.ask_claude(self.context, self.settings, call, **then))
+
+    def revised(self, proposal: Proposal, answer: Answer, result: dict[str, Any] | ChassisError) -> NoReturn:
+        """Propose what Claude made of a comment; when it failed, the proposal that there was.
+
+        A failure isn't left to Airflow's retries: they would begin at the first proposal, and forget the revisions
+        that were paid for since. The person sees the reason and can ask again. Only who stopped the task meant it.
+        """
+        if isinstance(result, StoppedError):
+            raise result
+        if isinstance(result, ChassisError):
+            self.refuse(proposal, answer, f"Claude could not revise the plan: {result}")
+        self.propose(self._proposal(result["plan"], source=proposal.source, comment=answer.comment))
+
+    def refuse(self, proposal: Proposal, answer: Answer, reason: str) -> NoReturn:
+        """Write down why an answer was not carried out, and ask again: about the new plan, if it was made anew."""
+        self.operator.log.warning("The answer of %s was refused: %s", one_line(answer.by), one_line(reason))
+        self._note("refused", proposal.digest, answer, comment=reason)
+        made = self._made_plan()
+        if made is not None and _digest(made) != proposal.source:
+            again = self._proposal(made)
+            self._note("proposed", again.digest)
+            self._park(again, refused=reason)
+        self._park(proposal, refused=reason)
+
+    def _note(self, kind: Kind, digest: str, answer: Answer | None = None, *, comment: str = "") -> None:
+        at, by, by_id = (answer.at, answer.by, answer.by_id) if answer else (_now().isoformat(), "", "")
+        words = comment or (answer.comment if answer else "")
+        self.decisions.add(Decision(kind=kind, at=at, by=by, by_id=by_id, digest=digest, comment=words))
+
+
+def _approved(spec: WorkflowSpec, decision: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "workflow_id": spec.id,
+        "plan": dump_plan(spec),
+        "digest": plan_digest(spec),
+        "decision": decision,
+    }
+
+
+def _digest(plan: str) -> str:
+    return plan_digest(load_plan(plan, source="as made"))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
