@@ -232,7 +232,8 @@ class ClaudeTaskOperator(ClaudeOperator):
         from chassis.records.amendments import Amended, Amendments
 
         if not context["dag_run"].clear_number:
-            return Amended()  # An amended task was cleared. Most runs needn't look, which on S3 takes a second.
+            # An amended task was cleared. Most runs need not look, which on S3 takes a second.
+            return Amended()
         files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
         ti = context["ti"]
         amended = Amendments(files, ti.dag_id, ti.run_id).of(self.spec.id, self.item)

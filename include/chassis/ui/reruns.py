@@ -1,0 +1,266 @@
+"""Fix the input, rerun that step: one task of one run is amended and runs again, and its plan stays as it is.
+
+The order is what keeps it honest: everything is checked first, then the amendment is recorded, then the task is
+cleared, then, if that was asked for, the plan's next revision is published. So nothing runs by a change that can't be
+read afterwards. Of what dies in between, the amendment stands and holds for the task's next clear.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.api_fastapi.core_api.datamodels.task_instances import ClearTaskInstancesBody
+from airflow.api_fastapi.core_api.routes.public.task_instances import post_clear_task_instances
+from airflow.models.log import Log
+from airflow.models.taskinstance import TaskInstance
+from airflow.utils.sqlalchemy import with_row_locks
+from fastapi import HTTPException, status
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from sqlalchemy import select
+
+from chassis.agents import load_agents
+from chassis.catalogue import load_catalogue
+from chassis.errors import ChassisError
+from chassis.files import open_files
+from chassis.records.amendments import Amendments, Change
+from chassis.rerun import Instance, instances_to_clear
+from chassis.ui.items import item_of
+from chassis.ui.run_facts import find_instance, find_run
+from chassis.ui.run_plans import plan_of_run, store_of
+from chassis.workflow.amended import amended_plan
+
+if TYPE_CHECKING:
+    from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+    from airflow.models.dagbag import DBDagBag
+    from sqlalchemy.orm import Session
+
+    from chassis.settings import Settings
+    from chassis.workflow import WorkflowSpec
+
+log = logging.getLogger(__name__)
+
+EVENT = "chassis_amend"
+"""The event's name in Airflow's audit log."""
+
+_BUSY = frozenset(
+    {"running", "queued", "scheduled", "deferred", "restarting", "awaiting_input", "up_for_reschedule"}
+)
+"""States of a task that is at work, or about to be: it would end by the old input, and be paid for."""
+
+
+class Wish(BaseModel):
+    """What a person wants changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    instruction: str | None = Field(None, description="In place of the plan's; null leaves it.")
+    inputs: dict[str, JsonValue] = Field({}, max_length=100, description="Values by name.")
+    reason: str = Field(max_length=2_000, description="Why; required.")
+    save: bool = Field(False, description="Publish the change as the workflow's next revision, too.")
+    downstream: bool = Field(False, description="Run again also what had succeeded after it.")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of it.
+
+    :ivar amendment: its number in the run
+    :ivar cleared: the task instances that run again
+    :ivar revision: the plan's revision that has the change, if that was asked for and worked
+    :ivar save_error: why it is not in the plan, although that was asked for
+    """
+
+    amendment: int
+    item: str | None
+    cleared: list[Instance] = field(default_factory=list)
+    revision: int | None = None
+    save_error: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A task instance, and what belongs to it while a request lasts.
+
+    :ivar dag_bag: Airflow's DAGs, as its API server keeps them
+    """
+
+    session: Session
+    dag_bag: DBDagBag
+    user: BaseUser
+    settings: Settings
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+
+    @property
+    def instance(self) -> Instance:
+        return self.task_id, self.map_index
+
+
+def rerun_amended(place: Place, wish: Wish) -> Done:
+    """Amend a task of a run and let it run again, with what it had kept from running.
+
+    :raises HTTPException: 404 for an unknown run or task; 409 for a task that is at work; 400 for a wish without a
+        reason or a change
+    :raises PlanError: lists what is wrong with the change; nothing was written
+    :raises StoreError: the plan store or the record store is out of reach
+    """
+    run = find_run(place.session, place.dag_id, place.run_id)
+    found = find_instance(place.session, place.dag_id, place.run_id, place.task_id, place.map_index)
+    if found is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, "This run has no such task.")
+    plan = plan_of_run(place.settings, place.dag_id, run.bundle_version)
+    if plan is None:
+        raise HTTPException(
+            status.HTTP_400_BAD_REQUEST,
+            "Only tasks of a workflow can be amended; its plan is not in the store.",
+        )
+    item = _item(place, plan.spec, found)
+    files = open_files(place.settings.records_root, place.settings.storage_conn_id, what="record store")
+    amendments = Amendments(files, place.dag_id, place.run_id)
+    before = amendments.of(place.task_id, item)
+    given = {name: part.default for name, part in plan.spec.inputs.items()} | (run.conf or {}) | before.inputs
+    instruction = before.instruction or _instruction(plan.spec, place.task_id)
+    change = Change(
+        task_id=place.task_id,
+        item=item,
+        # A form sends every field; what stays as it is, is no amendment.
+        instruction=None if wish.instruction == instruction else wish.instruction,
+        inputs={
+            name: value for name, value in wish.inputs.items() if name not in given or given[name] != value
+        },
+        reason=wish.reason.strip(),
+        by=place.user.get_name(),
+        by_id=str(place.user.get_id()),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    _refuse_empty(change)
+    amended_plan(plan.spec, place.task_id, instruction=change.instruction, inputs=change.inputs)
+    saved = _plan_to_save(place, change) if wish.save else None
+    _refuse_busy(place)
+    number = amendments.add(change)
+    try:
+        cleared = _clear(place, downstream=wish.downstream)
+        _audit(place, found, number, change)
+        place.session.commit()
+    except BaseException:
+        place.session.rollback()
+        _withdraw(amendments, number)
+        raise
+    revision, save_error = _publish(place, amendments, number, saved)
+    return Done(number, item, cleared, revision, save_error)
+
+
+def _item(place: Place, spec: WorkflowSpec, instance: TaskInstance) -> str | None:
+    """The item whose amendment this is; a task with items is amended item by item."""
+    item = item_of(place.session, spec, instance)
+    mapped = any(task.id == place.task_id and task.for_each for task in spec.tasks)
+    if mapped and item is None:
+        raise HTTPException(
+            status.HTTP_409_CONFLICT,
+            f"Task '{place.task_id}' has items, and Airflow doesn't know which one this is: "
+            "rerun what finds the items first, then name one.",
+        )
+    return item
+
+
+def _instruction(spec: WorkflowSpec, task_id: str) -> str | None:
+    return next((task.instruction for task in spec.tasks if task.id == task_id), None)
+
+
+def _refuse_empty(change: Change) -> None:
+    if not change.reason:
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, "Say why: an amendment needs a reason.")
+    if change.instruction is None and not change.inputs:
+        raise HTTPException(
+            status.HTTP_400_BAD_REQUEST,
+            "This changes nothing: give another instruction or another input, or clear the task as it is.",
+        )
+
+
+def _refuse_busy(place: Place) -> None:
+    """Refuse a task that is at work, and keep the scheduler from starting it until this request has ended."""
+    where = (
+        TaskInstance.dag_id == place.dag_id,
+        TaskInstance.run_id == place.run_id,
+        TaskInstance.task_id == place.task_id,
+        TaskInstance.map_index == place.map_index,
+    )
+    statement = select(TaskInstance.state).where(*where)
+    state = place.session.scalar(with_row_locks(statement, place.session, of=TaskInstance))
+    if state in _BUSY:
+        raise HTTPException(
+            status.HTTP_409_CONFLICT,
+            f"Task '{place.task_id}' is at work now ({state}), so nothing was changed. "
+            "Wait until it has ended, or mark it as failed.",
+        )
+    if state == "removed":
+        raise HTTPException(status.HTTP_409_CONFLICT, f"Task '{place.task_id}' is not in this run any more.")
+
+
+def _clear(place: Place, *, downstream: bool) -> list[Instance]:
+    """Clear the task, and what it kept from running, by Airflow's own way of doing it."""
+    following = _airflow_clears(place, [place.instance], include_downstream=True, dry_run=True)
+    states = [((each.task_id, each.map_index), each.state) for each in following]
+    chosen = instances_to_clear([place.instance], states, downstream=downstream)
+    # The run stays with its version of the plan: what is amended is this task, and nothing else.
+    _airflow_clears(place, chosen, dry_run=False, prevent_running_task=True, run_on_latest_version=False)
+    return chosen
+
+
+def _airflow_clears(place: Place, instances: list[Instance], **options: bool) -> list[Any]:
+    body = ClearTaskInstancesBody(
+        dag_run_id=place.run_id,
+        task_ids=[task_id if index < 0 else (task_id, index) for task_id, index in instances],
+        only_failed=False,
+        **options,
+    )
+    answer = post_clear_task_instances(place.dag_id, place.dag_bag, body, place.session, place.user)
+    return list(answer.task_instances)
+
+
+def _audit(place: Place, instance: TaskInstance, number: int, change: Change) -> None:
+    facts = {"amendment": number, "reason": change.reason, "inputs": sorted(change.inputs)}
+    facts["instruction"] = change.instruction is not None
+    name = place.user.get_name()
+    place.session.add(Log(EVENT, instance, owner=name, owner_display_name=name, extra=json.dumps(facts)))
+
+
+def _withdraw(amendments: Amendments, number: int) -> None:
+    try:
+        amendments.withdraw(number)
+    except ChassisError as error:
+        log.error("Amendment %d counts, although its task was not cleared: %s", number, error)  # noqa: TRY400
+
+
+def _plan_to_save(place: Place, change: Change) -> WorkflowSpec:
+    """The workflow's newest plan with the change, held to the rules of any plan."""
+    store = store_of(place.settings)
+    return amended_plan(
+        store.read(store.get(place.dag_id)),
+        place.task_id,
+        instruction=change.instruction,
+        inputs=change.inputs,
+        agents=load_agents(place.settings.agents_folder),
+        services=load_catalogue(place.settings.services_file).names,
+    )
+
+
+def _publish(
+    place: Place, amendments: Amendments, number: int, plan: WorkflowSpec | None
+) -> tuple[int | None, str]:
+    """Publish the plan and note it with the amendment; why not, if the stores fail: the task runs already."""
+    if plan is None:
+        return None, ""
+    try:
+        revision = store_of(place.settings).publish(plan).revision
+        amendments.saved(number, revision)
+    except ChassisError as error:
+        log.warning("Amendment %d is not saved as a revision: %s", number, error)
+        return None, error.message
+    return revision, ""
