@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.simulator.executor import MARK, answer_for, hints_for
 from chassis.simulator.message import Reply
-from chassis.simulator.planner import plan_for
+from chassis.simulator.replanner import proposal_for
 from chassis.simulator.schema import Fitter
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ def make_reply(request: ClaudeRequest, rule: AnswerRule | None = None) -> Reply:
     if rule is not None and "data" in rule.model_fields_set:
         return json_reply(request, rule.data)
     if request.kind == "plan":
-        return fitted_reply(request, plan_for(request) if rule is None or rule.plan is None else rule.plan)
+        return fitted_reply(
+            request, proposal_for(request) if rule is None or rule.plan is None else rule.plan
+        )
     if request.kind == "task":
         return _task_reply(request, rule.result if rule and rule.result else {})
     if request.schema is None:

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 from chassis.simulator.answers import fitted_reply, json_reply
 from chassis.simulator.errors import ApiError
 from chassis.simulator.executor import MARK, blocked_answer
-from chassis.simulator.planner import plan_for
+from chassis.simulator.replanner import proposal_for
 
 if TYPE_CHECKING:
     from chassis.simulator.message import Reply
@@ -103,7 +103,10 @@ def _malformed(request: ClaudeRequest, reply: Reply) -> Reply:
 
 
 def _wrong_plan(request: ClaudeRequest) -> dict[str, object]:
-    plan = plan_for(request)
+    plan = proposal_for(request)
+    if "removed" in plan:
+        plan["removed"] = [*plan["removed"], "no_such_task"]
+        return plan
     first, last = plan["tasks"][0], plan["tasks"][-1]
     first["depends_on"] = [last["id"]]
     last["depends_on"] = [*last["depends_on"], "no_such_task"]

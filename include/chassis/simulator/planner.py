@@ -20,7 +20,7 @@ _ADDITION = re.compile(
 )
 _ALONE = rf"(?<![\w.]){_NUMBER}(?!\w|\.\d)"
 _LIST = re.compile(rf"{_ALONE}(?:\s*(?:(?:,|\+|and|plus|to)\s*)+{_ALONE})+", re.IGNORECASE)
-_PRODUCT = re.compile(
+PRODUCT = re.compile(
     r"\badd\s+(?:an?\s+|the\s+|our\s+)?(?:new\s+)?(?P<product>\S.{0,80}?)\s+product\s+to\s+(?P<services>[^.\n]{1,400})",
     re.IGNORECASE,
 )
@@ -43,9 +43,9 @@ class Asked:
 
 def plan_for(request: ClaudeRequest) -> dict[str, Any]:
     """The plan as a dict; the answer's schema decides later which keys are kept."""
-    asked = _read(request)
-    product = _PRODUCT.search(asked.requirement)
-    services = _named_services(product["services"], asked.services) if product else ()
+    asked = read_asked(request)
+    product = PRODUCT.search(asked.requirement)
+    services = named_services(product["services"], asked.services) if product else ()
     if product and services:
         plan = _product_plan(product["product"], services, asked)
     elif _wants_sum(asked.requirement):
@@ -53,7 +53,7 @@ def plan_for(request: ClaudeRequest) -> dict[str, Any]:
     else:
         plan = _generic_plan(asked)
     declared = {entry["name"] for entry in plan["inputs"]}
-    plan["inputs"] += [_input(name, value) for name, value in asked.given.items() if name not in declared]
+    plan["inputs"] += [new_input(name, value) for name, value in asked.given.items() if name not in declared]
     return plan
 
 
@@ -81,7 +81,8 @@ def _wants_sum(requirement: str) -> bool:
     return asks is not None and len(numbers_in(requirement)) > 1
 
 
-def _read(request: ClaudeRequest) -> Asked:
+def read_asked(request: ClaudeRequest) -> Asked:
+    """What a planner's request offers."""
     return Asked(
         requirement=request.text_of("requirement") or request.user_text,
         services=service_names(request.text_of("catalogue")),
@@ -96,7 +97,8 @@ def _executing_agent(request: ClaudeRequest) -> str:
     return "task-executor" if "task-executor" in names or not workers else workers[0]
 
 
-def _named_services(clause: str, known: tuple[str, ...]) -> tuple[str, ...]:
+def named_services(clause: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The services that a text names, in the catalogue's order; all of them for words such as "all"."""
     if _EVERY.search(clause):
         return known
     words = re.split(r"[^\w-]+", clause.lower())
@@ -106,23 +108,23 @@ def _named_services(clause: str, known: tuple[str, ...]) -> tuple[str, ...]:
 def _sum_plan(asked: Asked) -> dict[str, Any]:
     return {
         "id": _slug(asked.requirement),
-        "title": _title(asked.requirement),
+        "title": title_of(asked.requirement),
         "inputs": [],
         "tasks": [
-            _task(
+            new_task(
                 "identify_numbers",
                 "Identify the numbers",
                 "Identify the numbers that the requirement wants added.",
                 asked,
             ),
-            _task(
+            new_task(
                 "add_numbers",
                 "Add the numbers",
                 "Add the numbers that were identified.",
                 asked,
                 ["identify_numbers"],
             ),
-            _task(
+            new_task(
                 "report_result",
                 "Report the result",
                 "Report the sum in one sentence.",
@@ -134,31 +136,31 @@ def _sum_plan(asked: Asked) -> dict[str, Any]:
 
 
 def _product_plan(product: str, services: tuple[str, ...], asked: Asked) -> dict[str, Any]:
-    each = _task(
+    each = new_task(
         "update_service", "Update one service", "Add {product} to the product list of {item}.", asked
     )
     each["for_each"] = {"items": list(services)}
     return {
         "id": _slug(f"add {product}"),
-        "title": _title(f"Add the {product} product"),
-        "inputs": [_input("product", product, "The product to add.")],
+        "title": title_of(f"Add the {product} product"),
+        "inputs": [new_input("product", product, "The product to add.")],
         "tasks": [
             each,
-            _task(
+            new_task(
                 "update_contracts",
                 "Update the contracts",
                 "Add {product} to the contract templates, in line with what was changed in the services.",
                 asked,
                 ["update_service"],
             ),
-            _task(
+            new_task(
                 "update_admin_ui",
                 "Update the admin UI",
                 "Offer {product} in the admin UI, in line with the contracts.",
                 asked,
                 ["update_contracts"],
             ),
-            _task(
+            new_task(
                 "run_e2e_tests",
                 "Run the end-to-end tests",
                 "Check end to end that {product} can be sold.",
@@ -172,23 +174,23 @@ def _product_plan(product: str, services: tuple[str, ...], asked: Asked) -> dict
 def _generic_plan(asked: Asked) -> dict[str, Any]:
     return {
         "id": _slug(asked.requirement),
-        "title": _title(asked.requirement),
+        "title": title_of(asked.requirement),
         "inputs": [],
         "tasks": [
-            _task(
+            new_task(
                 "analyse_requirement",
                 "Analyse the requirement",
                 "State what the requirement asks for.",
                 asked,
             ),
-            _task(
+            new_task(
                 "do_work",
                 "Do the work",
                 "Do what the requirement asks for, following the analysis.",
                 asked,
                 ["analyse_requirement"],
             ),
-            _task(
+            new_task(
                 "review_result",
                 "Review the result",
                 "Check the work against the requirement.",
@@ -199,9 +201,10 @@ def _generic_plan(asked: Asked) -> dict[str, Any]:
     }
 
 
-def _task(
+def new_task(
     task_id: str, name: str, instruction: str, asked: Asked, depends_on: list[str] | None = None
 ) -> dict[str, Any]:
+    """A task that is done once."""
     return {
         "id": task_id,
         "name": name,
@@ -213,7 +216,8 @@ def _task(
     }
 
 
-def _input(name: str, value: Any, description: str = "") -> dict[str, Any]:
+def new_input(name: str, value: Any, description: str = "") -> dict[str, Any]:
+    """An input with the type of its value."""
     kind = next((label for python, label in _TYPES if isinstance(value, python)), "string")
     return {
         "name": name,
@@ -223,7 +227,8 @@ def _input(name: str, value: Any, description: str = "") -> dict[str, Any]:
     }
 
 
-def _title(text: str) -> str:
+def title_of(text: str) -> str:
+    """A text as one line of eighty characters at most."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text[:400]).split())
     return line if len(line) <= 80 else f"{line[:79]}…"
 
