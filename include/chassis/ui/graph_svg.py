@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from chassis.workflow import TaskSpec
 
-WIDTH, HEIGHT = 196, 52
+WIDTH, HEIGHT = 212, 52
 _GAP_X, _GAP_Y = 44, 14
 _MARGIN = 12
 _ROWS = 14

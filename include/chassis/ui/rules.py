@@ -70,6 +70,20 @@ class Change(Rule):
         requires_access_dag(method=self.method, access_entity=self.entity)(request, user)
 
 
+@dataclass(frozen=True)
+class Every(Rule):
+    """Who meets each of several rules.
+
+    :ivar rules: at least one
+    """
+
+    rules: tuple[Rule, ...]
+
+    def __call__(self, request: Request, user: GetUserDep) -> None:
+        for rule in self.rules:
+            rule(request, user)
+
+
 def may(user: BaseUser, method: ResourceMethod, dag_id: str, entity: DagAccessEntity | None = None) -> bool:
     """Whether a user may do that with a DAG other than the path's; also with one that doesn't exist yet.
 

@@ -84,7 +84,7 @@ class TestWhatABoxTells:
             for part in drawing.iter(f"{SVG}rect")
             if part.get("height") == "3"
         }
-        assert parts == {"part state-success": "129.0", "part state-failed": "43.0"}
+        assert parts == {"part state-success": "141.0", "part state-failed": "47.0"}
 
     def test_a_drawing_with_links_is_no_image_because_an_image_hides_its_links(self) -> None:
         (link,) = drawn([task("a")], {"a": Node(href="#task-a")}).iter(f"{SVG}a")

@@ -1,0 +1,269 @@
+"""The page of a plan: of a planner's run with the form that decides on it, of a workflow's run as it is carried out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from pydantic import ValidationError
+
+from chassis.catalogue import load_catalogue
+from chassis.dag.proposals import estimate_of
+from chassis.errors import ChassisError, PlanError, PlanNotFoundError
+from chassis.estimate import Estimate
+from chassis.files import open_files
+from chassis.records.decisions import Decisions
+from chassis.settings import Settings
+from chassis.ui.change_view import ChangesView, view_changes
+from chassis.ui.pages import page
+from chassis.ui.plan_view import PlanView, view_plan
+from chassis.ui.planner_run import APPROVE, RETURNED, PlannerRun, read_planner_run, why_not
+from chassis.ui.rules import Every, Read, Routes, may
+from chassis.ui.run_facts import find_run, planner_runs, planning_instance, xcoms
+from chassis.ui.run_plans import plan_of_run, revision_before, store_of
+from chassis.workflow import load_plan
+from chassis.workflow.changes import plan_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy.orm import Session
+
+    from chassis.catalogue import Catalogue
+    from chassis.errors import PlanFault
+    from chassis.records.decisions import Decision
+    from chassis.workflow import WorkflowSpec
+    from chassis.workflow.changes import PlanChanges
+
+router = Routes()
+SEES_PLANS = Every((Read(DagAccessEntity.RUN), Read(DagAccessEntity.XCOM)))
+
+
+@dataclass(frozen=True)
+class Message:
+    """What the page says above everything else.
+
+    :ivar level: ``good``, ``warn``, ``bad`` or ``person``: how it looks
+    """
+
+    level: str
+    title: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a person has typed into the form, and what came of checking it.
+
+    :ivar text: the plan as edited; None when it wasn't
+    :ivar faults: what is wrong with it
+    :ivar changes: against the proposal, when nothing is wrong
+    """
+
+    text: str | None = None
+    comment: str = ""
+    message: Message | None = None
+    faults: tuple[PlanFault, ...] = ()
+    changes: ChangesView | None = None
+    estimate: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a plan is compared with.
+
+    :ivar words: what it is compared with, for people
+    :ivar hidden: whether there are changes that the viewer may not see, because they may not read the workflow
+    """
+
+    words: str = ""
+    changes: PlanChanges | None = None
+    hidden: bool = False
+
+    @property
+    def view(self) -> ChangesView | None:
+        """The changes as the page shows them; None for a first revision."""
+        return view_changes(self.changes) if self.changes is not None and not self.changes.new else None
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Who agreed to the plan that a run goes by.
+
+    :ivar decision: of the planner's task ``approve``
+    """
+
+    dag_id: str
+    run_id: str
+    decision: Mapping[str, Any] = field(default_factory=dict)
+
+
+@router.get("/dags/{dag_id}/runs/{run_id:path}/plan", rule=SEES_PLANS)
+def show_plan(
+    request: Request, dag_id: str, run_id: str, user: GetUserDep, session: SessionDep
+) -> HTMLResponse:
+    """The plan of a run: of a planner's run what it proposes, of a workflow's run what it goes by."""
+    return render_plan(request, session, user, dag_id, run_id)
+
+
+def render_plan(
+    request: Request,
+    session: Session,
+    user: BaseUser,
+    dag_id: str,
+    run_id: str,
+    *,
+    draft: Draft | None = None,
+    status_code: int = 200,
+) -> HTMLResponse:
+    """The page, with what a person had typed when it comes back to them.
+
+    :raises HTTPException: 404, there is no such run
+    """
+    run = find_run(session, dag_id, run_id)
+    planning = planning_instance(session, dag_id, run_id)
+    settings = Settings.load()
+    if planning is None:
+        return _workflow_page(request, session, user, run, settings)
+    planner = read_planner_run(session, planning)
+    return _planner_page(request, session, user, planner, settings, draft or Draft(), status_code)
+
+
+def _planner_page(
+    request: Request,
+    session: Session,
+    user: BaseUser,
+    run: PlannerRun,
+    settings: Settings,
+    draft: Draft,
+    status_code: int,
+) -> HTMLResponse:
+    spec = load_plan(run.text, source="as proposed") if run.text is not None else None
+    compared = _compared(user, run, spec, settings) if spec else Compared()
+    return page(
+        request,
+        "planner_plan.html",
+        status_code=status_code,
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        run=run,
+        stage=run.stage,
+        plan=view_plan(spec, changes=compared.changes, catalogue=_catalogue(settings)) if spec else None,
+        compared=compared,
+        estimate=_estimate(run, spec, settings) if spec else None,
+        history=_history(run, settings),
+        why_not=why_not(session, user, run) if run.stage == "waiting" else "",
+        draft=draft,
+        sheets=["plan.css"],
+    )
+
+
+def _workflow_page(
+    request: Request, session: Session, user: BaseUser, run: DagRun, settings: Settings
+) -> HTMLResponse:
+    found = plan_of_run(settings, run.dag_id, run.bundle_version)
+    before = revision_before(settings, found.ref) if found else None
+    compared, plan, approval = Compared(), None, None
+    if found:
+        compared = Compared(
+            words=f"revision {before.ref.revision}" if before else "",
+            changes=plan_changes(before.spec if before else None, found.spec),
+        )
+        plan = view_plan(found.spec, changes=compared.changes, catalogue=_catalogue(settings))
+        approval = _approval(session, user, found.spec)
+    return page(
+        request,
+        "workflow_plan.html",
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        found=found,
+        plan=plan,
+        compared=compared,
+        estimate=_estimated(found.spec, settings) if found else None,
+        approval=approval,
+        sheets=["plan.css"],
+    )
+
+
+def _compared(user: BaseUser, run: PlannerRun, spec: WorkflowSpec, settings: Settings) -> Compared:
+    """What a proposed plan changes; hidden from who may not read the workflow that it would change."""
+    store = store_of(settings)
+    revision = _base_revision(run)
+    if revision is None:
+        return Compared(changes=plan_changes(None, spec))
+    words = f"revision {revision}"
+    if not may(user, "GET", spec.id):
+        return Compared(words=words, hidden=True)
+    try:
+        return Compared(words=words, changes=plan_changes(store.read(store.get(spec.id, revision)), spec))
+    except (PlanError, PlanNotFoundError):
+        return Compared(words=words)
+
+
+def _base_revision(run: PlannerRun) -> int | None:
+    """The revision that a proposed plan is compared with, or followed; None for a first one."""
+    if run.proposal is not None:
+        base = run.proposal.get("base_revision")
+        return base if isinstance(base, int) else None
+    if run.published is not None:
+        before = int(run.published["revision"]) - (1 if run.published["changed"] else 0)
+        return before or None
+    return None
+
+
+def _estimate(run: PlannerRun, spec: WorkflowSpec, settings: Settings) -> Estimate | None:
+    """What the plan will take, as it was estimated when it was proposed: what a person decided by."""
+    if run.stage != "decided" and run.proposal is not None:
+        try:
+            return Estimate.model_validate(run.proposal.get("estimate"))
+        except ValidationError:
+            return None
+    return _estimated(spec, settings)
+
+
+def _estimated(spec: WorkflowSpec, settings: Settings) -> Estimate | None:
+    try:
+        return estimate_of(spec, settings)
+    except ChassisError:
+        return None  # A file of agents is wrong, say: a plan can be read without its estimate.
+
+
+def _catalogue(settings: Settings) -> Catalogue | None:
+    try:
+        return load_catalogue(settings.services_file)
+    except ChassisError:
+        return None
+
+
+def _history(run: PlannerRun, settings: Settings) -> list[Decision]:
+    files = open_files(settings.records_root, settings.storage_conn_id)
+    return list(Decisions(files, run.dag_id, run.run_id).all().values())
+
+
+def _approval(session: Session, user: BaseUser, spec: WorkflowSpec) -> Approval | None:
+    """Who agreed to a plan, for whoever may read the planner's run that it came from."""
+    run_id = spec.provenance.planner_run if spec.provenance else ""
+    for dag_id in planner_runs(session, run_id) if run_id else []:
+        if may(user, "GET", dag_id, DagAccessEntity.XCOM):
+            settled = xcoms(session, dag_id, run_id, APPROVE).get(RETURNED)
+            decision = settled.get("decision") if isinstance(settled, dict) else None
+            return Approval(dag_id, run_id, decision if isinstance(decision, dict) else {})
+    return None
+
+
+def checked_view(proposed: WorkflowSpec, edited: WorkflowSpec, settings: Settings) -> Mapping[str, Any]:
+    """What an edit changes in the proposal, and what it will take: fields of a :class:`Draft`."""
+    return {
+        "changes": view_changes(plan_changes(proposed, edited)),
+        "estimate": _estimated(edited, settings),
+    }
+
+
+__all__ = ["Draft", "Message", "PlanView", "checked_view", "render_plan", "router", "show_plan"]

@@ -1,0 +1,131 @@
+"""Where a planner's run stands: what is proposed, who is asked, what was decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.models.dag import DagModel
+
+from chassis.dag.proposals import PROPOSAL_KEY
+from chassis.text import one_line
+from chassis.ui.rules import may
+from chassis.ui.run_facts import find_instance, question_of, xcoms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+    from airflow.models.hitl import HITLDetail
+    from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy.orm import Session
+
+APPROVE, PUBLISH = "approve", "publish"
+RETURNED = "return_value"
+_GOING_ON = frozenset(
+    {"queued", "scheduled", "running", "restarting", "deferred", "up_for_retry", "up_for_reschedule"}
+)
+
+Stage = Literal["planning", "waiting", "answered", "decided", "failed"]
+
+
+@dataclass(frozen=True)
+class PlannerRun:
+    """What is known of a planner's run.
+
+    :ivar planning: the task that asks Claude for a plan
+    :ivar approving: the task that asks a person; None where the planner has none
+    :ivar question: what Airflow keeps of that question and its answer
+    :ivar planned: XComs of ``plan``
+    :ivar approved: XComs of ``approve``
+    :ivar published: what ``publish`` returned
+    """
+
+    dag_id: str
+    run_id: str
+    planning: TaskInstance
+    approving: TaskInstance | None
+    question: HITLDetail | None
+    planned: Mapping[str, Any]
+    approved: Mapping[str, Any]
+    published: Mapping[str, Any] | None
+
+    @property
+    def stage(self) -> Stage:
+        """How far it has come."""
+        state = self.approving.state if self.approving is not None else None
+        if self.settled is not None and state == "success":
+            return "decided"
+        if state == "awaiting_input" and self.proposal is not None and self.planning.state == "success":
+            return "answered" if self.question is not None and self.question.response_received else "waiting"
+        if state in _GOING_ON and self.proposal is not None:
+            return "answered"
+        return "failed" if "failed" in (state, self.planning.state) else "planning"
+
+    @property
+    def proposal(self) -> Mapping[str, Any] | None:
+        """The plan that is, or was last, put to a person; see ``chassis.dag.proposals.proposal_document``."""
+        found = self.approved.get(PROPOSAL_KEY)
+        return found if isinstance(found, dict) else None
+
+    @property
+    def settled(self) -> Mapping[str, Any] | None:
+        """The plan that may be published, and who decided so."""
+        found = self.approved.get(RETURNED)
+        return found if isinstance(found, dict) else None
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        """Why a task of it failed, as ``ChassisError.describe()``."""
+        for found in (self.approved.get("error"), self.planned.get("error")):
+            if isinstance(found, dict):
+                return found
+        return None
+
+    @property
+    def text(self) -> str | None:
+        """The plan that the page is about, as YAML; None while there is none."""
+        for found in (self.settled, self.proposal, self.planned.get(RETURNED)):
+            if isinstance(found, dict) and isinstance(found.get("plan"), str):
+                return str(found["plan"])
+        return None
+
+
+def read_planner_run(session: Session, planning: TaskInstance) -> PlannerRun:
+    """What is known of the run that a planning task belongs to."""
+    dag_id, run_id = planning.dag_id, planning.run_id
+    approving = find_instance(session, dag_id, run_id, APPROVE)
+    published = xcoms(session, dag_id, run_id, PUBLISH).get(RETURNED)
+    return PlannerRun(
+        dag_id=dag_id,
+        run_id=run_id,
+        planning=planning,
+        approving=approving,
+        question=question_of(session, approving) if approving is not None else None,
+        planned=xcoms(session, dag_id, run_id, planning.task_id),
+        approved=xcoms(session, dag_id, run_id, APPROVE),
+        published=published if isinstance(published, dict) else None,
+    )
+
+
+def why_not(session: Session, user: BaseUser, run: PlannerRun) -> str:
+    """Why a user may not decide on the proposed plan; empty when they may.
+
+    Besides the right to answer in the planner's DAG, it takes the right to change the workflow whose next revision
+    the plan becomes: who may start a planner would otherwise be able to change any workflow.
+    """
+    if not may(user, "PUT", run.dag_id, DagAccessEntity.HITL_DETAIL):
+        return (
+            f"You may look at this plan. To decide on it takes the right to answer for the DAG {run.dag_id}."
+        )
+    workflow_id = str((run.proposal or {}).get("workflow_id", ""))
+    if session.get(DagModel, workflow_id) is not None and not may(user, "PUT", workflow_id):
+        return f"You may look at this plan. To decide on it takes the right to change the workflow {workflow_id}."
+    asked = run.question.assigned_users if run.question is not None else []
+    ids = {each["id"] for each in asked}
+    if ids and not get_auth_manager().is_authorized_hitl_task(assigned_users=ids, user=user):
+        names = ", ".join(sorted(one_line(each["name"] or each["id"], 60) for each in asked))
+        return f"You may look at this plan. Only these may decide on it: {names}."
+    return ""

@@ -1,0 +1,94 @@
+"""What Airflow's database knows of a run and a task: the few reads that a page needs, each by its key."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from airflow.models.dagrun import DagRun
+from airflow.models.hitl import HITLDetail
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from fastapi import HTTPException, status
+from sqlalchemy import select
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.orm import Session
+
+PLAN_OPERATOR = "PlanOperator"
+"""Name of the operator by which a run is known as a planner's."""
+
+
+def find_run(session: Session, dag_id: str, run_id: str) -> DagRun:
+    """A run of a DAG.
+
+    :raises HTTPException: 404, there is none
+    """
+    run: DagRun | None = session.scalar(
+        select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
+    )
+    if run is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, "There is no such run.")
+    return run
+
+
+def find_instance(
+    session: Session, dag_id: str, run_id: str, task_id: str, map_index: int = -1
+) -> TaskInstance | None:
+    """A task of a run, or one item of it; None when the run doesn't have it."""
+    return session.scalar(
+        select(TaskInstance).where(
+            TaskInstance.dag_id == dag_id,
+            TaskInstance.run_id == run_id,
+            TaskInstance.task_id == task_id,
+            TaskInstance.map_index == map_index,
+        )
+    )
+
+
+def planning_instance(session: Session, dag_id: str, run_id: str) -> TaskInstance | None:
+    """The task of a run that asks for a plan; None when the run is no planner's."""
+    return session.scalar(
+        select(TaskInstance).where(
+            TaskInstance.dag_id == dag_id,
+            TaskInstance.run_id == run_id,
+            TaskInstance.operator == PLAN_OPERATOR,
+        )
+    )
+
+
+def planner_runs(session: Session, run_id: str) -> list[str]:
+    """The planners' DAGs that have a run of this id."""
+    statement = select(TaskInstance.dag_id).where(
+        TaskInstance.run_id == run_id, TaskInstance.operator == PLAN_OPERATOR
+    )
+    return sorted(set(session.scalars(statement)))
+
+
+def question_of(session: Session, instance: TaskInstance) -> HITLDetail | None:
+    """What a task asks a person, and what they answered; None when it never asked."""
+    return session.scalar(select(HITLDetail).where(HITLDetail.ti_id == instance.id))
+
+
+def xcoms(session: Session, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Mapping[str, Any]:
+    """What a task left, by key: plain JSON, of which no object is made."""
+    rows = session.execute(
+        select(XComModel.key, XComModel.value).where(
+            XComModel.dag_id == dag_id,
+            XComModel.run_id == run_id,
+            XComModel.task_id == task_id,
+            XComModel.map_index == map_index,
+        )
+    )
+    return {key: _plain(value) for key, value in rows}
+
+
+def _plain(value: Any) -> Any:
+    """A stored value as JSON. Of a value that a backend of XComs keeps elsewhere, this is only the address."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return json.loads(value)
+    return value
