@@ -79,6 +79,18 @@ def ask(ti: Any, approvers: Iterable[str]) -> None:
     )
 
 
+def unheard_answer(ti: Any) -> Answer | None:
+    """The answer that Airflow holds for a task which has not asked again since; None if there is none."""
+    from airflow.sdk.exceptions import AirflowRuntimeError
+    from airflow.sdk.execution_time.hitl import get_hitl_detail_content_detail
+
+    try:
+        held = get_hitl_detail_content_detail(ti.id)
+    except AirflowRuntimeError:
+        return None  # nothing was asked yet
+    return Answer.of(held.model_dump()) if held.response_received else None
+
+
 def plan_page(dag_id: str, run_id: str) -> str:
     """Path of the page that shows the plan of a planner's run, as the browser has to ask for it.
 

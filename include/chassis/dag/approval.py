@@ -24,12 +24,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import TaskAwaitingInput
 
-from chassis.dag.answers import MAX_COMMENT, REJECT, REVISE, Answer, ask
+from chassis.dag.answers import MAX_COMMENT, REJECT, REVISE, Answer, ask, unheard_answer
 from chassis.dag.operators import ClaudeOperator, reported
-from chassis.dag.plan_calls import load_workers, plan_call
-from chassis.dag.proposals import PROPOSAL_KEY, Newest, Proposal, estimate_of, proposal_document
+from chassis.dag.plan_calls import plan_call
+from chassis.dag.proposals import (
+    PROPOSAL_KEY,
+    KeptProposal,
+    Newest,
+    Proposal,
+    edited_plan,
+    estimate_of,
+    proposal_document,
+)
 from chassis.dag.triggers import RESULT, SPENDING_KEY, ResumingClaudeTrigger
-from chassis.deciding import Approve, answer_text, checked_edit, names_plan, plan_code, reason_without
+from chassis.deciding import Approve, answer_text, names_plan, plan_code, reason_without
 from chassis.errors import (
     ApprovalTimeoutError,
     ChassisError,
@@ -94,11 +102,27 @@ class ApprovePlanOperator(ClaudeOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         with reported(self, context):
             case = _Case(self, context)
+            kept = case.kept()
+            if kept is not None:
+                return self._go_on(case, kept)
             proposal = case.made()
             reason = case.reason_without(proposal)
             if not reason:
                 case.propose(proposal)
             return case.pass_without(proposal, reason)
+
+    def _go_on(self, case: _Case, proposal: Proposal) -> dict[str, Any]:
+        """Go on where an earlier try was lost: with the answer that Airflow has for it, or asking again."""
+        answer = unheard_answer(case.context["ti"])
+        if answer is None:
+            case.park(proposal)
+        return self._hear(case, proposal, answer)
+
+    def _hear(self, case: _Case, proposal: Proposal, answer: Answer) -> dict[str, Any]:
+        try:
+            return case.carry_out(proposal, answer)
+        except _Refusal as refusal:
+            case.refuse(proposal, answer, str(refusal))
 
     def answered(self, context: Context, proposal: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
         """Carry an answer out, or park again; Airflow calls it with the answer, or when the time has run out."""
@@ -106,11 +130,7 @@ class ApprovePlanOperator(ClaudeOperator):
             case, present = _Case(self, context), Proposal.model_validate(proposal)
             if "error" in event:
                 case.time_out(present)
-            answer = Answer.of(event)
-            try:
-                return case.carry_out(present, answer)
-            except _Refusal as refusal:
-                case.refuse(present, answer, str(refusal))
+            return self._hear(case, present, Answer.of(event))
 
     def revised(
         self, context: Context, proposal: dict[str, Any], answer: dict[str, Any], event: dict[str, Any]
@@ -149,6 +169,7 @@ class _Case:
             self.settings = self.settings.model_copy(update={"conn_id": operator.aws_conn_id})
         files = open_files(self.settings.records_root, self.settings.storage_conn_id, what="record store")
         self.decisions = Decisions(files, context["ti"].dag_id, context["ti"].run_id)
+        self._kept = KeptProposal(files, context["ti"], context["dag_run"].clear_number or 0)
 
     def made(self) -> Proposal:
         """The plan of the task ``plan``, as the next proposal of this run.
@@ -159,6 +180,12 @@ class _Case:
         if plan is None:
             raise ChassisError("The task plan has left no plan.", hint="Clear it, with what follows.")
         return self._proposal(plan)
+
+    def kept(self) -> Proposal | None:
+        """The proposal of an earlier try that was lost; None if there is none, or the plan was made anew since."""
+        proposal = self._kept.get()
+        made = self._made_plan()
+        return proposal if proposal and made is not None and _digest(made) == proposal.source else None
 
     def _made_plan(self) -> str | None:
         value = self.context["ti"].xcom_pull(task_ids="plan", map_indexes=-1)
@@ -201,15 +228,20 @@ class _Case:
     def propose(self, proposal: Proposal) -> NoReturn:
         """Put a plan to a person that nobody has been asked about."""
         self._note("proposed", proposal.digest, comment=proposal.comment)
-        self._park(proposal)
+        self.park(proposal)
 
-    def _park(self, proposal: Proposal, *, refused: str = "") -> NoReturn:
+    def park(self, proposal: Proposal, *, refused: str = "") -> NoReturn:
+        """Wait for an answer, for the time that is left.
+
+        :param refused: why the last answer could not be carried out
+        """
         left = datetime.fromisoformat(proposal.deadline) - _now()
         if left <= timedelta():
             self.time_out(proposal)
         newest = Newest(proposal.workflow_id, self.settings)
         asked = proposal.model_copy(update={"asked": proposal.asked + 1, "base": newest.number})
         document = proposal_document(asked, newest, self.settings, refused=refused)
+        self._kept.keep(asked)
         # Readers have the proposal before Airflow takes an answer to it, which this request makes it do.
         self.context["ti"].xcom_push(PROPOSAL_KEY, document)
         ask(self.context["ti"], self._approvers())
@@ -286,23 +318,10 @@ class _Case:
     def _meant(self, proposal: Proposal, answer: Answer) -> WorkflowSpec:
         if not answer.edited:
             return proposal.spec()
-        from chassis.catalogue import load_catalogue
-
-        workers = load_workers(self.settings)
-        services = load_catalogue(self.settings.services_file).names
         try:
-            spec = checked_edit(
-                answer.edited, agents=workers, services=services, workflow_id=proposal.workflow_id
-            )
+            return edited_plan(answer.edited, proposal, self.settings)
         except PlanError as error:
             raise _Refusal(str(error)) from None
-        provenance = proposal.spec().provenance
-        if provenance is not None:
-            used = sorted({task.agent for task in spec.tasks})
-            provenance = provenance.model_copy(
-                update={"agents": {name: workers[name].digest for name in used}}
-            )
-        return spec.model_copy(update={"provenance": provenance})
 
     def _approve(self, proposal: Proposal, answer: Answer, spec: WorkflowSpec) -> dict[str, Any]:
         digest = plan_digest(spec)
@@ -353,8 +372,8 @@ class _Case:
         if made is not None and _digest(made) != proposal.source:
             again = self._proposal(made)
             self._note("proposed", again.digest)
-            self._park(again, refused=reason)
-        self._park(proposal, refused=reason)
+            self.park(again, refused=reason)
+        self.park(proposal, refused=reason)
 
     def _note(self, kind: Kind, digest: str, answer: Answer | None = None, *, comment: str = "") -> None:
         at, by, by_id = (answer.at, answer.by, answer.by_id) if answer else (_now().isoformat(), "", "")

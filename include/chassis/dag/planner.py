@@ -100,6 +100,8 @@ def planner_dag(
         agree = ApprovePlanOperator(
             task_id="approve",
             task_display_name="Approve the plan",
+            # At least one: Airflow may lose a try to an answer that came too soon, see KeptProposal.
+            retries=max(1, settings.task_retries),
             approve=approve,
             approve_over_usd=approve_over_usd,
             approvers=approvers,

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chassis.workflow import load_plan
+from chassis.dag.plan_calls import load_workers
+from chassis.deciding import checked_edit
+from chassis.errors import NotStoredError, PlanError, RecordBrokenError
+from chassis.ledger.identity import run_folder
+from chassis.workflow import load_plan, plan_digest
 
 if TYPE_CHECKING:
     from chassis.estimate import Estimate
+    from chassis.files import Files
     from chassis.plans.refs import PlanRef
     from chassis.settings import Settings
     from chassis.workflow import WorkflowSpec
@@ -42,6 +47,44 @@ class Proposal(BaseModel):
         return load_plan(self.plan, source="as proposed")
 
 
+class KeptProposal:
+    """The proposal that a task has parked with, for a further try of it that nobody cleared.
+
+    An answer that comes within a second of the request can make Airflow 3.3 take the task for killed and try it again
+    (seen: the executor told of the end of the first part when the second was queued). Such a try goes on where the
+    first one was. One after a clear must not: whoever clears an approval wants to be asked anew. A clear raises the
+    run's ``clear_number``, and what Airflow calls the task's ``max_tries``; a retry leaves both.
+
+    :param files: the record store
+    """
+
+    def __init__(self, files: Files, ti: Any, clear_number: int) -> None:
+        self._files = files
+        self._name = f"{run_folder(ti.dag_id, ti.run_id)}/proposal/{clear_number}-{ti.max_tries}.json"
+
+    def keep(self, proposal: Proposal) -> None:
+        """Have it be the one.
+
+        :raises StoreError: it is unknown whether it is kept
+        """
+        self._files.write(self._name, proposal.model_dump_json().encode())
+
+    def get(self) -> Proposal | None:
+        """The one that was kept last; None if there is none.
+
+        :raises StoreError: it can't be told
+        :raises RecordBrokenError: it was edited by hand
+        """
+        try:
+            return Proposal.model_validate_json(self._files.read(self._name))
+        except NotStoredError:
+            return None
+        except ValueError:
+            raise RecordBrokenError(
+                f"{self._files.locate(self._name)} is no proposal: it was edited by hand.", hint="Remove it."
+            ) from None
+
+
 class Newest:
     """The newest revision of a workflow, as a plan is compared with it. Reads the plan store.
 
@@ -62,8 +105,6 @@ class Newest:
 
     def spec(self) -> WorkflowSpec | None:
         """Its plan; None when there is none that can be read: then there is nothing to compare with."""
-        from chassis.errors import PlanError
-
         try:
             return None if self.ref is None else self._store.read(self.ref)
         except PlanError:
@@ -71,12 +112,26 @@ class Newest:
 
     def is_plan(self, digest: str) -> bool:
         """Whether publishing the plan with that digest would change nothing."""
-        from chassis.workflow import plan_digest
-
         if self.ref is None or self.ref.retired or not digest.startswith(self.ref.digest12):
             return False
         spec = self.spec()
         return spec is not None and plan_digest(spec) == digest
+
+
+def edited_plan(text: str, proposal: Proposal, settings: Settings) -> WorkflowSpec:
+    """The plan that a person wrote in place of a proposal, with the provenance of the agents that it uses.
+
+    :raises PlanError: lists all faults
+    """
+    from chassis.catalogue import load_catalogue
+
+    workers, services = load_workers(settings), load_catalogue(settings.services_file).names
+    spec = checked_edit(text, agents=workers, services=services, workflow_id=proposal.workflow_id)
+    provenance = proposal.spec().provenance
+    if provenance is not None:
+        used = sorted({task.agent for task in spec.tasks})
+        provenance = provenance.model_copy(update={"agents": {name: workers[name].digest for name in used}})
+    return spec.model_copy(update={"provenance": provenance})
 
 
 def estimate_of(spec: WorkflowSpec, settings: Settings) -> Estimate:
