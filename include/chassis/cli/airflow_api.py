@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-Json = dict[str, Any]
-Instance = tuple[str, int]
-"""A task instance of a run: task id and map index, which is -1 for a task that isn't mapped."""
+    from chassis.rerun import Instance
 
+Json = dict[str, Any]
+
+_API, _PAGES = "/api/v2", "/chassis"
+"""Airflow's own API, and what Chassis adds to it."""
 _PAGE = 100  # Airflow's own upper limit ([api] maximum_page_limit)
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -149,6 +151,24 @@ class Airflow:
         path = f"/dags/{_segment(dag_id)}/clearTaskInstances"
         return list(self._call("POST", path, json=body)["task_instances"])
 
+    def amend(self, dag_id: str, run_id: str, instance: Instance, wish: Json) -> Json:
+        """Amend a task of a run and let it run again; ``wish`` has the fields of ``chassis.ui.reruns.Wish``.
+
+        :raises AirflowRefusedError: it runs (409), or the wish can't be fulfilled (400), and nothing was changed
+        """
+        return self._call("POST", f"{_page(dag_id, run_id, instance)}/amend", api=_PAGES, json=wish)
+
+    def amendments(self, dag_id: str, run_id: str) -> list[Json]:
+        """What was amended in a run, oldest first."""
+        path = f"/dags/{_segment(dag_id)}/runs/{_segment(run_id)}/amendments"
+        return list(self._call("GET", path, api=_PAGES)["amendments"])
+
+    def transcript(self, dag_id: str, run_id: str, instance: Instance, try_number: int | None) -> Json:
+        """What was said in one try of a task (None: the newest that has a transcript), and which tries have one."""
+        query = {} if try_number is None else {"try_number": try_number}
+        path = f"{_page(dag_id, run_id, instance)}/transcript"
+        return self._call("GET", path, api=_PAGES, params=query)
+
     def find_entry(self, kind: str, name: str) -> Json | None:
         """An entry of ``pools``, ``connections`` or ``variables``, or None when there is no such entry."""
         return self._find(f"/{kind}/{_segment(name)}")
@@ -179,13 +199,13 @@ class Airflow:
                 return None
             raise
 
-    def _call(self, method: str, path: str, **arguments: Any) -> Json:
+    def _call(self, method: str, path: str, *, api: str = _API, **arguments: Any) -> Json:
         if not self._token:
             self._renew_token()
-        answer = self._send(method, f"/api/v2{path}", **arguments)
+        answer = self._send(method, f"{api}{path}", **arguments)
         if answer.status_code == 401 and not self._sign_in.token:
             self._renew_token()
-            answer = self._send(method, f"/api/v2{path}", **arguments)
+            answer = self._send(method, f"{api}{path}", **arguments)
         return self._answer(answer)
 
     def _renew_token(self) -> None:
@@ -194,7 +214,7 @@ class Airflow:
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         headers = {"Accept": "application/json"}
-        if path.startswith("/api/v2/") and self._token:
+        if path.startswith((f"{_API}/", f"{_PAGES}/")) and self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         try:
             answer = self._http.request(method, path, headers=headers, **arguments)
@@ -237,6 +257,11 @@ def _segment(value: str) -> str:
 
 def _run(dag_id: str, run_id: str) -> str:
     return f"/dags/{_segment(dag_id)}/dagRuns/{_segment(run_id)}"
+
+
+def _page(dag_id: str, run_id: str, instance: Instance) -> str:
+    task_id, map_index = instance
+    return f"/dags/{_segment(dag_id)}/runs/{_segment(run_id)}/tasks/{_segment(task_id)}/{map_index}"
 
 
 def _detail(answer: httpx.Response) -> str:

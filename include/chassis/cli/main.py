@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from chassis.cli.commands import money, plans, run, runs, stack
+from chassis.cli.commands import money, plans, run, runs, stack, transcript
 
 app = typer.Typer(
     name="chassis",
@@ -28,6 +28,7 @@ app.command("validate", rich_help_panel=_PLANS)(plans.validate)
 app.command("status", rich_help_panel=_RUNS)(runs.status)
 app.command("retry", rich_help_panel=_RUNS)(runs.retry)
 app.command("logs", rich_help_panel=_RUNS)(runs.logs)
+app.command("transcript", rich_help_panel=_RUNS)(transcript.transcript)
 app.command("limits", rich_help_panel=_MONEY)(money.limits)
 app.command("costs", rich_help_panel=_MONEY)(money.costs)
 app.command("up", rich_help_panel=_STACK)(stack.up)

@@ -76,7 +76,10 @@ def status_table(rows: Sequence[Row]) -> Table:
     for row in rows:
         name, needs = Text(one_line(row.name)), Text(one_line(", ".join(row.depends_on)))
         spent = [Text(_spent_by_task(row))] if some_spent else []
-        table.add_row(Text(full_name(row)), name, status_text(row.state), needs, *spent)
+        status = status_text(row.state)
+        if row.amendment is not None:
+            status.append(", amended", "yellow")
+        table.add_row(Text(full_name(row)), name, status, needs, *spent)
     return table
 
 

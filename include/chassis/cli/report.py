@@ -34,6 +34,7 @@ class Row:
     :ivar usage: token counts and ``cost_usd`` of the answers that the result came from; else None
     :ivar spending: what the task has spent in all its tries, and the run by then; None if it didn't say
     :ivar error: class, message and hint of what made a task fail; else None
+    :ivar amendment: the last amendment that the task goes by, as the API has it; None when it goes by its plan
     """
 
     id: str
@@ -48,6 +49,7 @@ class Row:
     spending: Spending | None = None
     error: Json | None = None
     simulated: bool = False
+    amendment: Json | None = None
 
     @property
     def spent(self) -> Totals | None:
@@ -144,6 +146,8 @@ def _row_document(row: Row) -> Json:
         "result": row.result,
         "usage": None if row.spent is None else amounts.document(row.spent),
     }
+    if row.amendment is not None:
+        document["amendment"] = row.amendment
     return document if row.error is None else {**document, "error": row.error}
 
 

@@ -1,24 +1,37 @@
-"""Choosing what a retry runs again: one task instance, and what it kept from running.
-
-Which instances follow which is Airflow's to say (it knows the run's own version of the workflow, and that
-inside a mapped group each item goes its own way). Which of them run again is decided here, by their state.
-"""
+"""Choosing what a retry runs again: one task instance, as it is or amended, and what it kept from running."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from chassis.cli.errors import AirflowRefusedError, UsageError
 from chassis.cli.render import full_name
+from chassis.rerun import instances_to_clear
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from chassis.cli.airflow_api import Airflow, Instance, Json
+    from chassis.cli.airflow_api import Airflow
     from chassis.cli.report import Report, Row
+    from chassis.rerun import Instance
 
-_KEPT_FROM_RUNNING = frozenset({"upstream_failed", "skipped", "removed"})
 _FAILED = frozenset({"failed", "upstream_failed"})
+
+
+@dataclass(frozen=True)
+class Amending:
+    """What came of an amendment.
+
+    :ivar number: its number in the run
+    :ivar revision: the plan's revision that has the change; None when it isn't in the plan
+    :ivar save_error: why not, although that was asked for
+    """
+
+    number: int
+    cleared: list[Instance]
+    revision: int | None
+    save_error: str
 
 
 def find_targets(report: Report, task_id: str, item: str | None) -> list[Row]:
@@ -51,24 +64,6 @@ def _without_item(rows: list[Row], mapped: list[Row], task_id: str) -> list[Row]
     return failed
 
 
-def select_instances(
-    targets: Sequence[Row], followers: Iterable[Json], *, downstream: bool
-) -> list[Instance]:
-    """The instances to clear.
-
-    :param targets: what was asked for
-    :param followers: task instances that follow them, as Airflow gives them; may hold the targets too
-    :param downstream: whether those that have run are to run again as well
-    """
-    chosen: list[Instance] = [(row.id, row.map_index) for row in targets]
-    for follower in followers:
-        instance = (follower["task_id"], follower["map_index"])
-        wanted = downstream or follower["state"] in _KEPT_FROM_RUNNING
-        if wanted and instance not in chosen:
-            chosen.append(instance)
-    return chosen
-
-
 def retry(
     airflow: Airflow, report: Report, targets: Sequence[Row], *, downstream: bool, latest: bool = False
 ) -> list[Instance]:
@@ -83,7 +78,8 @@ def retry(
     assert run_id is not None, "a run has an id"
     instances: list[Instance] = [(row.id, row.map_index) for row in targets]
     followers = airflow.downstream(workflow_id, run_id, instances)
-    chosen = select_instances(targets, followers, downstream=downstream)
+    states = [((each["task_id"], each["map_index"]), each["state"]) for each in followers]
+    chosen = instances_to_clear(instances, states, downstream=downstream)
     try:
         airflow.clear(workflow_id, run_id, chosen, latest=latest)
     except AirflowRefusedError as error:
@@ -94,6 +90,33 @@ def retry(
             hint=f"Wait for it: chassis status {workflow_id} --run {run_id}",
         ) from None
     return chosen
+
+
+def retry_amended(
+    airflow: Airflow, report: Report, targets: Sequence[Row], change: Mapping[str, Any], *, downstream: bool
+) -> Amending:
+    """Amend one task instance and make it, and what it kept from running, run again.
+
+    :param change: ``instruction``, ``inputs``, ``reason`` and ``save``, see ``chassis.ui.reruns.Wish``
+    :raises UsageError: more than one is meant, one runs at this moment, or the change can't be made; nothing was done
+    """
+    workflow_id, run_id = str(report.workflow_id), str(report.dag_run_id)
+    if len(targets) > 1:
+        names = ", ".join(full_name(row) for row in targets)
+        raise UsageError(
+            f"An amendment is for one item, and these failed: {names}.", hint="Name it with --item."
+        )
+    [row] = targets
+    try:
+        done = airflow.amend(
+            workflow_id, run_id, (row.id, row.map_index), {**change, "downstream": downstream}
+        )
+    except AirflowRefusedError as error:
+        if error.status not in (400, 404, 409):
+            raise
+        raise UsageError(f"{full_name(row)} was not amended: {error.detail}") from None
+    cleared = [(each["task_id"], each["map_index"]) for each in done["cleared"]]
+    return Amending(done["amendment"], cleared, done["revision"], done["save_error"])
 
 
 def _unknown(kind: str, name: str, names: set[str], where: str) -> UsageError:

@@ -46,6 +46,9 @@ class FakeRun:
     conf: dict[str, Any] = field(default_factory=dict)
     running: bool = False
     looks: int = 0
+    amendments: list[dict[str, Any]] = field(default_factory=list)
+    amending: tuple[int, dict[str, Any]] = (200, {})
+    transcripts: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
 
     @property
     def at_end(self) -> bool:
@@ -141,6 +144,8 @@ class FakeAirflow:
             return 401, {"detail": "Token expired"}
         if headers.get("Authorization") != f"Bearer {TOKEN}":
             return 401, {"detail": "Not authenticated"}
+        if url.path.startswith("/chassis/"):
+            return self._pages(method, [unquote(part) for part in url.path.split("/")[3:]])
         parts = [unquote(part) for part in url.path.removeprefix("/api/v2/").split("/")]
         if parts[0] == "importErrors":
             return 200, {"import_errors": self.import_errors, "total_entries": len(self.import_errors)}
@@ -244,6 +249,21 @@ class FakeAirflow:
         if key not in run.xcoms:
             return 404, {"detail": "XCom entry not found"}
         return 200, {"value": run.xcoms[key]}
+
+    def _pages(self, method: str, parts: list[str]) -> tuple[int, Any]:
+        """What Chassis adds to Airflow's API."""
+        dag_id, _, run_id, *rest = parts
+        run = self.dags[dag_id].runs[run_id]
+        if rest == ["amendments"]:
+            return 200, {"amendments": run.amendments}
+        instance = (rest[1], int(rest[2]))
+        if rest[3] == "transcript":
+            nothing = {"task_id": rest[1], "item": None, "tries": [], "transcript": None}
+            return 200, run.transcripts.get(instance, nothing)
+        assert (method, rest[3]) == ("POST", "amend"), f"the fake has no {method} {rest}"
+        if run.amending[0] == 200 and run.after_clear is not None:
+            self.dags[dag_id].runs[run_id] = run.after_clear
+        return run.amending
 
     def _run_document(self, dag_id: str, run_id: str, run: FakeRun) -> dict[str, Any]:
         ended = run.at_end

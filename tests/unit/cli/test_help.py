@@ -12,7 +12,7 @@ from chassis.cli.main import app
 
 COMMANDS = (
     *("run", "plan", "list", "show", "diff", "validate"),
-    *("status", "retry", "logs", "limits", "costs"),
+    *("status", "retry", "logs", "transcript", "limits", "costs"),
     *("up", "down", "doctor", "simulator"),
 )
 

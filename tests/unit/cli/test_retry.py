@@ -6,7 +6,7 @@ import pytest
 
 from chassis.cli.errors import UsageError
 from chassis.cli.report import Report, Row
-from chassis.cli.retry import find_targets, retry, select_instances
+from chassis.cli.retry import find_targets, retry
 from tests.unit.cli.fake_airflow import FakeAirflow, FakeDag, FakeRun, instance
 
 if TYPE_CHECKING:
@@ -67,33 +67,6 @@ def test_a_mapped_task_without_a_failed_item_needs_the_item() -> None:
     report = Report("onboard", 1, "r1", "success", (row("update", "success", "pricing", 0),))
     with pytest.raises(UsageError, match=r"update \[pricing\]"):
         find_targets(report, "update", None)
-
-
-def test_a_retry_clears_the_item_and_what_it_kept_from_running() -> None:
-    assert select_instances([ROWS[2]], AFTER_CLAIMS, downstream=False) == [
-        ("update", 1),
-        ("verify", 1),
-        ("report", -1),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("state", "alone", "downstream"),
-    [
-        ("success", False, True),
-        ("upstream_failed", True, True),
-        ("skipped", True, True),
-        ("removed", True, True),
-        ("failed", False, True),
-        (None, False, True),
-    ],
-)
-def test_which_followers_run_again_is_decided_by_their_state(
-    state: str | None, alone: bool, downstream: bool
-) -> None:
-    followers = [instance("update", "failed", 1), instance("report", state)]
-    assert (("report", -1) in select_instances([ROWS[2]], followers, downstream=False)) is alone
-    assert (("report", -1) in select_instances([ROWS[2]], followers, downstream=True)) is downstream
 
 
 def test_exactly_the_chosen_instances_are_sent_to_airflow(fake: FakeAirflow, airflow: Airflow) -> None:

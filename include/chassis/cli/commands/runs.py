@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from chassis.cli.airflow_api import Airflow, Json
     from chassis.cli.report import Report, Row
+    from chassis.cli.retry import Amending
     from chassis.cli.shape import Shape
 
 
@@ -35,6 +36,7 @@ def status(
     workflow: WorkflowArgument, run: RunOption = None, as_json: JsonOption = False, home: HomeOption = HOME
 ) -> None:
     """Show how a run stands, and its results once it has ended."""
+    from chassis.cli.amendments import amendment_lines, read_amendments, with_amendments
     from chassis.cli.render import status_view, totals
     from chassis.cli.report import FINISHED, with_results
     from chassis.cli.spending import SpendingReader
@@ -43,13 +45,16 @@ def status(
     with connect(home).airflow as airflow:
         report, _ = _find(airflow, home, workflow, run)
         reader = SpendingReader(airflow, workflow, str(report.dag_run_id))
-        report = with_results(airflow, report, reader)
+        amendments = read_amendments(airflow, workflow, str(report.dag_run_id))
+        report = with_amendments(with_results(airflow, report, reader), amendments)
         page = run_page(airflow, workflow, str(report.dag_run_id))
     if as_json:
         print_json(report.document())
         raise typer.Exit(FAILED if report.state == "failed" else SUCCESS)
     console = out()
     console.print(Text(f"{workflow} · run {report.dag_run_id}", style="bold"))
+    for line in amendment_lines(amendments):
+        console.print(Text(line, style="yellow"))
     if report.state in FINISHED:
         raise typer.Exit(show_end(report, console, report.rows, table=True))
     console.print(status_view(report))
@@ -69,17 +74,35 @@ def retry(
     latest: Annotated[
         bool, typer.Option("--latest", help="Go on by the newest revision of the plan, with its limits.")
     ] = False,
+    instruction: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Another instruction, for this task of this run only.")
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="NAME=VALUE", help="Another input, for this task of this run only."),
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Why the instruction or an input is another.")
+    ] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Make that the workflow's next revision, too.")
+    ] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Don't watch the run to its end.")] = False,
     home: HomeOption = HOME,
 ) -> None:
-    """Run one task again, and what it kept from running; without --item, each item of it that failed."""
+    """Run one task again, and what it kept from running; without --item, each item of it that failed.
+
+    With --instruction or --input, the task goes by these; who changed them and why stays with the run.
+    """
+    from chassis.cli.amendments import change_of
     from chassis.cli.latest import check_targets, wait_for_newest
-    from chassis.cli.retry import find_targets
+    from chassis.cli.retry import find_targets, retry_amended
     from chassis.cli.retry import retry as clear
     from chassis.cli.runs import find_run, find_shape, report_of
     from chassis.cli.target import connect
 
     console = out()
+    change = change_of(instruction, inputs or (), reason, save=save, latest=latest)
     with connect(home).airflow as airflow:
         dag, dag_run = find_run(airflow, workflow, run)
         run_id = str(dag_run["dag_run_id"])
@@ -90,7 +113,12 @@ def retry(
             newest = wait_for_newest(airflow, home, workflow, dag_run["conf"] or {}, tell)
             check_targets(targets, newest)
             shape = newest.shape
-        cleared = clear(airflow, report, targets, downstream=downstream, latest=latest)
+        if change is None:
+            cleared = clear(airflow, report, targets, downstream=downstream, latest=latest)
+        else:
+            done = retry_amended(airflow, report, targets, change, downstream=downstream)
+            _show_amending(console, workflow, done)
+            cleared = done.cleared
         _show_cleared(console, report, cleared)
         if no_wait:
             return
@@ -135,6 +163,13 @@ def _find(airflow: Airflow, home: Path, workflow: str, run_id: str | None) -> tu
     dag, run = find_run(airflow, workflow, run_id)
     shape = find_shape(airflow, home, dag, run)
     return report_of(airflow, shape, workflow, run["dag_run_id"]), shape
+
+
+def _show_amending(console: Console, workflow: str, done: Amending) -> None:
+    saved = f" Saved as revision {done.revision} of {workflow}." if done.revision is not None else ""
+    console.print(Text(f"Amendment {done.number} of this run.{saved}"))
+    if done.save_error:
+        tell(f"It is not saved as the workflow's next revision: {done.save_error}")
 
 
 def _show_cleared(console: Console, report: Report, cleared: list[tuple[str, int]]) -> None:

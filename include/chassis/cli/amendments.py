@@ -1,0 +1,74 @@
+"""What people changed for single tasks of a run: asked for in the command line, and shown with the run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from chassis.cli.errors import AirflowRefusedError, UsageError
+from chassis.cli.inputs import parse_inputs
+from chassis.cli.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from chassis.cli.airflow_api import Airflow, Json
+    from chassis.cli.report import Report
+
+
+def change_of(
+    instruction: str | None, inputs: Iterable[str], reason: str | None, *, save: bool, latest: bool
+) -> Json | None:
+    """What a retry is asked to change; None when it is to run again as it was.
+
+    :raises UsageError: the options don't go together
+    """
+    changed = parse_inputs(inputs)
+    if instruction is None and not changed:
+        if reason is not None or save:
+            raise UsageError(
+                "--reason and --save belong to an amendment.",
+                hint="Say what is to change: --instruction or --input.",
+            )
+        return None
+    if not (reason or "").strip():
+        raise UsageError(
+            "An amendment needs a reason, which stays with the run.", hint="Give it with --reason."
+        )
+    if latest:
+        raise UsageError(
+            "--latest takes the newest plan, and an amendment leaves the plan as it is: they don't go together.",
+            hint="Leave out one of them.",
+        )
+    return {"instruction": instruction, "inputs": changed, "reason": reason, "save": save}
+
+
+def read_amendments(airflow: Airflow, workflow_id: str, run_id: str) -> list[Json]:
+    """The run's amendments that count; none from an Airflow whose Chassis doesn't know them."""
+    try:
+        found = airflow.amendments(workflow_id, run_id)
+    except AirflowRefusedError as error:
+        if error.status == 404:
+            return []
+        raise
+    return [each for each in found if not each["withdrawn"]]
+
+
+def with_amendments(report: Report, amendments: Iterable[Json]) -> Report:
+    """The report in which each amended task has its last amendment."""
+    last: dict[tuple[Any, Any], Json] = {(each["task_id"], each["item"]): each for each in amendments}
+    rows = (replace(row, amendment=last.get((row.id, row.item))) for row in report.rows)
+    return replace(report, rows=tuple(rows))
+
+
+def amendment_lines(amendments: Iterable[Json]) -> Iterator[str]:
+    """Each amendment in a line: of what, by whom, when, and why."""
+    for each in amendments:
+        task = each["task_id"] if each["item"] is None else f"{each['task_id']} [{each['item']}]"
+        parts = ["instruction"] if each["instruction"] is not None else []
+        parts += [f"input {name}" for name in each["inputs"]]
+        when = str(each["at"])[:16].replace("T", " ")
+        saved = "" if each["saved_revision"] is None else f" (revision {each['saved_revision']})"
+        yield one_line(
+            f"Amendment {each['number']}: {task}, {', '.join(parts)}{saved}. {each['by']}, {when} UTC: {each['reason']}"
+        )
