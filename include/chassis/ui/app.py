@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import MutableHeaders
 
 from chassis.errors import ChassisError
-from chassis.ui import amending, assets, board, deciding, plan_page, transcripts_api, workflows
+from chassis.ui import amending, assets, board, deciding, plan_page, task_page, transcripts_api, workflows
 from chassis.ui.pages import page, wants_html
 
 # The board's own address takes whatever is left, so it comes last.
-MODULES = [assets, workflows, plan_page, deciding, amending, transcripts_api, board]
+MODULES = [assets, workflows, plan_page, deciding, task_page, amending, transcripts_api, board]
 
 HEADERS = {
     # Nothing inline, nothing from other hosts, and no other site's frame around it.

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Literal
 from chassis.text import one_line, signs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from chassis.workflow.changes import FieldChange, PartChange, PlanChanges
 
-_WORDS = re.compile(r"\S+\s*|\s+")
+_WORDS = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
 _MOST_WORDS = 4_000
 """Words of both texts that are compared one by one; longer texts are compared line by line."""
 _AROUND = 400
@@ -80,7 +80,7 @@ class ChangesView:
 def view_changes(changes: PlanChanges) -> ChangesView:
     """The changes as a page shows them. Of what is new, only the name: the tasks' table has the rest."""
     return ChangesView(
-        workflow=tuple(_field(each) for each in changes.workflow),
+        workflow=view_fields(changes.workflow),
         parts=(
             *(_part("input", each) for each in changes.inputs),
             *(_part("task", each) for each in changes.tasks),
@@ -89,8 +89,13 @@ def view_changes(changes: PlanChanges) -> ChangesView:
     )
 
 
+def view_fields(changes: Iterable[FieldChange]) -> tuple[FieldView, ...]:
+    """Fields that changed, on their own."""
+    return tuple(_field(each) for each in changes)
+
+
 def _part(what: Literal["task", "input"], part: PartChange) -> PartView:
-    fields = tuple(_field(each) for each in part.fields) if part.kind == "changed" else ()
+    fields = view_fields(part.fields) if part.kind == "changed" else ()
     return PartView(part.name, what, part.kind, fields)
 
 

@@ -23,9 +23,9 @@ from airflow.models.log import Log
 from fastapi import Depends, Form, HTTPException, Request, Response, status
 from fastapi.responses import RedirectResponse
 
-from chassis.agents import load_agents
 from chassis.catalogue import load_catalogue
-from chassis.dag.plan_calls import PLANNER_AGENT
+from chassis.dag.answers import MAX_COMMENT
+from chassis.dag.plan_calls import load_workers
 from chassis.deciding import checked_edit
 from chassis.errors import PlanError
 from chassis.settings import Settings
@@ -46,7 +46,6 @@ router = Routes()
 
 Choice = Literal["Approve", "Revise", "Reject"]
 DECIDES = Every((Change(DagAccessEntity.HITL_DETAIL), SEES_PLANS))
-_LONGEST_COMMENT = 10_000
 
 _DONE = Message("warn", "Somebody has decided already", "Your answer was not taken. This is what stands now.")
 _OTHER_PLAN = Message(
@@ -114,12 +113,12 @@ def decide(
     answer: Given,
     choice: Annotated[Choice, Form()],
 ) -> Response:
-    """Approve the plan that the page had shown, as it is or as edited; send it back; or reject it."""
+    """Approve the plan that the page had shown, or send it back, as it is or as edited; or reject it."""
     asked = _Asked(request, session, user, _planner_run(session, dag_id, run_id))
     proposed = asked.proposed(answer)
     if isinstance(proposed, Response):
         return proposed
-    edited = asked.edited(answer, proposed) if choice == "Approve" else None
+    edited = asked.edited(answer, proposed) if choice != "Reject" else None
     if isinstance(edited, Response):
         return edited
     if choice == "Revise" and not answer.comment:
@@ -127,8 +126,13 @@ def decide(
             "bad", "Say what is to be different", "A plan is sent back with a comment for the planner."
         )
         return asked.page(answer, message, status_code=status.HTTP_422_UNPROCESSABLE_CONTENT)
+    if len(answer.comment) > MAX_COMMENT:
+        message = Message(
+            "bad", "The comment is too long", f"It may have {MAX_COMMENT:,} characters at most."
+        )
+        return asked.page(answer, message, status_code=status.HTTP_422_UNPROCESSABLE_CONTENT)
     text = answer.text if edited is not None else ""
-    params = {"plan": answer.digest, "comment": answer.comment[:_LONGEST_COMMENT], "edited_plan": text}
+    params = {"plan": answer.digest, "comment": answer.comment, "edited_plan": text}
     try:
         _give(session, user, asked.run, choice, params)
     except HTTPException as refused:
@@ -168,7 +172,7 @@ class _Asked:
         if text is None:
             return None
         settings = Settings.load()
-        agents = set(load_agents(settings.agents_folder)) - {PLANNER_AGENT}
+        agents = load_workers(settings)
         services = load_catalogue(settings.services_file).names
         try:
             edited = checked_edit(text, agents=agents, services=services, workflow_id=proposed.id)

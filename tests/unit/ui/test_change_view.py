@@ -31,7 +31,7 @@ class TestTexts:
     def test_the_one_new_word_is_set_apart(self) -> None:
         view = field("Add the product to the list.", "Add the new product to the list.")
         assert [(piece.kind, piece.text) for piece in view.pieces if piece.kind != "same"] == [
-            ("new", "new ")
+            ("new", " new")
         ]
 
     @given(st.text(alphabet="ab \n", max_size=60), st.text(alphabet="ab \n", max_size=60))

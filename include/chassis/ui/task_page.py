@@ -1,0 +1,124 @@
+"""The page of one task of a run, or of one item of it: what it gave, what was said, and how to run it amended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import HTTPException, Query, Request, status
+from fastapi.responses import HTMLResponse
+
+from chassis.files import open_files
+from chassis.records.amendments import Amendments
+from chassis.records.transcripts import Transcripts
+from chassis.settings import Settings
+from chassis.ui.items import item_of
+from chassis.ui.pages import page
+from chassis.ui.rules import Every, Read, Routes, may
+from chassis.ui.run_facts import find_instance, find_run, xcoms
+from chassis.ui.run_plans import plan_of_run
+from chassis.ui.task_view import InputField, input_fields, view_amendments, view_result, view_turns
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+
+    from chassis.records.amendments import Amended, Amendment
+    from chassis.workflow import TaskSpec, WorkflowSpec
+
+router = Routes()
+
+SEES_RESULTS = Every((Read(DagAccessEntity.RUN), Read(DagAccessEntity.XCOM), Read(DagAccessEntity.TASK_LOGS)))
+_AT_WORK = frozenset(
+    {"running", "queued", "scheduled", "deferred", "restarting", "awaiting_input", "up_for_reschedule"}
+)
+_ENDED_BADLY = frozenset({"failed", "up_for_retry", "upstream_failed"})
+
+
+@router.get("/dags/{dag_id}/runs/{run_id:path}/tasks/{task_id}/{map_index}", rule=SEES_RESULTS)
+def show_task(
+    request: Request,
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    map_index: int,
+    user: GetUserDep,
+    session: SessionDep,
+    wanted: Annotated[int | None, Query(alias="try", ge=1)] = None,
+) -> HTMLResponse:
+    """One task of a run.
+
+    :param wanted: number of the try whose conversation is shown; the newest that has one when it is left out
+    """
+    run = find_run(session, dag_id, run_id)
+    instance = find_instance(session, dag_id, run_id, task_id, map_index)
+    if instance is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, "This run has no such task.")
+    settings = Settings.load()
+    found = plan_of_run(settings, dag_id, run.bundle_version)
+    spec = found.spec if found else None
+    task = next((each for each in spec.tasks if each.id == task_id), None) if spec else None
+    item = item_of(session, spec, instance)
+    left = xcoms(session, dag_id, run_id, task_id, map_index)
+    files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
+    transcripts = Transcripts(files, dag_id, run_id)
+    tries = transcripts.try_numbers(task_id, item)
+    number = wanted if wanted is not None else (tries[0] if tries else None)
+    transcript = transcripts.find(task_id, item, number) if number is not None else None
+    amendments = Amendments(files, dag_id, run_id)
+    own = [each for each in amendments.all() if (each.task_id, each.item) == (task_id, item)]
+    given = _inputs(spec, run)
+    error = left.get("error")
+    return page(
+        request,
+        "task.html",
+        dag_id=dag_id,
+        run_id=run_id,
+        task_id=task_id,
+        map_index=map_index,
+        instance=instance,
+        task=task,
+        item=item,
+        title=task.name if task else instance.task_display_name or task_id,
+        result=view_result(left.get("return_value")),
+        error=error if isinstance(error, dict) and instance.state in _ENDED_BADLY else None,
+        spending=left.get("spending"),
+        tries=tries,
+        number=number,
+        transcript=transcript,
+        turns=view_turns(transcript),
+        amendments=view_amendments(own, task, given),
+        is_planner=instance.operator == "PlanOperator",
+        form=_form(spec, task, own, amendments.of(task_id, item), given) if task else None,
+        refused=_why_not(user, instance, dag_id),
+        sheets=["plan.css"],
+    )
+
+
+def _inputs(spec: WorkflowSpec | None, run: DagRun) -> dict[str, Any]:
+    """The values of the plan's inputs in a run, as it was started."""
+    given = run.conf if isinstance(run.conf, dict) else {}
+    return {name: given.get(name, part.default) for name, part in spec.inputs.items()} if spec else {}
+
+
+def _form(
+    spec: WorkflowSpec | None,
+    task: TaskSpec,
+    own: list[Amendment],
+    amended: Amended,
+    given: dict[str, Any],
+) -> dict[str, Any]:
+    """What the form to amend a task begins with: what holds for it now."""
+    fields: list[InputField] = input_fields(spec, given | amended.inputs) if spec else []
+    return {"instruction": amended.instruction or task.instruction, "inputs": fields, "again": bool(own)}
+
+
+def _why_not(user: Any, instance: TaskInstance, dag_id: str) -> str:
+    """Why a task can't be amended by this user now; empty when it can."""
+    if not may(user, "PUT", dag_id, DagAccessEntity.TASK_INSTANCE):
+        return "To amend a task and run it again takes the right to edit the tasks of this DAG."
+    if instance.state in _AT_WORK:
+        return "The task is at work. It can be amended when it has ended, or when it is marked as failed."
+    return ""
