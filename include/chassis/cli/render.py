@@ -34,6 +34,7 @@ _LABELS = {
     "queued": ("queued", "cyan"),
     "running": ("running", "cyan"),
     "deferred": ("running", "cyan"),  # the triggerer waits for Claude's answer
+    "awaiting_input": ("waits for approval", "yellow"),
     "up_for_retry": ("failed, will retry", "yellow"),
     "up_for_reschedule": ("waiting", "dim"),
     "success": ("done", "green"),
@@ -79,12 +80,14 @@ def status_table(rows: Sequence[Row]) -> Table:
         status = status_text(row.state)
         if row.amendment is not None:
             status.append(", amended", "yellow")
+        if row.carried_from:
+            status.append(", taken over", "cyan")
         table.add_row(Text(full_name(row)), name, status, needs, *spent)
     return table
 
 
 def _spent_by_task(row: Row) -> str:
-    if row.spent is None:
+    if row.spent is None or row.carried_from:
         return ""
     limit = row.spending.limits.task.budget_usd if row.spending else None
     tokens = figures.counted(amounts.counted_tokens(row.spent), "token")
@@ -159,6 +162,8 @@ def _print_result(console: Console, row: Row) -> None:
     title, summary = full_name(row), plain(row.result["summary"])
     if row.simulated:
         title += f" ({SIMULATED})"
+    if row.carried_from:
+        title += f" (taken over from run {one_line(row.carried_from)})"
     output = _shortened(row.result["output"])
     if console.is_terminal:
         body: list[RenderableType] = [Text(summary, style="bold")]

@@ -34,6 +34,7 @@ class Row:
     :ivar usage: token counts and ``cost_usd`` of the answers that the result came from; else None
     :ivar spending: what the task has spent in all its tries, and the run by then; None if it didn't say
     :ivar error: class, message and hint of what made a task fail; else None
+    :ivar carried_from: the run that its result was taken over from; empty when it was done in this one
     :ivar amendment: the last amendment that the task goes by, as the API has it; None when it goes by its plan
     """
 
@@ -50,6 +51,7 @@ class Row:
     error: Json | None = None
     simulated: bool = False
     amendment: Json | None = None
+    carried_from: str = ""
 
     @property
     def spent(self) -> Totals | None:
@@ -103,7 +105,7 @@ class Report:
             return None
         spending = Spending.of(self.planning.get("spending"))
         return (
-            spending.task if spending else spent_by_result(self.planning["usage"], self.planning["cost_usd"])
+            spending.run if spending else spent_by_result(self.planning["usage"], self.planning["cost_usd"])
         )
 
     @property
@@ -148,6 +150,8 @@ def _row_document(row: Row) -> Json:
     }
     if row.amendment is not None:
         document["amendment"] = row.amendment
+    if row.carried_from:
+        document["carried_from"] = row.carried_from
     return document if row.error is None else {**document, "error": row.error}
 
 
@@ -204,6 +208,7 @@ def _with_result(airflow: Airflow, workflow_id: str, run_id: str, row: Row) -> R
         result={key: value.get(key) for key in ("summary", "output", "model", "request_ids")},
         usage={**value["usage"], "cost_usd": value.get("cost_usd")},
         simulated=bool(value.get("simulated")),
+        carried_from=str(value.get("carried_from") or ""),
     )
 
 

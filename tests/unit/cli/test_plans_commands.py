@@ -62,15 +62,25 @@ def test_show_prints_a_revision_as_yaml_that_validates(chassis: Chassis, local: 
 def test_diff_shows_what_changed_and_only_that(chassis: Chassis, local: Path) -> None:
     result = chassis("diff", "onboard", "1", "2")
     assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "title: Onboard [bold]a product -> Onboard two products",
+        "schedule cron: none -> 0 6 * * 1",
+        "schedule timezone: none -> Europe/Berlin",
+    ]
+    same = chassis("diff", "onboard", "1", "1")
+    assert same.stdout == ""
+    assert "same plan" in same.stderr
+
+
+def test_diff_compares_the_texts_on_demand(chassis: Chassis, local: Path) -> None:
+    result = chassis("diff", "onboard", "1", "2", "--text")
+    assert result.exit_code == 0
     changed = [
         line for line in result.stdout.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")
     ]
     assert "-title: Onboard [bold]a product" in changed
     assert "+title: Onboard two products" in changed
     assert not [line for line in changed if "instruction" in line]
-    same = chassis("diff", "onboard", "1", "1")
-    assert same.stdout == ""
-    assert "same plan" in same.stderr
 
 
 def test_validate_lists_every_fault_and_exits_with_2(chassis: Chassis, tmp_path: Path) -> None:

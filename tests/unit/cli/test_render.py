@@ -108,6 +108,12 @@ def test_a_simulated_result_says_so() -> None:
     assert "simulated" not in results(done("8"), terminal=True)
 
 
+def test_what_was_taken_over_says_so_and_from_where() -> None:
+    row = done("8", carried_from="planned__manual__1")
+    assert "done, taken over" in rendered(status_view(Report("w", 1, "r2", "success", (row,))))
+    assert "taken over from run planned__manual__1" in results(row, terminal=False)
+
+
 def test_a_failed_task_shows_reason_and_hint() -> None:
     error = {"class": "TaskBlockedError", "message": "No access.", "hint": "Ask for it."}
     row = Row("add", None, "Add", "failed", (), error=error)

@@ -163,6 +163,17 @@ def test_the_document_has_the_contracts_fields_and_the_results(fake: FakeAirflow
     }
 
 
+def test_a_result_that_was_taken_over_names_its_run(fake: FakeAirflow, airflow: Airflow) -> None:
+    value = result("report", carried_from="r0", usage=dict.fromkeys(USAGE, 0), cost_usd=0.0)
+    run = FakeRun(snapshots=[[instance("report", "success")]], xcoms={("report", -1, "return_value"): value})
+    fake.dags["onboard"] = FakeDag(runs={"r1": run})
+    report = read_report(airflow, "onboard", "r1", Shape((TaskShape("report", "Report", ()),), 1))
+    assert report is not None
+    (task,) = finished(airflow, report).document()["tasks"]
+    assert task["carried_from"] == "r0"
+    assert task["usage"]["calls"] == 0
+
+
 def test_a_task_that_could_not_say_why_it_failed_is_explained_by_its_log(
     fake: FakeAirflow, airflow: Airflow
 ) -> None:

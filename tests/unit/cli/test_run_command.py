@@ -63,6 +63,14 @@ def test_run_sends_the_planner_what_the_person_gave(
     }
 
 
+def test_run_plans_on_from_the_run_that_is_named(
+    chassis: Chassis, fake: FakeAirflow, planner: FakeDag
+) -> None:
+    chassis("run", "Onboard", "--workflow-id", "onboard", "--continue", "latest")
+    (sent,) = fake.sent("POST", "/dags/plan_workflow/dagRuns")
+    assert sent["conf"]["continue_from"] == "latest"
+
+
 def test_run_json_prints_the_document_and_nothing_else(chassis: Chassis, planner: FakeDag) -> None:
     result = chassis("run", "Onboard", "--json")
     assert result.exit_code == 0

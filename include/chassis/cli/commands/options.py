@@ -39,6 +39,16 @@ InputOption = Annotated[
 WorkflowIdOption = Annotated[
     str, typer.Option("--workflow-id", help="Id of the workflow.", show_default="the planner names it")
 ]
+ContinueOption = Annotated[
+    str,
+    typer.Option(
+        "--continue",
+        metavar="RUN",
+        help="Change the workflow's plan instead of making a new one, and take over what this run of it has done; "
+        "latest for its newest run.",
+        show_default="plan from nothing",
+    ),
+]
 ScheduleOption = Annotated[
     str,
     typer.Option("--schedule", metavar="CRON", help="When the workflow runs by itself, such as '0 6 * * 1'."),

@@ -15,6 +15,7 @@ from chassis.cli.text import one_line, plain
 if TYPE_CHECKING:
     from chassis.plans.refs import PlanRef
     from chassis.plans.store import PlanStore
+    from chassis.workflow import WorkflowSpec
 
 
 @reports_errors
@@ -61,22 +62,30 @@ def diff(
     workflow: WorkflowArgument,
     a: Annotated[int, typer.Argument(help="Number of a revision.", show_default=False)],
     b: Annotated[int, typer.Argument(help="Number of another.", show_default=False)],
+    as_text: Annotated[
+        bool, typer.Option("--text", help="Compare the lines of their YAML instead of their parts.")
+    ] = False,
     home: HomeOption = HOME,
 ) -> None:
     """Show what changed from one revision of a plan to another, apart from where they came from."""
     import difflib
 
     from chassis.cli.target import open_store
+    from chassis.workflow.changes import plan_changes
 
     store = open_store(home)
-    before, after = (_without_provenance(store, store.get(workflow, number)) for number in (a, b))
-    styles = {"+": "green", "-": "red", "@": "cyan"}
-    lines = list(difflib.unified_diff(before, after, f"revision {a}", f"revision {b}", lineterm=""))
-    if not lines:
+    before, after = (store.read(store.get(workflow, number)) for number in (a, b))
+    changes = plan_changes(before, after)
+    if changes.empty:
         tell(f"Revisions {a} and {b} of {workflow} are the same plan.")
+    lines = changes.lines()
+    if as_text:
+        old, new = _without_provenance(before), _without_provenance(after)
+        lines = list(difflib.unified_diff(old, new, f"revision {a}", f"revision {b}", lineterm=""))
+    styles = {"+": "green", "-": "red", "@": "cyan"}
     console = out()
     for line in lines:
-        console.print(Text(plain(line), style=styles.get(line[:1], "")))
+        console.print(Text(plain(line), style=styles.get(line.lstrip()[:1], "")))
 
 
 @reports_errors
@@ -116,7 +125,7 @@ def _cells(store: PlanStore, ref: PlanRef) -> tuple[str, ...]:
     return ref.id, revision, str(len(spec.tasks)), one_line(when), one_line(spec.title)
 
 
-def _without_provenance(store: PlanStore, ref: PlanRef) -> list[str]:
+def _without_provenance(spec: WorkflowSpec) -> list[str]:
     from chassis.workflow import dump_plan
 
-    return dump_plan(store.read(ref).model_copy(update={"provenance": None})).splitlines()
+    return dump_plan(spec.model_copy(update={"provenance": None})).splitlines()

@@ -13,6 +13,7 @@ from chassis.cli.commands.options import (
     HOME,
     BedrockOption,
     BudgetOption,
+    ContinueOption,
     HomeOption,
     InputOption,
     JsonOption,
@@ -45,6 +46,7 @@ class _Request:
     timezone: str
     budget: float | None
     max_parallel: int
+    continue_from: str
 
     def conf(self, action: str) -> dict[str, Any]:
         """The parameters of the planner's run."""
@@ -57,6 +59,7 @@ class _Request:
             "budget_usd": self.budget,
             "max_parallel": self.max_parallel,
             "action": action,
+            **({"continue_from": self.continue_from} if self.continue_from else {}),
         }
 
 
@@ -65,6 +68,7 @@ def run(
     requirement: RequirementArgument,
     inputs: InputOption = [],  # noqa: B006  Typer copies it
     workflow_id: WorkflowIdOption = "",
+    continue_from: ContinueOption = "",
     schedule: ScheduleOption = "",
     timezone: TimezoneOption = "UTC",
     budget: BudgetOption = None,
@@ -79,7 +83,14 @@ def run(
     from chassis.cli.target import connect_or_start
 
     request = _Request(
-        requirement, parse_inputs(inputs), workflow_id, schedule, timezone, budget, max_parallel
+        requirement,
+        parse_inputs(inputs),
+        workflow_id,
+        schedule,
+        timezone,
+        budget,
+        max_parallel,
+        continue_from,
     )
     console = err() if as_json else out()
     target = connect_or_start(home, bedrock=bedrock, tell=tell)
@@ -100,6 +111,7 @@ def plan(
     requirement: RequirementArgument,
     inputs: InputOption = [],  # noqa: B006  Typer copies it
     workflow_id: WorkflowIdOption = "",
+    continue_from: ContinueOption = "",
     schedule: ScheduleOption = "",
     timezone: TimezoneOption = "UTC",
     budget: BudgetOption = None,
@@ -112,7 +124,14 @@ def plan(
     from chassis.cli.target import connect_or_start
 
     request = _Request(
-        requirement, parse_inputs(inputs), workflow_id, schedule, timezone, budget, max_parallel
+        requirement,
+        parse_inputs(inputs),
+        workflow_id,
+        schedule,
+        timezone,
+        budget,
+        max_parallel,
+        continue_from,
     )
     target = connect_or_start(home, bedrock=bedrock, tell=tell)
     with target.airflow as airflow:
@@ -181,4 +200,8 @@ def _approved_run(airflow: Airflow, planned: Planned, request: _Request) -> str 
     """Ask, and start the run; None when the answer is no."""
     if not typer.confirm("Run it now?", default=False, err=True):
         return None
-    return str(airflow.trigger(planned.workflow_id, request.inputs)["dag_run_id"])
+    from chassis.workflow import CARRY_OVER
+
+    source = planned.planning.get("continues")
+    conf = request.inputs | ({CARRY_OVER: source} if source else {})
+    return str(airflow.trigger(planned.workflow_id, conf)["dag_run_id"])
