@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from chassis.dag.calls import Accounts, Outcome, PlanCall, TaskCall
+from chassis.dag.cards import CARD_KEY, card_of, card_on_error
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.dag.triggers import SPENDING_KEY, ClaudeTrigger
 from chassis.errors import ChassisError, ItemsError, StoppedError, restore_error
@@ -96,8 +97,11 @@ class ClaudeOperator(BaseOperator):
         if self.aws_conn_id is not None:
             settings = settings.model_copy(update={"conn_id": self.aws_conn_id})
         with reported(self, context):
-            call = self.prepare(context, settings)
-            if (carried := self.carried(context, settings, call)) is not None:
+            with card_on_error(context):
+                call = self.prepare(context, settings)
+                carried = self.carried(context, settings, call)
+            if carried is not None:
+                context["ti"].xcom_push(CARD_KEY, card_of(result=carried))
                 return carried
             if settings.deferrable if self.deferrable is None else self.deferrable:
                 self.defer(
@@ -108,6 +112,8 @@ class ClaudeOperator(BaseOperator):
             outcome = asyncio.run(self._perform(call))
             if outcome.spending is not None:
                 context["ti"].xcom_push(SPENDING_KEY, outcome.spending)
+            card = card_of(result=outcome.result, error=outcome.error, spending=outcome.spending)
+            context["ti"].xcom_push(CARD_KEY, card)
             if outcome.error is not None:
                 raise outcome.error
             return outcome.result
@@ -285,7 +291,7 @@ class ItemsOperator(BaseOperator):
         self.path = path
 
     def execute(self, context: Context) -> list[str]:
-        with reported(self, context):
+        with reported(self, context), card_on_error(context):
             items = self._find(context)
             if faults := check_items(items):
                 place = f"input '{self.source}'" if self.of_input else f"the output of task '{self.source}'"

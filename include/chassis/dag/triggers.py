@@ -27,6 +27,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from chassis.dag.calls import Outcome, restore_call
+from chassis.dag.cards import CARD_KEY, card_of
 from chassis.errors import UnexpectedError
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class ClaudeTrigger(BaseTrigger):
         xcom = await warm_up
         if outcome.spending is not None:
             await self._push(xcom, SPENDING_KEY, outcome.spending)
+        card = card_of(result=outcome.result, error=outcome.error, spending=outcome.spending)
+        await self._push(xcom, CARD_KEY, card)
         if outcome.error is None and not self.resumes:
             await self._push(xcom, xcom.XCOM_RETURN_KEY, outcome.result)
             yield TaskSuccessEvent()

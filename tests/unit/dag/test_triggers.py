@@ -67,8 +67,9 @@ def test_the_result_is_pushed_before_the_task_becomes_a_success(
     event, pushed = asyncio.run(first_event(trigger))
     assert isinstance(event, TaskSuccessEvent)
     assert event.xcoms is None, "Airflow would store them as JSON inside JSON"
-    assert pushed == 1
-    assert Xcom.pushed[0] == {
+    assert pushed == 2
+    assert Xcom.pushed[0]["key"] == "card"
+    assert Xcom.pushed[1] == {
         "key": "return_value",
         "value": {"summary": "8"},
         "dag_id": "sums",
@@ -95,7 +96,7 @@ def test_a_failure_goes_back_to_a_worker_but_not_before_the_executor_is_done_wit
     error = restore_error(event.payload)
     assert isinstance(error, ThrottledError)
     assert error.retry_after == 2.0
-    assert Xcom.pushed == []
+    assert [(each["key"], each["value"]["line"]) for each in Xcom.pushed] == [("card", error.message)]
 
 
 def test_an_unknown_error_keeps_its_message_to_itself(
@@ -140,5 +141,5 @@ def test_a_result_that_airflow_can_not_take_now_is_pushed_until_it_can(
     answering(monkeypatch, Outcome(result={"summary": "8"}, spending={"run": {"calls": 1}}))
     event, pushed = asyncio.run(first_event(trigger))
     assert isinstance(event, TaskSuccessEvent)
-    assert [each["key"] for each in Xcom.pushed] == ["spending", "return_value"]
-    assert pushed == 2
+    assert [each["key"] for each in Xcom.pushed] == ["spending", "card", "return_value"]
+    assert pushed == 3
