@@ -10,15 +10,13 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from chassis.text import signs
 from chassis.workflow.names import shown
-
-if TYPE_CHECKING:
-    from chassis.workflow.spec import WorkflowSpec
+from chassis.workflow.spec import Limits, TaskSpec, WorkflowSpec
 
 _PARTS = frozenset({"for_each", "schedule", "limits", "per_task"})
 """Fields that are parts with fields of their own. A change is told of each of these, not of the part as a whole."""
@@ -42,13 +40,20 @@ _LABELS = {
     "limits.per_task.max_calls": "calls of each task at most",
 }
 
+_DEFAULTS = {
+    "agent": TaskSpec.model_fields["agent"].default,
+    "owner": WorkflowSpec.model_fields["owner"].default,
+    "limits.max_parallel": Limits.model_fields["max_parallel"].default,
+}
+"""What stands in a field that a plan leaves out, where that isn't nothing."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class FieldChange(_Frozen):
-    """One field that another value stands in. None: the field has its default, which is no value."""
+    """One field that another value stands in. None: no value stood, or stands, there."""
 
     field: str = Field(description="Name of the field; one of a part is dotted: limits.budget_usd.")
     before: JsonValue = None
@@ -174,7 +179,14 @@ def _field_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Itera
         pair = flat_before.get(field), flat_after.get(field)
         # As JSON: to Python 1, 1.0 and True are one value, and to a digest they aren't.
         if _canonical(pair[0]) != _canonical(pair[1]):
-            yield FieldChange(field=field, before=pair[0], after=pair[1])
+            yield FieldChange(
+                field=field, before=_or_default(field, pair[0]), after=_or_default(field, pair[1])
+            )
+
+
+def _or_default(field: str, value: Any) -> Any:
+    """The value or, where it was left out, what that stands for."""
+    return _DEFAULTS.get(field) if value is None else value
 
 
 def _flat(part: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

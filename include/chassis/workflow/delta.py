@@ -125,11 +125,11 @@ class _Delta(AnswerReader):
             if inputs.pop(name, None) is None:
                 message = f"{shown(name)} is no input of the current plan{suggestion(name, inputs)}"
                 self.fault("unknown_input", "removed_inputs", message)
-        changed = self.inputs(self.answer.get("inputs", []))
-        if not isinstance(changed, dict):
-            self.fault("wrong_type", "inputs", f"must be a list, not {kind_of(changed)}")
+        proposed = self.answer.get("inputs", [])
+        if not isinstance(proposed, list):
+            self.fault("wrong_type", "inputs", f"must be a list, not {kind_of(proposed)}")
             return inputs
-        return inputs | changed
+        return inputs | self.inputs(proposed)
 
     def _changed_tasks(self) -> list[Any]:
         tasks: dict[str, Any] = {task["id"]: task for task in self.base["tasks"]}
