@@ -118,6 +118,20 @@ class Airflow:
         )
         return None if found is None else found["value"]
 
+    def open_requests(self) -> list[Json]:
+        """What tasks have asked people and nobody has answered, of all runs that may be read."""
+        waiting = {"state": "awaiting_input", "response_received": False}
+        return list(self._pages("/dags/~/dagRuns/~/hitlDetails", "hitl_details", **waiting))
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str, fields: Json) -> None:
+        """Answer what a task has asked.
+
+        :raises AirflowRefusedError: it doesn't ask (404), was answered already (409), or takes no such option (400)
+        :raises SignInError: it asks somebody else
+        """
+        path = f"{_run(dag_id, run_id)}/taskInstances/{_segment(task_id)}/-1/hitlDetails"
+        self._call("PATCH", path, json={"chosen_options": [option], "params_input": fields})
+
     def log(
         self, dag_id: str, run_id: str, task_id: str, try_number: int, *, map_index: int = -1
     ) -> list[Json]:

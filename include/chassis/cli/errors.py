@@ -34,3 +34,11 @@ class AirflowRefusedError(ChassisError):
 
 class SignInError(AirflowRefusedError):
     """Airflow refused the user name, password or token (401, 403). Exit code 3."""
+
+
+class AnsweredError(ChassisError):
+    """A plan doesn't wait for this answer: another one came first, or it was withdrawn. Exit code 1."""
+
+
+class AnswerRefusedError(ChassisError):
+    """The planner could not carry an answer out, and goes on waiting. Exit code 1."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from chassis.cli.commands import money, plans, run, runs, stack, transcript
+from chassis.cli.commands import approve, money, plans, run, runs, stack, transcript
 
 app = typer.Typer(
     name="chassis",
@@ -21,6 +21,7 @@ _STACK = "Local Airflow"
 
 app.command("run", rich_help_panel=_MAIN)(run.run)
 app.command("plan", rich_help_panel=_MAIN)(run.plan)
+app.command("approve", rich_help_panel=_MAIN)(approve.approve)
 app.command("list", rich_help_panel=_PLANS)(plans.list_workflows)
 app.command("show", rich_help_panel=_PLANS)(plans.show)
 app.command("diff", rich_help_panel=_PLANS)(plans.diff)

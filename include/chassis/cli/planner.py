@@ -13,9 +13,10 @@ from chassis.cli.report import FINISHED
 from chassis.cli.spending import SPENDING_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from chassis.cli.airflow_api import Airflow, Json
+    from chassis.cli.approval import WaitingPlan
     from chassis.errors import ChassisError
 
 PLANNER = "plan_workflow"
@@ -28,7 +29,7 @@ _STARTED_RUN = "planned__"  # before the planner's run id: the id of the run tha
 class Planned:
     """What a run of the planner published.
 
-    :ivar plan: canonical YAML
+    :ivar plan: canonical YAML of what was approved
     :ivar changed: False when the workflow's newest revision already was this plan
     :ivar planning: what the task ``plan`` returned, and left as ``spending``
     """
@@ -82,21 +83,38 @@ class PlannerRun:
         """Id of the workflow's run that this run starts."""
         return f"{_STARTED_RUN}{self.run_id}"
 
-    def wait_for_plan(self, on_change: Callable[[str], None]) -> Planned:
-        """Wait until the plan is published.
+    def wait_for_plan(self, on_change: Callable[[str], None]) -> None:
+        """Wait until there is a plan.
 
         :param on_change: gets the state of the planning, in words, whenever it changes
         :raises ChassisError: what made the planner fail, as it said it
         """
         self._wait_for("plan", on_change)
+
+    def plan_to_decide(self) -> WaitingPlan | None:
+        """Wait until the plan is approved, or a person is asked; then the plan that waits, else None.
+
+        :raises ChassisError: what made the planner fail, as it said it
+        """
+        from chassis.cli.approval import TASK, waiting_plan
+
+        if self._wait_for(TASK, until=("success", "awaiting_input")) == "success":
+            return None
+        return waiting_plan(self._airflow, PLANNER, self.run_id)
+
+    def wait_until_published(self) -> Planned:
+        """Wait until what was approved is published, however long a person takes.
+
+        :raises ChassisError: what made the planner fail, as it said it
+        """
+        self._wait_for("publish")
         planning = self._returned("plan")
         planning |= patiently(lambda: _spending(self._airflow, self.run_id))
-        self._wait_for("publish", lambda _: None)
         published = self._returned("publish")
         return Planned(
             workflow_id=published["workflow_id"],
             revision=published["revision"],
-            plan=planning["plan"],
+            plan=self._returned("approve")["plan"],
             changed=published["changed"],
             planning=planning,
         )
@@ -106,15 +124,21 @@ class PlannerRun:
 
         :raises ChassisError: what made the planner fail, as it said it
         """
-        self._wait_for("trigger" if runs else "await_dag", lambda _: None)
+        self._wait_for("trigger" if runs else "await_dag")
 
-    def _wait_for(self, task_id: str, on_change: Callable[[str], None]) -> None:
+    def _wait_for(
+        self,
+        task_id: str,
+        on_change: Callable[[str], None] = lambda _: None,
+        *,
+        until: Collection[str] = ("success",),
+    ) -> str:
         seen = ""
         while True:
             run, tasks = patiently(self._stand)
             state = tasks[task_id]["state"] or "waiting"
-            if state == "success":
-                return
+            if state in until:
+                return str(state)
             if run["state"] in FINISHED:
                 failed = next((task for task in tasks.values() if task["state"] == "failed"), tasks[task_id])
                 raise self._failure(failed)
@@ -151,7 +175,7 @@ class PlannerRun:
 
 
 def planning_of(airflow: Airflow, run_id: str) -> Json | None:
-    """What the planner's ``plan`` task returned, and left as ``spending``, for a run that it started; else None."""
+    """What the planner's ``plan`` task returned, with the ``spending`` of all planning, for a run that it started."""
     if not run_id.startswith(_STARTED_RUN):
         return None
     planner_run = run_id.removeprefix(_STARTED_RUN)
@@ -160,4 +184,8 @@ def planning_of(airflow: Airflow, run_id: str) -> Json | None:
 
 
 def _spending(airflow: Airflow, run_id: str) -> Json:
-    return {SPENDING_KEY: airflow.xcom(PLANNER, run_id, "plan", key=SPENDING_KEY)}
+    """What the planner's run has spent: revisions that a reviewer asked for are in it."""
+    for task_id in ("approve", "plan"):
+        if spending := airflow.xcom(PLANNER, run_id, task_id, key=SPENDING_KEY):
+            return {SPENDING_KEY: spending}
+    return {SPENDING_KEY: None}

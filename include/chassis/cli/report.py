@@ -65,7 +65,7 @@ class Row:
 class Report:
     """One run of a workflow, as far as it is.
 
-    :ivar planning: what the planner's ``plan`` task returned, and left as ``spending``, when a planner started this run
+    :ivar planning: what the planner's ``plan`` task returned, with the planner's ``spending``, when one started it
     """
 
     workflow_id: str | None

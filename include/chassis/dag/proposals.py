@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chassis.dag.plan_calls import load_workers
 from chassis.deciding import checked_edit
 from chassis.errors import NotStoredError, PlanError, RecordBrokenError
 from chassis.ledger.identity import run_folder
@@ -124,6 +123,7 @@ def edited_plan(text: str, proposal: Proposal, settings: Settings) -> WorkflowSp
     :raises PlanError: lists all faults
     """
     from chassis.catalogue import load_catalogue
+    from chassis.dag.plan_calls import load_workers
 
     workers, services = load_workers(settings), load_catalogue(settings.services_file).names
     spec = checked_edit(text, agents=workers, services=services, workflow_id=proposal.workflow_id)

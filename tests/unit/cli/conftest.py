@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
+from chassis.cli import approval as approval_module
 from chassis.cli import follow as follow_module
 from chassis.cli import planner as planner_module
 from chassis.cli.airflow_api import Airflow, SignIn
@@ -36,6 +37,7 @@ def airflow(fake: FakeAirflow) -> Iterator[Airflow]:
 def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow_module, "_POLL_SECONDS", 0.01)
     monkeypatch.setattr(planner_module, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(approval_module, "_POLL_SECONDS", 0.01)
 
 
 @pytest.fixture(autouse=True)

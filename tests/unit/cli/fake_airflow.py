@@ -46,6 +46,17 @@ class FakeRun:
     conf: dict[str, Any] = field(default_factory=dict)
     running: bool = False
     looks: int = 0
+    after_answers: list[FakeRun] = field(default_factory=list)
+    """How the run goes on after each answer of a person."""
+
+    @property
+    def snapshot(self) -> list[dict[str, Any]]:
+        return self.snapshots[min(self.looks, len(self.snapshots) - 1)]
+
+    @property
+    def asks(self) -> list[str]:
+        return [each["task_id"] for each in self.snapshot if each["state"] == "awaiting_input"]
+
     amendments: list[dict[str, Any]] = field(default_factory=list)
     amending: tuple[int, dict[str, Any]] = (200, {})
     transcripts: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
@@ -177,6 +188,10 @@ class FakeAirflow:
                 self._dag(name) for name, dag in self.dags.items() if query.get("tags") in (None, *dag.tags)
             ]
             return 200, {"dags": found, "total_entries": len(found)}
+        if parts == ["~", "dagRuns", "~", "hitlDetails"]:
+            assert query["state"] == "awaiting_input"
+            assert query["response_received"] == "false"
+            return 200, self._requests()
         if parts[0] not in self.dags:
             return 404, {"detail": f"The Dag with ID: `{parts[0]}` was not found"}
         dag, rest = self.dags[parts[0]], parts[1:]
@@ -193,7 +208,26 @@ class FakeAirflow:
             )
         if rest[1] not in dag.runs:
             return 404, {"detail": f"run {rest[1]} was not found"}
+        if rest[-1] == "hitlDetails":
+            return self._take_answer(dag, rest[1], rest[3], body)
         return self._run(parts[0], rest[1], dag.runs[rest[1]], rest[2:], query)
+
+    def _requests(self) -> dict[str, Any]:
+        asked = [
+            {"task_instance": {"dag_id": dag_id, "dag_run_id": run_id, "task_id": task_id}}
+            for dag_id, dag in self.dags.items()
+            for run_id, run in dag.runs.items()
+            for task_id in run.asks
+        ]
+        return {"hitl_details": asked, "total_entries": len(asked)}
+
+    def _take_answer(self, dag: FakeDag, run_id: str, task_id: str, body: Any) -> tuple[int, Any]:
+        assert set(body) == {"chosen_options", "params_input"}
+        run = dag.runs[run_id]
+        if task_id not in run.asks:
+            return 409, {"detail": "has already been updated"}
+        dag.runs[run_id] = run.after_answers[0]
+        return 200, body
 
     def _dag(self, dag_id: str) -> dict[str, Any]:
         dag = self.dags[dag_id]
@@ -238,7 +272,7 @@ class FakeAirflow:
         if not rest:
             return 200, self._run_document(dag_id, run_id, run)
         if rest == ["taskInstances"]:
-            snapshot = run.snapshots[min(run.looks, len(run.snapshots) - 1)]
+            snapshot = run.snapshot
             run.looks += 1
             offset, limit = int(query["offset"]), int(query["limit"])
             return 200, {"task_instances": snapshot[offset : offset + limit], "total_entries": len(snapshot)}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from chassis.workflow import check_plan, dump_plan
+from chassis.estimate import estimate_plan
+from chassis.settings import Settings
+from chassis.workflow import check_plan, dump_plan, plan_digest
+from chassis.workflow.changes import plan_changes
 from tests.unit.cli.fake_airflow import FakeRun, instance
 
-SPEC = {
+SPEC: dict[str, Any] = {
     "schema_version": 1,
     "id": "onboard",
     "title": "Onboard [bold]a product",
@@ -33,6 +36,12 @@ PLANNED = {
     "attempts": 1,
     "simulated": True,
     "request_ids": [],
+}
+APPROVED = {
+    "workflow_id": "onboard",
+    "plan": PLANNED["plan"],
+    "digest": "0" * 64,
+    "decision": {"without": "no approval is asked for"},
 }
 PUBLISHED = {"workflow_id": "onboard", "revision": 3, "digest": "0" * 64, "changed": True}
 RUN = "planned__p1"
@@ -79,12 +88,16 @@ def _totals(usd: float) -> dict[str, Any]:
 
 def planner_run(**states: str | None) -> FakeRun:
     """A planner's run that goes from nothing to these states of its tasks."""
-    tasks = ("plan", "publish", "await_dag", "trigger")
+    tasks = ("plan", "approve", "publish", "await_dag", "trigger")
     before = [instance(name, None) for name in tasks]
     after = [instance(name, states.get(name, "success")) for name in tasks]
     state = "failed" if "failed" in states.values() else "success"
     run = FakeRun(state, [before, after])
-    run.xcoms = {("plan", -1, "return_value"): PLANNED, ("publish", -1, "return_value"): PUBLISHED}
+    run.xcoms = {
+        ("plan", -1, "return_value"): PLANNED,
+        ("approve", -1, "return_value"): APPROVED,
+        ("publish", -1, "return_value"): PUBLISHED,
+    }
     return run
 
 
@@ -104,4 +117,55 @@ def workflow_run(*, broken: str | None = None) -> FakeRun:
         run.xcoms[key] = done("update", item) if state == "success" else error
     if not broken:
         run.xcoms[("report", -1, "return_value")] = done("report")
+    return run
+
+
+def proposal(instruction: str = "Report", **facts: Any) -> dict[str, Any]:
+    """What the planner's task ``approve`` shows of a plan: :data:`SPEC`, with this instruction of its last task."""
+    spec = check_plan({**SPEC, "tasks": [SPEC["tasks"][0], {**SPEC["tasks"][1], "instruction": instruction}]})
+    estimate = estimate_plan(spec, agents={}, settings=Settings())
+    return {
+        "number": 1,
+        "asked": 1,
+        "workflow_id": "onboard",
+        "plan": dump_plan(spec),
+        "digest": plan_digest(spec),
+        "title": spec.title,
+        "by": "claude",
+        "comment": "",
+        "changes": plan_changes(check_plan(SPEC), spec).model_dump(mode="json"),
+        "estimate": estimate.model_dump(mode="json"),
+        "base_revision": 3,
+        "deadline": "2026-03-04T06:00:00+00:00",
+        "refused": "",
+        **facts,
+    }
+
+
+def asking_run(document: dict[str, Any], *then: FakeRun) -> FakeRun:
+    """A planner's run that waits for a decision.
+
+    :param then: how it goes on after an answer
+    """
+    run = planner_run()
+    waits = [
+        instance("plan", "success"),
+        instance("approve", "awaiting_input", try_number=1),
+        instance("publish", None),
+    ]
+    run.snapshots = [waits]
+    run.state = "running"
+    run.xcoms = {("plan", -1, "return_value"): PLANNED, ("approve", -1, "proposal"): document}
+    run.after_answers = list(then)
+    return run
+
+
+def rejected_run() -> FakeRun:
+    """A planner's run whose plan was rejected."""
+    run = planner_run(approve="failed", publish="upstream_failed")
+    run.xcoms[("approve", -1, "error")] = {
+        "class": "PlanRejectedError",
+        "message": "ann rejected the plan of 'onboard': too dear",
+        "hint": "",
+    }
     return run

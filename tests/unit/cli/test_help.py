@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from chassis.cli.main import app
 
 COMMANDS = (
-    *("run", "plan", "list", "show", "diff", "validate"),
+    *("run", "plan", "approve", "list", "show", "diff", "validate"),
     *("status", "retry", "logs", "transcript", "limits", "costs"),
     *("up", "down", "doctor", "simulator"),
 )

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chassis.cli import follow as follow_module
-from tests.unit.cli.made_up_runs import RUN, planner_run, workflow_run
+from tests.unit.cli.made_up_runs import (
+    RUN,
+    asking_run,
+    planner_run,
+    proposal,
+    rejected_run,
+    workflow_run,
+)
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Chassis
@@ -175,26 +182,54 @@ def test_a_paused_planner_is_told_before_anything_waits(chassis: Chassis, planne
     assert "paused" in result.stderr
 
 
-def test_approve_publishes_asks_and_runs_on_a_yes(
+def test_approve_asks_before_anything_is_published_and_goes_on_to_the_results(
     chassis: Chassis, fake: FakeAirflow, planner: FakeDag
 ) -> None:
-    planner.starts["p1"] = planner_run(trigger="skipped")
-    fake.dags["onboard"].starts = {"manual__1": workflow_run()}
-    result = chassis("run", "Onboard", "--approve", "--input", "product=pets", stdin="y\n")
+    planner.starts["p1"] = asking_run(proposal("Report in two lines"), planner_run())
+    result = chassis("run", "Onboard", "--approve", stdin="a\n")
     assert result.exit_code == 0, result.output
-    assert fake.sent("POST", "/dags/plan_workflow/dagRuns")[0]["conf"]["action"] == "publish"
-    assert fake.sent("POST", "/dags/onboard/dagRuns")[0]["conf"] == {"product": "pets"}
+    assert fake.sent("POST", "/dags/plan_workflow/dagRuns")[0]["conf"]["approve"] == "always"
+    (answer,) = fake.sent("PATCH", "/hitlDetails")
+    assert answer["chosen_options"] == ["Approve"]
+    assert answer["params_input"]["plan"] == proposal("Report in two lines")["digest"]
+    for words in ("Changes since revision 3:", "instruction: Report -> Report in two lines", "Estimate: "):
+        assert words in result.stdout
     assert "report: done" in result.stdout
 
 
-@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
-def test_approve_runs_nothing_without_a_yes(
+@pytest.mark.parametrize("answer", ["l\n", "\n", "what?\n", ""])
+def test_approve_leaves_the_plan_waiting_without_a_yes(
     chassis: Chassis, fake: FakeAirflow, planner: FakeDag, answer: str
 ) -> None:
-    planner.starts["p1"] = planner_run(trigger="skipped")
+    planner.starts["p1"] = asking_run(proposal(), planner_run())
     result = chassis("run", "Onboard", "--approve", stdin=answer)
     assert result.exit_code == 1
-    assert fake.sent("POST", "/dags/onboard/dagRuns") == []
+    assert fake.sent("PATCH", "/hitlDetails") == []
+    assert "chassis approve plan_workflow --run p1" in result.stderr
+
+
+def test_a_rejected_plan_ends_the_run_with_who_and_why(
+    chassis: Chassis, fake: FakeAirflow, planner: FakeDag
+) -> None:
+    planner.starts["p1"] = asking_run(proposal(), rejected_run())
+    result = chassis("run", "Onboard", "--approve", stdin="j\ntoo dear\n")
+    assert result.exit_code == 1
+    assert fake.sent("PATCH", "/hitlDetails")[0]["params_input"]["comment"] == "too dear"
+    assert "ann rejected the plan of 'onboard': too dear" in result.stderr
+
+
+def test_a_deployment_that_demands_approval_has_a_pipe_wait_and_says_where(
+    chassis: Chassis, fake: FakeAirflow, planner: FakeDag
+) -> None:
+    run = asking_run(proposal())
+    run.state = "success"
+    run.snapshots = [run.snapshots[0], run.snapshots[0], planner_run().snapshots[-1]]
+    run.xcoms |= planner_run().xcoms
+    planner.starts["p1"] = run
+    result = chassis("run", "Onboard")
+    assert result.exit_code == 0, result.output
+    assert f"{fake.url}/chassis/dags/plan_workflow/runs/p1/plan" in result.stderr
+    assert fake.sent("PATCH", "/hitlDetails") == []
 
 
 def test_plan_publishes_without_running(chassis: Chassis, fake: FakeAirflow, planner: FakeDag) -> None:

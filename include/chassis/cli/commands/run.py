@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from chassis.cli.commands.deciding import decide, on_terminal, where_to_decide
 from chassis.cli.commands.following import interruptible, show_end, watch
 from chassis.cli.commands.options import (
     HOME,
@@ -47,6 +48,7 @@ class _Request:
     budget: float | None
     max_parallel: int
     continue_from: str
+    approve: bool
 
     def conf(self, action: str) -> dict[str, Any]:
         """The parameters of the planner's run."""
@@ -60,6 +62,7 @@ class _Request:
             "max_parallel": self.max_parallel,
             "action": action,
             **({"continue_from": self.continue_from} if self.continue_from else {}),
+            **({"approve": "always"} if self.approve else {}),
         }
 
 
@@ -73,7 +76,9 @@ def run(
     timezone: TimezoneOption = "UTC",
     budget: BudgetOption = None,
     max_parallel: MaxParallelOption = 16,
-    approve: Annotated[bool, typer.Option("--approve", help="Show the plan and ask before it runs.")] = False,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Show the plan and ask before it is published.")
+    ] = False,
     bedrock: BedrockOption = False,
     as_json: JsonOption = False,
     home: HomeOption = HOME,
@@ -91,16 +96,14 @@ def run(
         budget,
         max_parallel,
         continue_from,
+        approve,
     )
     console = err() if as_json else out()
     target = connect_or_start(home, bedrock=bedrock, tell=tell)
     with target.airflow as airflow:
-        planner, planned, shape = _plan(target, request, console, publish_only=approve)
-        run_id = _approved_run(airflow, planned, request) if approve else planner.started_run
-        if run_id is None:
-            tell(f"Not run. It is published as revision {planned.revision} of {planned.workflow_id}.")
-            raise typer.Exit(FAILED)
-        report = watch(airflow, planned.workflow_id, run_id, shape, console, planning=planned.planning)
+        planner, planned, shape = _plan(target, request, console, publish_only=False)
+        run_id, planning = planner.started_run, planned.planning
+        report = watch(airflow, planned.workflow_id, run_id, shape, console, planning=planning)
     if as_json:
         print_json(report.document())
     raise typer.Exit(show_end(report, console, () if as_json else report.rows, table=console.is_terminal))
@@ -132,6 +135,7 @@ def plan(
         budget,
         max_parallel,
         continue_from,
+        approve=False,
     )
     target = connect_or_start(home, bedrock=bedrock, tell=tell)
     with target.airflow as airflow:
@@ -153,13 +157,28 @@ def _plan(
     planner = PlannerRun.start(target.airflow, request.conf(PUBLISH if publish_only else RUN))
     with interruptible(target.airflow, PLANNER, planner.run_id):
         with _progress(console, "Planning"):
-            planned = planner.wait_for_plan(_tell_retry)
+            planner.wait_for_plan(_tell_retry)
+        _have_approved(target.airflow, planner, console, asks=request.approve or on_terminal())
+        planned = planner.wait_until_published()
         shape = shape_of_plan(load_plan(planned.plan), planned.revision, request.inputs)
         console.print(_headline(planned))
         console.print(plan_table(shape))
         with _progress(console, "Waiting for Airflow to have the workflow"):
             planner.wait_for_workflow(runs=not publish_only)
     return planner, planned, shape
+
+
+def _have_approved(airflow: Airflow, planner: PlannerRun, console: Console, *, asks: bool) -> None:
+    """Wait until the plan is approved, where it has to be; ask here, or say where to approve it."""
+    waiting = planner.plan_to_decide()
+    if waiting is None:
+        return
+    if not asks:
+        where_to_decide(airflow, waiting)
+    elif not decide(airflow, waiting, console):
+        tell("Nothing is published yet.")
+        where_to_decide(airflow, waiting)
+        raise typer.Exit(FAILED)
 
 
 def _introduce(console: Console, target: Target) -> None:
@@ -194,14 +213,3 @@ def _progress(console: Console, what: str) -> Any:
 def _tell_retry(state: str) -> None:
     if state == "up_for_retry":
         tell("A call to Claude failed; Airflow will try it again.")
-
-
-def _approved_run(airflow: Airflow, planned: Planned, request: _Request) -> str | None:
-    """Ask, and start the run; None when the answer is no."""
-    if not typer.confirm("Run it now?", default=False, err=True):
-        return None
-    from chassis.workflow import CARRY_OVER
-
-    source = planned.planning.get("continues")
-    conf = request.inputs | ({CARRY_OVER: source} if source else {})
-    return str(airflow.trigger(planned.workflow_id, conf)["dag_run_id"])
