@@ -95,7 +95,7 @@ class Results:
         """
         folder = f"{self._run_folder}/results"
         names = [
-            f"{folder}/{task}/{name}"
+            name
             for task in self._files.folders(folder)
             for name in self._files.names(f"{folder}/{task}")
             if name.endswith(".json")

@@ -129,7 +129,8 @@ class _Delta(AnswerReader):
         if not isinstance(proposed, list):
             self.fault("wrong_type", "inputs", f"must be a list, not {kind_of(proposed)}")
             return inputs
-        return inputs | self.inputs(proposed)
+        inputs |= self.inputs(proposed)
+        return inputs
 
     def _changed_tasks(self) -> list[Any]:
         tasks: dict[str, Any] = {task["id"]: task for task in self.base["tasks"]}
