@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,6 +88,32 @@ def test_a_bucket_that_is_not_there_is_an_error_and_not_empty(s3_root: str) -> N
         lambda: files.read("a/b"),
         lambda: files.read_all(["a/b"]),
         lambda: files.create("a/b", b""),
+        lambda: files.older("a", 0),
+        lambda: files.delete(["a/b"]),
     ):
         with pytest.raises(StoreError, match=r"record store can't .* s3://no-such-bucket/records"):
             attempt()
+
+
+def test_files_are_told_by_their_age_at_any_depth(files: Files) -> None:
+    names = [f"{NESTED}/000001.json", "add_pet/manual/transcripts/t/_/0001-001.json", "add_pet/manual/file"]
+    for name in names:
+        files.create(name, b"")
+    later = time.time() + 60
+    assert files.older("add_pet", later) == sorted(names)
+    assert files.older("add_pet/manual/transcripts", later) == [names[1]]
+    assert files.older("add_pet", later - 3_600) == []
+    assert files.older("add_pet/manual/transcript", later) == [], "no folder, and the start of another's name"
+
+
+def test_what_is_deleted_is_gone_and_nothing_else_is(files: Files) -> None:
+    names = [f"a/b/{number:04d}" for number in range(1_003)]
+    for name in names[:3]:
+        files.create(name, b"")
+    files.create("a/kept", b"")
+    files.delete(names)
+    assert files.names("a/b") == []
+    assert files.folders("a") == []
+    assert files.names("a") == ["a/kept"]
+    files.delete([])
+    assert files.create(names[0], b"again")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -82,6 +84,7 @@ def test_an_unreadable_file_is_another_error_than_one_that_is_not_there(tmp_path
         lambda files: files.write("a/b", b""),
         lambda files: files.claim("a/b"),
         lambda files: files.create("a/b", b""),
+        lambda files: files.delete(["a/b"]),
     ],
 )
 def test_a_place_that_can_not_be_written_is_an_error(tmp_path: Path, write: Callable[[Files], Any]) -> None:
@@ -109,6 +112,35 @@ def test_a_written_file_can_be_read_by_other_users(tmp_path: Path) -> None:
     write_atomically(tmp_path / "file", b"")
     (tmp_path / "ordinary").touch()
     assert (tmp_path / "file").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+def test_the_age_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:
+    files = open_files(str(tmp_path))
+    for name, written in (("run/old", 1_000), ("run/deep/old", 1_999), ("run/new", 2_000)):
+        files.create(name, b"")
+        os.utime(tmp_path / name, (5_000, written))
+    assert files.older("run", 2_000) == ["run/deep/old", "run/old"]
+
+
+def test_a_folder_without_files_is_gone_and_one_with_files_stays(tmp_path: Path) -> None:
+    files = open_files(str(tmp_path / "root"))
+    for name in ("dag/run/transcripts/t/_/1", "dag/run/run.json"):
+        files.create(name, b"")
+    files.delete(["dag/run/transcripts/t/_/1", "dag/run/transcripts/t/_/absent"])
+    assert [path.name for path in (tmp_path / "root/dag/run").iterdir()] == ["run.json"]
+    files.delete(["dag/run/run.json"])
+    assert list(tmp_path.iterdir()) == [tmp_path / "root"], "the root itself stays"
+
+
+def test_a_link_is_not_followed_out_of_the_root(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/file").touch()
+    (tmp_path / "root/run").mkdir(parents=True)
+    (tmp_path / "root/run/link").symlink_to(tmp_path / "elsewhere")
+    files = open_files(str(tmp_path / "root"))
+    files.delete(files.older("run", time.time() + 60))
+    assert (tmp_path / "elsewhere/file").exists()
+    assert not (tmp_path / "root/run").exists()
 
 
 def test_a_creation_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,6 +134,39 @@ class FolderFiles:
         with self._reported.of("write", self.locate(name)):
             write_atomically(self._root / name, content, durable=True)
 
+    def older(self, folder: str, moment: float) -> list[str]:
+        with self._reported.of("list", self.locate(folder)):
+            return sorted(self._written_before(folder, moment))
+
+    def _written_before(self, folder: str, moment: float) -> Iterator[str]:
+        for entry in _entries(self._root / folder):
+            name = f"{folder}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._written_before(name, moment)
+                continue
+            try:
+                written = entry.stat(follow_symlinks=False).st_mtime
+            except FileNotFoundError:
+                continue  # Another has deleted it, or given it its name.
+            if written < moment:
+                yield name
+
+    def delete(self, names: Iterable[str]) -> None:
+        for name in names:
+            path = self._root / name
+            with self._reported.of("delete", str(path)):
+                path.unlink(missing_ok=True)
+                self._prune(path.parent)
+
+    def _prune(self, folder: Path) -> None:
+        """Take empty folders away, upwards; a writer makes its folder when it writes."""
+        while folder != self._root:
+            try:
+                folder.rmdir()
+            except OSError:  # It isn't empty, or gone.
+                return
+            folder = folder.parent
+
     def locate(self, name: str) -> str:
         return str(self._root / name)
 

@@ -130,6 +130,24 @@ class ObjectFiles:
         with self._reported.of("write", self.locate(name)):
             self._fs().pipe_file(self._address(name), content)
 
+    def older(self, folder: str, moment: float) -> list[str]:
+        with self._reported.of("list", self.locate(folder)):
+            try:
+                found: dict[str, dict[str, Any]] = self._fs().find(self._address(folder), detail=True)
+            except FileNotFoundError as error:  # As in _find.
+                raise self._reported.failed("list", self.locate(folder), error) from error
+        return sorted(
+            address.removeprefix(f"{self._base}/")
+            for address, facts in found.items()
+            if facts["LastModified"].timestamp() < moment
+        )
+
+    def delete(self, names: Iterable[str]) -> None:
+        addresses = [self._address(name) for name in names]
+        if addresses:
+            with self._reported.of("delete", self.locate("")):
+                self._fs().rm(addresses)
+
     def _address(self, name: str) -> str:
         return f"{self._base}/{name}".rstrip("/")
 

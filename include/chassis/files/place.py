@@ -82,6 +82,21 @@ class Files(Protocol):
         :raises StoreError: nothing was written, or it is unknown whether it was
         """
 
+    def older(self, folder: str, moment: float) -> list[str]:
+        """Names of the files below a folder, however deep, that were written before a moment; none if there are none.
+
+        :param moment: seconds since 1970, by the clock of the place
+        :raises StoreError: it can't be told what is there
+        """
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Take files away; one that is not there is fine. A folder that has become empty goes, too.
+
+        S3 says nothing of a file that may not be deleted. So a caller for whom that matters lists again.
+
+        :raises StoreError: some of them may still be there; deleting them again is safe
+        """
+
     def locate(self, name: str) -> str:
         """The full path or address of a file, for people."""
 
