@@ -26,7 +26,7 @@ PRODUCT = re.compile(
 )
 _EVERY = re.compile(r"\b(?:all|every|each)\b", re.IGNORECASE)
 _ID_CHARS = 60
-_RESERVED = frozenset({"plan_workflow", "recurring_onboarding"})
+_RESERVED = frozenset({"plan_workflow", "recurring_onboarding", "chassis_upkeep"})
 
 _TYPES = ((bool, "boolean"), (int, "integer"), (float, "number"), (list, "array"))
 

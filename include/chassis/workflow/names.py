@@ -15,7 +15,7 @@ _ID = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _AGENT_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _NOT_IN_A_LINE = re.compile(rf"[\t\n]|{DECEIVING.pattern}")
 
-RESERVED_IDS = frozenset({"plan_workflow", "recurring_onboarding"})
+RESERVED_IDS = frozenset({"plan_workflow", "recurring_onboarding", "chassis_upkeep"})
 """Workflow ids that are taken by the DAGs that ship with Chassis."""
 
 CARRY_OVER = "carry_over_from"

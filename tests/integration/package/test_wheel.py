@@ -73,5 +73,5 @@ def test_an_installed_wheel_registers_itself_and_brings_its_own_files(
         "plugin": True,
         "agents": ["planning-agent", "task-executor"],
         "services": 7,
-        "dags": ["plan_workflow.py"],
+        "dags": ["chassis_upkeep.py", "plan_workflow.py"],
     }

@@ -1,0 +1,64 @@
+"""Transcripts don't stay for ever: those that are older than the setting says are deleted, in every run's records."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chassis.errors import StoreError
+from chassis.records.transcripts import FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chassis.files import Files
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What was deleted.
+
+    :ivar files: transcripts of calls
+    :ivar runs: runs that they were of
+    :ivar complete: whether all runs were looked at; else the rest is for the next time
+    """
+
+    files: int
+    runs: int
+    complete: bool
+
+
+def delete_transcripts(
+    files: Files, *, before: float, seconds: float, clock: Callable[[], float] = time.monotonic
+) -> Swept:
+    """Delete the transcripts that were written before a moment.
+
+    The age is that of the file, by the clock of the store. Whatever is stopped in between goes on the next time.
+
+    :param files: the record store
+    :param before: seconds since 1970
+    :param seconds: how long it may take; after that no further run is begun
+    :raises StoreError: the store can't be read, or doesn't let transcripts be deleted
+    """
+    deadline = clock() + seconds
+    deleted = runs = 0
+    for folder in _folders(files):
+        if clock() > deadline:
+            return Swept(deleted, runs, complete=False)
+        if old := files.older(folder, before):
+            files.delete(old)
+            if left := set(old) & set(files.older(folder, before)):
+                raise StoreError(
+                    f"The record store keeps {len(left)} of {len(old)} transcripts in {files.locate(folder)}, "
+                    f"which were to be deleted; {deleted} others are deleted.",
+                    hint="Let Airflow's workers delete there (on S3: s3:DeleteObject).",
+                )
+            deleted, runs = deleted + len(old), runs + 1
+    return Swept(deleted, runs, complete=True)
+
+
+def _folders(files: Files) -> Iterator[str]:
+    for dag in files.folders(""):
+        for run in files.folders(dag):
+            yield f"{dag}/{run}/{FOLDER}"
