@@ -189,15 +189,21 @@ def test_the_search_finds_a_canary_in_each_form() -> None:
 
 
 def test_no_file_under_the_home_holds_a_secret_or_a_prompt(runs: Runs, figure: Callable[[str], None]) -> None:
-    leaks, count, size = [], 0, 0
+    """But for transcripts, which are there to hold prompts."""
+    leaks, count, size, told = [], 0, 0, 0
     for path in runs.home.rglob("*"):
         if not path.is_file() or path.is_symlink() or path.name.startswith("airflow.db"):
             continue
         content = path.read_bytes()
         count, size = count + 1, size + len(content)
         searched = SECRETS.values() if path.name in PRIVATE else runs.secrets
-        leaks += [(canary, str(path)) for canary in found_in(content, [*searched, KEY_ID, PROMPT, XCOM])]
+        transcript = path.is_relative_to(runs.home / "records") and "transcripts" in path.parts
+        told += transcript
+        prompts = [] if transcript else [PROMPT]
+        leaks += [(canary, str(path)) for canary in found_in(content, [*searched, KEY_ID, *prompts, XCOM])]
     assert not leaks
+    assert told >= len(ENDS), "each call has a transcript, which is searched, too"
+    assert list(runs.home.glob("records/plan_workflow/*/transcripts/plan/_/0001-001.json"))
     assert {"records", "plans", "logs", "bundles"} <= {
         part for path in runs.home.rglob("*") for part in path.relative_to(runs.home).parts
     }
