@@ -47,10 +47,9 @@ def page(request: Request, template: str, *, status_code: int = 200, **values: A
     )
 
 
-def fragment(request: Request, template: str, block: str, **values: Any) -> str:
-    """The HTML of one macro of a template, for a page that is already open."""
-    macro = getattr(templates().get_template(template).module, block)
-    return str(macro(links=links_of(request), **values))
+def parts(template: str) -> Any:
+    """The macros of a template, for a page that is already open; each gives escaped ``Markup``."""
+    return templates().get_template(template).module
 
 
 def wants_html(request: Request) -> bool:

@@ -1,0 +1,212 @@
+"""What a board shows, from what the database has: rows by task, who waits for whom, what was spent. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from chassis.ui.queries import EVER, Instance, RunState
+from chassis.workflow import TaskGraph, TaskSpec, WorkflowSpec
+
+MANY = 40
+"""Items of a task from which on only those are shown that need a look, until the rest is asked for."""
+
+OVERLAP = timedelta(seconds=5)
+"""How far a refresh looks back behind the last one: clocks of several machines differ, and commits take time."""
+
+ACTIVE = frozenset({"queued", "running"})
+DONE = frozenset({"success", "skipped"})
+_QUIET = frozenset({None, "success", "skipped", "scheduled", "queued", "removed"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task, or one item of a mapped task.
+
+    :ivar waits: names of what it still waits for; empty once it has started
+    :ivar quiet: whether it needs no look, and may be folded away among many
+    """
+
+    at: Instance
+    name: str
+    mapped: bool
+    waits: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """The row's name within its page."""
+        return f"{self.at.task_id}--{self.at.map_index}"
+
+    @property
+    def quiet(self) -> bool:
+        return self.at.state in _QUIET
+
+    def seconds(self, now: datetime) -> float | None:
+        """How long its current try has taken; None before it started."""
+        if self.at.start is None or self.at.state in {None, "scheduled", "queued"}:
+            return None
+        return max(0.0, ((self.at.end or now) - self.at.start).total_seconds())
+
+
+@dataclass(frozen=True)
+class Group:
+    """A task of the plan with its rows; a task that isn't mapped has one."""
+
+    task_id: str
+    name: str
+    mapped: bool
+    after: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Instances by state, the state that needs a look first."""
+        found = Counter(row.at.state or "none" for row in self.rows)
+        return dict(sorted(found.items(), key=lambda each: (each[0] in DONE, each[0])))
+
+    @property
+    def many(self) -> bool:
+        return len(self.rows) > MANY
+
+    @property
+    def key(self) -> str:
+        """The group's name within its page."""
+        return f"task--{self.task_id}"
+
+
+class Board:
+    """A run's board.
+
+    :param spec: the run's plan; None for a DAG that isn't from the plan store
+    """
+
+    def __init__(self, run: RunState, spec: WorkflowSpec | None) -> None:
+        self.run = run
+        self.spec = spec
+        self._tasks: Mapping[str, TaskSpec] = {task.id: task for task in spec.tasks} if spec else {}
+        self._graph = TaskGraph(spec.tasks) if spec else None
+        self._by_task: dict[str, list[Instance]] = {}
+        for instance in run.instances:
+            self._by_task.setdefault(instance.task_id, []).append(instance)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything may still change by itself."""
+        return self.run.state in ACTIVE
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The tasks in the plan's order; what the plan doesn't name comes where it belongs, or last."""
+        order = [*self._order(), *sorted(set(self._by_task) - set(self._order()))]
+        return tuple(self._group(task_id) for task_id in order if self._by_task.get(task_id))
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Instances by state, of the whole run."""
+        return dict(Counter(instance.state or "none" for instance in self.run.instances).most_common())
+
+    @property
+    def simulated(self) -> bool:
+        """Whether anything of the run was answered by the simulator."""
+        return bool(self.run.card.get("simulated"))
+
+    @property
+    def newest(self) -> datetime:
+        """When the run last changed, as far as is known: from where the next refresh looks."""
+        return max((instance.updated for instance in self.run.instances), default=EVER)
+
+    def changed(self) -> list[tuple[Group, Row]]:
+        """The rows to draw anew: what changed, and what waits for a task that did."""
+        moved = {instance.task_id for instance in self.run.instances if instance.changed}
+        return [
+            (group, row)
+            for group in self.groups
+            for row in group.rows
+            if row.at.changed or (row.waits and moved.intersection(self._dependencies(group.task_id)))
+        ]
+
+    def _order(self) -> list[str]:
+        if self._graph is None:
+            return []
+        order = []
+        for task_id in self._graph.order:
+            helper = f"{task_id}__items"
+            order += [helper, task_id] if helper in self._by_task else [task_id]
+        return order
+
+    def _group(self, task_id: str) -> Group:
+        task = self._tasks.get(task_id)
+        instances = self._by_task[task_id]
+        if any(instance.map_index >= 0 for instance in instances):
+            instances = [instance for instance in instances if instance.map_index >= 0]
+        mapped = instances[0].map_index >= 0 or bool(task and task.for_each)
+        name = self._name(task_id)
+        rows = tuple(
+            Row(
+                each,
+                self._item(task_id, each) if each.map_index >= 0 else name,
+                mapped,
+                self._waits(each),
+            )
+            for each in instances
+        )
+        return Group(task_id, name, mapped, tuple(map(self._name, self._dependencies(task_id))), rows)
+
+    def _name(self, task_id: str) -> str:
+        root = task_id.removesuffix("__items")
+        if task_id not in self._tasks and root in self._tasks:
+            return f"{self._tasks[root].name}: items"
+        return self._tasks[task_id].name if task_id in self._tasks else task_id
+
+    def _item(self, task_id: str, instance: Instance) -> str:
+        """An item's name: the plan's, else as Airflow labels what has started, else its number."""
+        root = self._graph.group_of(task_id) if self._graph else None
+        source = self._tasks[root].for_each if root else None
+        items: Sequence[str] = (source.items if source else None) or ()
+        if instance.map_index < len(items):
+            return items[instance.map_index]
+        return instance.label or f"item {instance.map_index + 1}"
+
+    def _dependencies(self, task_id: str) -> tuple[str, ...]:
+        task = self._tasks.get(task_id)
+        if task is None:
+            return ()
+        helper = f"{task_id}__items"
+        return (*task.depends_on, helper) if helper in self._by_task else tuple(task.depends_on)
+
+    def _waits(self, instance: Instance) -> tuple[str, ...]:
+        if instance.state not in {None, "scheduled"} or not self.active:
+            return ()
+        return tuple(
+            self._name(upstream)
+            for upstream in self._dependencies(instance.task_id)
+            if not all(each.state in DONE for each in self._awaited(upstream, instance))
+        )
+
+    def _awaited(self, upstream: str, instance: Instance) -> Iterable[Instance]:
+        """The instances of a dependency that an instance waits for: its own item's, or all."""
+        there = self._by_task.get(upstream, [])
+        same = self._graph is not None and self._graph.group_of(upstream) == self._graph.group_of(
+            instance.task_id
+        )
+        if same and instance.map_index >= 0:
+            return [each for each in there if each.map_index == instance.map_index]
+        return self._settled(upstream)
+
+    def _settled(self, task_id: str) -> Iterable[Instance]:
+        """A task's instances; of a big one only as many as tell whether all are done."""
+        pending = self._pending.get(task_id)
+        return (pending,) if pending is not None else ()
+
+    @cached_property
+    def _pending(self) -> Mapping[str, Instance]:
+        """For each task that isn't done, an instance that isn't: looked up once, not for each row."""
+        return {
+            task_id: each
+            for task_id, instances in self._by_task.items()
+            for each in instances
+            if each.state not in DONE
+        }

@@ -1,0 +1,279 @@
+"""What the board and the page of all workflows ask Airflow's database. All of it is read only.
+
+Invariants that must not be relaxed:
+
+- A refresh of a board is one statement, however many tasks the run has, and reads the cards only of what changed.
+- No result, prompt or transcript is read here: a card is a few hundred bytes, see ``chassis.dag.cards``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.models.dag import DagModel, DagTag
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from sqlalchemy import and_, func, select
+from sqlalchemy.orm import Session, aliased
+
+from chassis.dag.cards import CARD_KEY
+
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""Since when everything has changed."""
+
+PLANNER = "PlanOperator"
+"""The operator by which a planner's run is known."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A task instance, as far as a board shows it.
+
+    :ivar changed: whether it changed since the moment that was asked for; only then ``card`` is read
+    """
+
+    task_id: str
+    map_index: int
+    state: str | None
+    try_number: int
+    start: datetime | None
+    end: datetime | None
+    label: str | None
+    updated: datetime
+    operator: str
+    changed: bool
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run with all its task instances, at one moment.
+
+    :ivar card: the newest card of the run; it knows what the run had spent by then
+    """
+
+    dag_id: str
+    run_id: str
+    state: str
+    start: datetime | None
+    end: datetime | None
+    bundle_version: str | None
+    card: Mapping[str, Any]
+    instances: tuple[Instance, ...]
+
+
+def read_run(session: Session, dag_id: str, run_id: str, since: datetime = EVER) -> RunState | None:
+    """A run and all its task instances, by one statement; None when there is no such run.
+
+    :param since: what changed after this moment gets its card
+    """
+    cards = aliased(XComModel)
+    newest_card = (
+        select(cards.value)
+        .where(cards.dag_run_id == DagRun.id, cards.key == CARD_KEY)
+        .order_by(cards.timestamp.desc())
+        .limit(1)
+        .correlate(DagRun)
+        .scalar_subquery()
+    )
+    statement = (
+        select(
+            DagRun._state,
+            DagRun.start_date,
+            DagRun.end_date,
+            DagRun.bundle_version,
+            newest_card,
+            TaskInstance.task_id,
+            TaskInstance.map_index,
+            TaskInstance.state,
+            TaskInstance.try_number,
+            TaskInstance.start_date,
+            TaskInstance.end_date,
+            TaskInstance._rendered_map_index,
+            TaskInstance.updated_at,
+            TaskInstance.operator,
+            XComModel.value,
+        )
+        .select_from(DagRun)
+        .outerjoin(
+            TaskInstance, and_(TaskInstance.dag_id == DagRun.dag_id, TaskInstance.run_id == DagRun.run_id)
+        )
+        .outerjoin(
+            XComModel,
+            and_(
+                XComModel.dag_run_id == DagRun.id,
+                XComModel.task_id == TaskInstance.task_id,
+                XComModel.map_index == TaskInstance.map_index,
+                XComModel.key == CARD_KEY,
+                TaskInstance.updated_at > since,
+            ),
+        )
+        .where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
+        .order_by(TaskInstance.map_index)
+    )
+    rows = session.execute(statement).all()
+    if not rows:
+        return None
+    state, start, end, bundle_version, card = rows[0][:5]
+    instances = tuple(_instance(row[5:], since) for row in rows if row[5] is not None)
+    return RunState(
+        dag_id, run_id, str(state or "queued"), start, end, bundle_version, plain(card), instances
+    )
+
+
+def _instance(row: Sequence[Any], since: datetime) -> Instance:
+    task_id, map_index, state, tries, start, end, label, updated, operator, card = row
+    updated = updated or EVER
+    return Instance(
+        task_id=task_id,
+        map_index=map_index,
+        state=None if state is None else str(state),
+        try_number=tries or 0,
+        start=start,
+        end=end,
+        label=label,
+        updated=updated,
+        operator=operator or "",
+        changed=updated > since,
+        card=plain(card),
+    )
+
+
+def plain(value: Any) -> Mapping[str, Any]:
+    """An XCom's stored value as plain data; empty for what isn't an object."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+@dataclass(frozen=True)
+class Newest:
+    """A DAG with its newest run, as the page of all workflows shows it; run facts are None before the first run."""
+
+    dag_id: str
+    title: str
+    tags: tuple[str, ...]
+    paused: bool
+    schedule: str
+    next_run: datetime | None
+    run_id: str | None
+    state: str | None
+    start: datetime | None
+    end: datetime | None
+    card: Mapping[str, Any]
+
+
+def read_workflows(session: Session, readable: Collection[str], tag: str) -> list[Newest]:
+    """Every workflow that may be read, those first that ran last.
+
+    :param readable: the DAGs that the user may read
+    :param tag: which all workflows have
+    """
+    newest_id = (
+        select(func.max(DagRun.id).label("id"))
+        .where(DagRun.dag_id.in_(select(DagTag.dag_id).where(DagTag.name == tag)))
+        .group_by(DagRun.dag_id)
+        .subquery()
+    )
+    run = select(DagRun).join(newest_id, DagRun.id == newest_id.c.id).subquery()
+    card = (
+        select(XComModel.value)
+        .where(XComModel.dag_run_id == run.c.id, XComModel.key == CARD_KEY)
+        .order_by(XComModel.timestamp.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    statement = (
+        select(
+            DagModel.dag_id,
+            DagModel._dag_display_property_value,
+            DagModel.is_paused,
+            DagModel.timetable_summary,
+            DagModel.next_dagrun_create_after,
+            run.c.run_id,
+            run.c.state,
+            run.c.start_date,
+            run.c.end_date,
+            card,
+        )
+        .outerjoin(run, run.c.dag_id == DagModel.dag_id)
+        .where(
+            DagModel.dag_id.in_(readable),
+            DagModel.dag_id.in_(select(DagTag.dag_id).where(DagTag.name == tag)),
+            DagModel.is_stale.is_(False),
+        )
+    )
+    found = session.execute(statement).all()
+    tags: dict[str, list[str]] = {}
+    for dag_id, name in session.execute(
+        select(DagTag.dag_id, DagTag.name).where(DagTag.dag_id.in_([row[0] for row in found]))
+    ):
+        tags.setdefault(dag_id, []).append(name)
+    workflows = [
+        Newest(
+            dag_id=row[0],
+            title=row[1] or row[0],
+            tags=tuple(tags.get(row[0], ())),
+            paused=bool(row[2]),
+            schedule=row[3] or "",
+            next_run=row[4],
+            run_id=row[5],
+            state=row[6],
+            start=row[7],
+            end=row[8],
+            card=plain(row[9]),
+        )
+        for row in found
+    ]
+    return sorted(workflows, key=lambda each: (-(each.start or EVER).timestamp(), each.dag_id))
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A task that waits for a person."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    since: datetime | None
+    proposal: Mapping[str, Any]
+
+
+def read_waiting(session: Session, readable: Collection[str], key: str) -> list[Waiting]:
+    """The planners' runs that wait for a decision, in the DAGs that may be read; the oldest first.
+
+    :param key: of the XCom that has the proposal
+    """
+    statement = (
+        select(
+            TaskInstance.dag_id,
+            TaskInstance.run_id,
+            TaskInstance.task_id,
+            TaskInstance.start_date,
+            XComModel.value,
+        )
+        .join(
+            XComModel,
+            and_(
+                XComModel.dag_id == TaskInstance.dag_id,
+                XComModel.run_id == TaskInstance.run_id,
+                XComModel.task_id == TaskInstance.task_id,
+                XComModel.map_index == TaskInstance.map_index,
+                XComModel.key == key,
+            ),
+        )
+        .where(TaskInstance.dag_id.in_(readable), TaskInstance.state == "awaiting_input")
+        .order_by(TaskInstance.start_date)
+    )
+    return [
+        Waiting(dag_id, run_id, task_id, since, plain(proposal))
+        for dag_id, run_id, task_id, since, proposal in session.execute(statement)
+    ]
