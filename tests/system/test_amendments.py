@@ -209,13 +209,19 @@ def test_each_try_can_be_read_with_its_refused_calls_and_request_ids(failed: Fai
 def test_a_task_at_work_is_not_amended(failed: Failed) -> None:
     failed.simulator.reset()
     failed.simulator.add_fault("stall", seconds=60, task="report")
-    wish = {"instruction": "Describe it all, briefly.", "reason": "shorter"}
-    assert failed.page("POST", "tasks/report/-1/amend", json=wish).status_code == 200
+    fields = {"input:product": "pet insurance", "input:tries": "3", "reason": "once more\r\nis enough"}
+    wish = {"instruction": "Describe it all,\r\nbriefly.", **fields}
+    by_form = failed.page("POST", "tasks/report/-1/amend", data=wish)
+    assert by_form.status_code == 303, by_form.text
+    assert by_form.headers["location"].endswith("/tasks/report/-1")
     failed.simulator.wait_for_requests(1, timeout=60, task="report")
-    refused = failed.page("POST", "tasks/report/-1/amend", json={**wish, "instruction": "Another."})
+    refused = failed.page("POST", "tasks/report/-1/amend", json={"instruction": "Another.", "reason": "r"})
     assert refused.status_code == 409
     assert "is at work now" in refused.json()["detail"]
-    assert [each.instruction for each in failed.amendments.all()][1:] == ["Describe it all, briefly."]
+    [_, recorded] = failed.amendments.all()
+    assert recorded.instruction == "Describe it all,\nbriefly."
+    assert recorded.inputs == {"tries": 3}, "what a form sends unchanged is no amendment"
+    assert recorded.reason == "once more\nis enough"
     failed.airflow.http.patch(
         f"/dags/{WORKFLOW}/dagRuns/{failed.run_id}/taskInstances/report", json={"new_state": "failed"}
     )

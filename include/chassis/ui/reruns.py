@@ -239,9 +239,9 @@ def _withdraw(amendments: Amendments, number: int) -> None:
 
 
 def _plan_to_save(place: Place, change: Change) -> WorkflowSpec:
-    """The workflow's newest plan with the change, held to the rules of any plan."""
+    """The workflow's newest plan with the change, held to the rules of any plan; whoever saves it, answers for it."""
     store = store_of(place.settings)
-    return amended_plan(
+    plan = amended_plan(
         store.read(store.get(place.dag_id)),
         place.task_id,
         instruction=change.instruction,
@@ -249,6 +249,10 @@ def _plan_to_save(place: Place, change: Change) -> WorkflowSpec:
         agents=load_agents(place.settings.agents_folder),
         services=load_catalogue(place.settings.services_file).names,
     )
+    if plan.provenance is None:
+        return plan
+    who = {"approved_by": change.by, "approved_at": change.at, "edited": True}
+    return plan.model_copy(update={"provenance": plan.provenance.model_copy(update=who)})
 
 
 def _publish(

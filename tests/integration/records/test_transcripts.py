@@ -12,6 +12,7 @@ import pytest
 
 from chassis.claude.conversation import converse
 from chassis.errors import ClaudeError, StoreError, StreamBrokenError
+from chassis.execution import answer_schema
 from chassis.files import Files, open_files
 from chassis.ledger.identity import CallIdentity
 from chassis.ledger.limits import RunLimits
@@ -299,3 +300,31 @@ def test_a_turn_that_could_not_be_written_takes_no_other_along(task: Task) -> No
     assert [turn.messages_before for turn in found.turns] == [0]
     assert [message["role"] for message in found.turns[0].messages] == ["user", "assistant", "user"]
     assert found.system == ("You work.",)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_tasks_call_keeps_a_transcript_when_it_is_told_to(
+    root: str, connect: Connect, simulator: Simulator, control: SimulatorControl, kept: bool
+) -> None:
+    """As the triggerer performs it, from plain data."""
+    from chassis.dag.calls import Accounts, TaskCall, restore_call
+
+    connect.to(simulator.url)
+    call = TaskCall(
+        conn_id="claude_bedrock",
+        request=a_request(schema=answer_schema(None)),
+        accounts=Accounts(
+            identity=CallIdentity(dag_id=DAG, run_id=RUN, clear_number=0, task_id=TASK),
+            limits=RunLimits(),
+            timeout_seconds=60,
+            records_root=root,
+            storage_conn_id=CONN_ID,
+            trace_content=False,
+            transcripts=kept,
+        ),
+        repairs=0,
+    )
+    outcome = asyncio.run(restore_call(call.model_dump(mode="json")).perform(shared=False))
+    assert outcome.result is not None, outcome.error
+    found = Transcripts(open_files(root, CONN_ID, what="record store"), DAG, RUN).tries(TASK)
+    assert [one.request_ids for one in found] == ([tuple(outcome.result["request_ids"])] if kept else [])
