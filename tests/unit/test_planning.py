@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Catalogue, Service
-from chassis.planning import build_request
+from chassis.planning import DoneTask, build_request
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings
 from chassis.simulator.request import read_fences
-from chassis.workflow import Given, proposal_schema
+from chassis.workflow import Given, check_plan, delta_schema, load_plan, proposal_schema
 
 if TYPE_CHECKING:
     from chassis.claude.request import ClaudeRequest
@@ -60,3 +60,52 @@ def test_the_model_is_the_persons_or_the_agents_or_the_configured_one() -> None:
 def test_without_inputs_there_is_no_fence_of_them() -> None:
     (block,) = built(given=Given(requirement="Add pets.")).messages[0].content
     assert [fence.name for fence in read_fences(block["text"])] == ["requirement", "catalogue", "agents"]
+
+
+CURRENT = check_plan(
+    {
+        "schema_version": 1,
+        "id": "add_pets",
+        "title": "Add pets",
+        "requirement": "Add cats.",
+        "tasks": [{"id": "add", "name": "Add", "instruction": "Add."}],
+        "provenance": {
+            "planner_model": "secret-model",
+            "agents": {},
+            "planned_at": "2026-11-22T12:00:00+00:00",
+            "planner_run": "r",
+        },
+    }
+)
+
+
+def changes_fences(**asked: Any) -> dict[str, str]:
+    (block,) = built(given=Given(requirement="Add pets."), current=CURRENT, **asked).messages[0].content
+    return {fence.name: fence.content for fence in read_fences(block["text"])}
+
+
+def test_where_there_is_a_plan_changes_to_it_are_asked_for() -> None:
+    request = built(current=CURRENT)
+    assert request.answer_schema == delta_schema(["task-executor", "reviewer"])
+    text = request.messages[0].content[0]["text"]
+    assert "Answer with the changes alone" in text
+    assert "secret-model" not in text, "where the plan came from is no part of it"
+
+
+def test_the_current_plan_comes_whole_with_what_is_done_and_what_a_reviewer_wants() -> None:
+    done = [
+        DoneTask(task="add", item="x", state="success", summary="It's in."),
+        DoneTask(task="b", state="failed"),
+    ]
+    found = changes_fences(done=done, comment="Also dogs.")
+    assert list(found) == ["requirement", "catalogue", "agents", "current_plan", "done", "comment"]
+    assert load_plan(found["current_plan"]) == CURRENT.model_copy(update={"provenance": None})
+    assert found["done"].splitlines() == [
+        '{"item": "x", "state": "success", "summary": "It\'s in.", "task": "add"}',
+        '{"state": "failed", "task": "b"}',
+    ]
+    assert found["comment"] == "Also dogs."
+
+
+def test_without_a_run_and_a_comment_there_is_no_fence_of_them() -> None:
+    assert list(changes_fences()) == ["requirement", "catalogue", "agents", "current_plan"]

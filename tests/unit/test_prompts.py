@@ -56,6 +56,20 @@ def test_what_data_holds_changes_nothing_but_the_data(text: str) -> None:
         for t in (text, "plain")
     ]
     assert skeleton(plan[0]) == skeleton(plan[1])
+    delta = [
+        prompts.planner_message(
+            requirement="R",
+            catalogue="C",
+            agents={},
+            inputs={},
+            limit=10_000,
+            current=t,
+            comment=t,
+            done=[{"task": t, "summary": t}],
+        )
+        for t in (text, "plain")
+    ]
+    assert skeleton(delta[0]) == skeleton(delta[1])
     faults = [prompts.faults_message([t, t]) for t in (text, "plain")]
     assert skeleton(faults[0]) == skeleton(faults[1])
 

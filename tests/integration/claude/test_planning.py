@@ -14,9 +14,11 @@ from chassis.errors import AnswerInvalidError, PlanError
 from chassis.planning import Proposal, build_request, propose_plan
 from chassis.settings import Settings
 from chassis.workflow import Given, Limits, Schedule
+from chassis.workflow.changes import plan_changes
 
 if TYPE_CHECKING:
     from chassis.simulator import Simulator, SimulatorControl
+    from chassis.workflow import WorkflowSpec
     from tests.integration.claude.conftest import Connect
 
 WithClient = Callable[[Callable[[Any], Awaitable[Any]]], Any]
@@ -30,7 +32,14 @@ def plan(connect: Connect, with_client: WithClient, simulator: Simulator, contro
     agents = load_agents(settings.agents_folder)
     workers = {name: agent for name, agent in agents.items() if name != "planning-agent"}
 
-    def run(requirement: str, *, attempts: int = 1, **given: Any) -> Proposal:
+    def run(
+        requirement: str,
+        *,
+        attempts: int = 1,
+        current: WorkflowSpec | None = None,
+        comment: str = "",
+        **given: Any,
+    ) -> Proposal:
         connect.to(simulator.url)
         wanted = Given(requirement=requirement, **given)
         request = build_request(
@@ -39,6 +48,8 @@ def plan(connect: Connect, with_client: WithClient, simulator: Simulator, contro
             agents=tuple(workers.values()),
             agent=load_agent(settings.agents_folder, "planning-agent"),
             settings=settings,
+            current=current,
+            comment=comment,
         )
         proposal: Proposal = with_client(
             lambda client: propose_plan(
@@ -48,6 +59,7 @@ def plan(connect: Connect, with_client: WithClient, simulator: Simulator, contro
                 agents=tuple(workers),
                 services=catalogue.names,
                 attempts=attempts,
+                current=current,
             )
         )
         return proposal
@@ -176,3 +188,34 @@ def test_an_input_that_the_plan_forgot_is_asked_for(plan: Plan, control: Simulat
     assert proposal.spec.inputs["colour"].default == "red"
     assert proposal.attempts == 2, "declaring an input is what Claude can do"
     assert "'colour'" in control.requests()[1]["body"]["messages"][-1]["content"][0]["text"]
+
+
+PRICING = "Add pet insurance product to services pricing and claims"
+
+
+def test_a_changed_requirement_changes_what_it_must_and_nothing_else(plan: Plan) -> None:
+    current = plan(PRICING, limits=Limits(budget_usd=5.0)).spec
+    wanted = "Add pet insurance product to services pricing, claims and documents"
+    found = plan(wanted, current=current, workflow_id="add_pet_insurance").spec
+    assert plan_changes(current, found.model_copy(update={"requirement": PRICING})).lines() == [
+        "task 'update_service': changed",
+        "  items: + documents",
+    ]
+
+
+def test_a_reviewers_comment_is_carried_out(plan: Plan) -> None:
+    current = plan(PRICING).spec
+    found = plan(PRICING, current=current, comment="also include the contracts service").spec
+    assert plan_changes(current, found).lines() == ["task 'update_service': changed", "  items: + contracts"]
+
+
+def test_changes_that_do_not_fit_go_back_and_are_repaired(plan: Plan, control: SimulatorControl) -> None:
+    current = plan(PRICING).spec
+    control.clear_requests()
+    control.add_fault("wrong_plan", times=1)
+    proposal = plan(PRICING, current=current, comment="leave out claims", attempts=2)
+    assert proposal.attempts == 2
+    told = control.requests()[1]["body"]["messages"][-1]["content"][0]["text"]
+    assert "'no_such_task' is no task of the current plan" in told
+    assert proposal.spec.tasks[0].for_each is not None
+    assert proposal.spec.tasks[0].for_each.items == ("pricing",)
