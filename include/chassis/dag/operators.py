@@ -242,7 +242,7 @@ class ClaudeTaskOperator(ClaudeOperator):
             return Amended()
         files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
         ti = context["ti"]
-        amended = Amendments(files, ti.dag_id, ti.run_id).of(self.spec.id, self.item)
+        amended = Amendments(files, ti.dag_id, ti.run_id).of(ti.task_id, self.item)
         for number in amended.numbers:
             self.log.info("By amendment %d of this run.", number)
         return amended

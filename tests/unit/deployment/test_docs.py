@@ -206,7 +206,7 @@ class TestExamples:
 
     def test_the_dag_files_of_the_project_are_the_documented_ones(self) -> None:
         documented = ["".join(block.split('"""')[2:]) for _, block in blocks("python")]
-        for name in ("plan_workflow", "recurring_onboarding", "workflows"):
+        for name in ("plan_workflow", "recurring_onboarding", "chassis_upkeep", "workflows"):
             code = (PROJECT / "dags" / f"{name}.py").read_text(encoding="utf-8")
             assert "".join(code.split('"""')[2:]) in documented, name
 
