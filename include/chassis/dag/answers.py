@@ -8,7 +8,7 @@ none of them; its form makes numbers and objects of texts that look like them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -58,7 +58,7 @@ class Answer:
             edited=answer_text(fields.get("edited_plan")).strip(),
             by=str(person.get("name") or person.get("id") or ""),
             by_id=str(person.get("id") or ""),
-            at=(at if isinstance(at, datetime) else datetime.now(UTC)).isoformat(),
+            at=(at if isinstance(at, datetime) else datetime.fromisoformat(at)).isoformat(),
         )
 
 
@@ -77,18 +77,6 @@ def ask(ti: Any, approvers: Iterable[str]) -> None:
         params=_fields(),
         assigned_users=[HITLUser(id=user, name=user) for user in approvers],
     )
-
-
-def unheard_answer(ti: Any) -> Answer | None:
-    """The answer that Airflow holds for a task which has not asked again since; None if there is none."""
-    from airflow.sdk.exceptions import AirflowRuntimeError
-    from airflow.sdk.execution_time.hitl import get_hitl_detail_content_detail
-
-    try:
-        held = get_hitl_detail_content_detail(ti.id)
-    except AirflowRuntimeError:
-        return None  # nothing was asked yet
-    return Answer.of(held.model_dump()) if held.response_received else None
 
 
 def plan_page(dag_id: str, run_id: str) -> str:

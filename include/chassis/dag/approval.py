@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import TaskAwaitingInput
 
-from chassis.dag.answers import MAX_COMMENT, REJECT, REVISE, Answer, ask, unheard_answer
+from chassis.dag.answers import MAX_COMMENT, REJECT, REVISE, Answer, ask
 from chassis.dag.operators import ClaudeOperator, reported
 from chassis.dag.plan_calls import plan_call
 from chassis.dag.proposals import (
@@ -34,9 +34,10 @@ from chassis.dag.proposals import (
     Proposal,
     edited_plan,
     estimate_of,
+    let_through,
     proposal_document,
 )
-from chassis.dag.triggers import RESULT, SPENDING_KEY, ResumingClaudeTrigger
+from chassis.dag.triggers import RESULT, SPENDING_KEY, HeldAnswerTrigger, ResumingClaudeTrigger
 from chassis.deciding import Approve, answer_text, names_plan, plan_code, reason_without
 from chassis.errors import (
     ApprovalTimeoutError,
@@ -49,7 +50,7 @@ from chassis.errors import (
 from chassis.records.decisions import Decision, Decisions, Kind
 from chassis.settings import Settings
 from chassis.text import one_line
-from chassis.workflow import dump_plan, load_plan, plan_digest
+from chassis.workflow import load_plan, plan_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,33 +105,38 @@ class ApprovePlanOperator(ClaudeOperator):
             case = _Case(self, context)
             kept = case.kept()
             if kept is not None:
-                return self._go_on(case, kept)
+                self._go_on(case, kept)
             proposal = case.made()
             reason = case.reason_without(proposal)
             if not reason:
                 case.propose(proposal)
             return case.pass_without(proposal, reason)
 
-    def _go_on(self, case: _Case, proposal: Proposal) -> dict[str, Any]:
-        """Go on where an earlier try was lost: with the answer that Airflow has for it, or asking again."""
-        answer = unheard_answer(case.context["ti"])
-        if answer is None:
-            case.park(proposal)
-        return self._hear(case, proposal, answer)
-
-    def _hear(self, case: _Case, proposal: Proposal, answer: Answer) -> dict[str, Any]:
-        try:
-            return case.carry_out(proposal, answer)
-        except _Refusal as refusal:
-            case.refuse(proposal, answer, str(refusal))
+    def _go_on(self, case: _Case, proposal: Proposal) -> NoReturn:
+        """Go on where an earlier try was lost: with the answer that Airflow may hold for it."""
+        if not self._defers(case.settings):
+            case.park(
+                proposal, refused="Airflow had to start the task again. If you had answered, answer again."
+            )
+        self.defer(
+            trigger=HeldAnswerTrigger(str(case.context["ti"].id)),
+            method_name=self.answered.__name__,
+            kwargs={"proposal": proposal.model_dump(mode="json")},
+        )
 
     def answered(self, context: Context, proposal: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
         """Carry an answer out, or park again; Airflow calls it with the answer, or when the time has run out."""
         with reported(self, context):
             case, present = _Case(self, context), Proposal.model_validate(proposal)
+            if not event:
+                case.park(present)
             if "error" in event:
                 case.time_out(present)
-            return self._hear(case, present, Answer.of(event))
+            answer = Answer.of(event)
+            try:
+                return case.carry_out(present, answer)
+            except _Refusal as refusal:
+                case.refuse(present, answer, str(refusal))
 
     def revised(
         self, context: Context, proposal: dict[str, Any], answer: dict[str, Any], event: dict[str, Any]
@@ -140,6 +146,9 @@ class ApprovePlanOperator(ClaudeOperator):
             result = event[RESULT] if RESULT in event else restore_error(event)
             _Case(self, context).revised(Proposal.model_validate(proposal), Answer(**answer), result)
 
+    def _defers(self, settings: Settings) -> bool:
+        return settings.deferrable if self.deferrable is None else self.deferrable
+
     def ask_claude(
         self, context: Context, settings: Settings, call: Any, **then: Any
     ) -> dict[str, Any] | ChassisError:
@@ -147,7 +156,7 @@ class ApprovePlanOperator(ClaudeOperator):
 
         :param then: keyword arguments of :meth:`revised`
         """
-        if settings.deferrable if self.deferrable is None else self.deferrable:
+        if self._defers(settings):
             trigger = ResumingClaudeTrigger(call.model_dump(mode="json"))
             self.defer(trigger=trigger, method_name=self.revised.__name__, kwargs=then)
         outcome = asyncio.run(self._perform(call))
@@ -223,7 +232,7 @@ class _Case:
         """Let the plan through."""
         self.operator.log.info("Nobody is asked about the plan: %s.", reason)
         self._note("without", proposal.digest, comment=reason)
-        return _approved(proposal.spec(), {"without": reason})
+        return let_through(proposal.spec(), {"without": reason})
 
     def propose(self, proposal: Proposal) -> NoReturn:
         """Put a plan to a person that nobody has been asked about."""
@@ -332,7 +341,7 @@ class _Case:
         self._note("edited" if edited else "approved", digest, answer)
         self.operator.log.info("%s approved %s.", one_line(answer.by), plan_code(digest))
         decision = {name: getattr(answer, name) for name in ("by", "by_id", "at", "comment")}
-        return _approved(spec, {**decision, "edited": edited})
+        return let_through(spec, {**decision, "edited": edited})
 
     def _reject(self, proposal: Proposal, answer: Answer) -> NoReturn:
         self._note("rejected", proposal.digest, answer)
@@ -379,15 +388,6 @@ class _Case:
         at, by, by_id = (answer.at, answer.by, answer.by_id) if answer else (_now().isoformat(), "", "")
         words = comment or (answer.comment if answer else "")
         self.decisions.add(Decision(kind=kind, at=at, by=by, by_id=by_id, digest=digest, comment=words))
-
-
-def _approved(spec: WorkflowSpec, decision: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "workflow_id": spec.id,
-        "plan": dump_plan(spec),
-        "digest": plan_digest(spec),
-        "decision": decision,
-    }
 
 
 def _digest(plan: str) -> str:

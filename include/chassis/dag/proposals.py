@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.deciding import checked_edit
 from chassis.errors import NotStoredError, PlanError, RecordBrokenError
 from chassis.ledger.identity import run_folder
-from chassis.workflow import load_plan, plan_digest
+from chassis.workflow import dump_plan, load_plan, plan_digest
 
 if TYPE_CHECKING:
     from chassis.estimate import Estimate
@@ -178,4 +178,14 @@ def proposal_document(
         "base_revision": proposal.base,
         "deadline": proposal.deadline or None,
         "refused": refused,
+    }
+
+
+def let_through(spec: WorkflowSpec, decision: dict[str, Any]) -> dict[str, Any]:
+    """What the task ``approve`` returns: the plan that may be published, and why."""
+    return {
+        "workflow_id": spec.id,
+        "plan": dump_plan(spec),
+        "digest": plan_digest(spec),
+        "decision": decision,
     }

@@ -22,6 +22,7 @@ import logging
 import time
 import traceback
 from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
 
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
@@ -122,6 +123,31 @@ class ResumingClaudeTrigger(ClaudeTrigger):
     """Makes one call and hands its result back to the task, which goes on with it in a worker."""
 
     resumes = True
+
+
+class HeldAnswerTrigger(BaseTrigger):
+    """Resumes a task with the answer that Airflow holds for it, or with an empty event when it holds none.
+
+    Only a trigger can read it: Airflow's worker knows no such request (3.3.2). While the task is deferred, an answer
+    that comes resumes it, too.
+
+    :param ti_id: id of the task instance
+    """
+
+    def __init__(self, ti_id: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.ti_id = ti_id
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return f"{type(self).__module__}.{type(self).__qualname__}", {"ti_id": self.ti_id}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        from airflow.sdk.execution_time.hitl import get_hitl_detail_content_detail
+
+        await asyncio.sleep(RESUME_AFTER)
+        held = await asyncio.to_thread(get_hitl_detail_content_detail, UUID(self.ti_id))
+        answer = held.model_dump(mode="json") if held.response_received else {}
+        yield TriggerEvent(answer)  # type: ignore[no-untyped-call]
 
 
 def _places(error: BaseException) -> str:

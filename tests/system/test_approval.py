@@ -1,0 +1,380 @@
+"""A plan waits for a person, and what is published is exactly what that person approved.
+
+Each test ends with a look into the plan store: an answer that could not be carried out, a plan made anew, a cleared
+approval and two people at once must never publish anything else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from chassis.cli.stack import LocalStack
+from chassis.files import open_files
+from chassis.plans.store import PlanStore
+from chassis.records.decisions import Decisions
+from chassis.simulator.control import SimulatorControl
+from chassis.workflow import load_plan, plan_digest
+from tests.system.conftest import Chassis
+from tests.system.driver import AirflowDriver, wait_for
+
+PLANNER = "plan_workflow"
+REQUIREMENT = "Add 1 and 2"
+STARTED_AT_ONCE = (
+    *("sum_by_rest", "sum_edited", "sum_revised", "sum_rejected", "sum_cleared", "sum_by_two"),
+    *("sum_in_terminal", "sum_changed"),
+)
+
+
+@dataclass
+class Approval:
+    """The approval in one run of a planner."""
+
+    airflow: AirflowDriver
+    run_id: str
+    records: str
+    dag_id: str = PLANNER
+
+    @property
+    def path(self) -> str:
+        return f"/dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances/approve"
+
+    @property
+    def state(self) -> str | None:
+        return str(self.airflow.get(self.path)["state"])
+
+    def proposal(self) -> dict[str, Any]:
+        """What a reviewer is shown."""
+        return dict(self.airflow.get(f"{self.path}/xcomEntries/proposal")["value"])
+
+    def asks(self, after: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The proposal, once Airflow takes an answer to it.
+
+        :param after: the one that was answered before
+        """
+
+        def asked() -> dict[str, Any] | None:
+            state = self.state
+            assert state not in ("success", "failed"), f"the approval is a {state}"
+            proposal = self.proposal() if state == "awaiting_input" else None
+            return proposal if proposal != after else None
+
+        return wait_for(f"{self.run_id} to ask", asked, every=0.2)
+
+    def answer(self, option: str, **fields: Any) -> int:
+        """Status with which Airflow takes an answer."""
+        body = {"chosen_options": [option], "params_input": fields}
+        return self.airflow.http.patch(f"{self.path}/-1/hitlDetails", json=body).status_code
+
+    def refused(self, proposal: dict[str, Any], option: str, **fields: Any) -> dict[str, Any]:
+        """The proposal that waits after an answer that Airflow takes, and Chassis doesn't."""
+        assert self.answer(option, **fields) == httpx.codes.OK
+        again = self.asks(after=proposal)
+        assert again["refused"]
+        return again
+
+    def approved(self) -> dict[str, Any]:
+        """What the approval lets through; the run must succeed with it."""
+        assert self.airflow.wait_run(self.dag_id, self.run_id) == "success"
+        return dict(self.airflow.result(self.dag_id, self.run_id, "approve"))
+
+    def clear(self, *task_ids: str) -> None:
+        body = {
+            "dry_run": False,
+            "dag_run_id": self.run_id,
+            "task_ids": list(task_ids),
+            "only_failed": False,
+            "include_downstream": False,
+        }
+        cleared = self.airflow.http.post(f"/dags/{self.dag_id}/clearTaskInstances", json=body)
+        assert cleared.is_success, cleared.text
+
+    def decisions(self) -> list[tuple[str, str]]:
+        """Kind and digest of each entry in the log."""
+        log = Decisions(open_files(self.records), self.dag_id, self.run_id)
+        return [(each.kind, each.digest) for each in log.all().values()]
+
+
+Start = Callable[..., Approval]
+
+
+@pytest.fixture(scope="module")
+def start(stack: LocalStack, airflow: AirflowDriver) -> Start:
+    """Starts a planner's run that publishes only, and asks."""
+
+    def start(workflow_id: str, requirement: str = REQUIREMENT, **params: Any) -> Approval:
+        conf = {
+            "requirement": requirement,
+            "workflow_id": workflow_id,
+            "action": "publish",
+            "approve": "always",
+        }
+        return Approval(airflow, airflow.trigger(PLANNER, conf | params), str(stack.home / "records"))
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def hasty(stack: LocalStack, airflow: AirflowDriver) -> Approval:
+    """A planner that waits for a second, started long before its test: Airflow looks every 15 s."""
+    return Approval(airflow, airflow.trigger("hasty_planner"), str(stack.home / "records"), "hasty_planner")
+
+
+@pytest.fixture(scope="module")
+def approvals(start: Start, hasty: Approval) -> dict[str, Approval]:
+    """Runs that are started at once, by the workflow that they plan."""
+    return {workflow_id: start(workflow_id) for workflow_id in STARTED_AT_ONCE}
+
+
+def published(store: PlanStore, workflow_id: str) -> list[str]:
+    """Digests of the workflow's revisions."""
+    return [plan_digest(store.read(ref)) for ref in store.revisions(workflow_id)]
+
+
+def edited(proposal: dict[str, Any], **changes: Any) -> str:
+    """The proposed plan as YAML with another instruction, or whatever is given, in its last task."""
+    plan = yaml.safe_load(proposal["plan"])
+    plan["tasks"][-1] |= changes or {"instruction": "Report the sum in two sentences."}
+    return yaml.safe_dump(plan)
+
+
+def test_what_is_approved_over_rest_is_published_with_who_and_when(
+    approvals: dict[str, Approval], store: PlanStore
+) -> None:
+    approval = approvals["sum_by_rest"]
+    proposal = approval.asks()
+    assert proposal["changes"]["new"] is True
+    assert proposal["estimate"]["calls"] == 3
+    assert published(store, "sum_by_rest") == []
+
+    # Airflow takes any text for a plan; Chassis takes this plan's name, and not a part of it.
+    proposal = approval.refused(proposal, "Approve", plan="0123456789ab")
+    proposal = approval.refused(proposal, "Approve", plan=proposal["digest"][:11])
+    proposal = approval.refused(proposal, "Approve")
+    assert published(store, "sum_by_rest") == []
+
+    assert (
+        approval.answer("Approve", plan=f"plan:{proposal['digest'][:12]}", comment="Fine.") == httpx.codes.OK
+    )
+    assert approval.answer("Reject") == httpx.codes.CONFLICT, "a second answer"
+    decision = approval.approved()["decision"]
+    assert (decision["by"], decision["by_id"], decision["comment"]) == ("admin", "admin", "Fine.")
+    assert published(store, "sum_by_rest") == [proposal["digest"]]
+    provenance = store.read(store.get("sum_by_rest")).provenance
+    assert provenance is not None
+    assert (provenance.approved_by, provenance.approved_at) == ("admin", decision["at"])
+    kinds = [kind for kind, _ in approval.decisions()]
+    assert kinds == ["proposed", "refused", "refused", "refused", "approved"]
+
+
+def test_an_edited_plan_is_held_to_every_rule_and_then_published_as_edited(
+    approvals: dict[str, Approval], store: PlanStore
+) -> None:
+    approval = approvals["sum_edited"]
+    proposal = approval.asks()
+    wrong = edited(proposal, agent="nobody", depends_on=["not_there"])
+    proposal = approval.refused(proposal, "Approve", plan=proposal["digest"], edited_plan=wrong)
+    assert "nobody" in proposal["refused"]
+    assert "not_there" in proposal["refused"], "all faults at once"
+    elsewhere = yaml.safe_dump(yaml.safe_load(proposal["plan"]) | {"id": "sum_rejected"})
+    proposal = approval.refused(proposal, "Approve", plan=proposal["digest"], edited_plan=elsewhere)
+    assert "must stay 'sum_edited'" in proposal["refused"]
+
+    text = edited(proposal)
+    approval.answer("Approve", plan=proposal["digest"], edited_plan=text)
+    assert approval.approved()["decision"]["edited"] is True
+    digest = plan_digest(load_plan(text))
+    assert digest != proposal["digest"]
+    assert published(store, "sum_edited") == [digest]
+    assert approval.decisions()[-1] == ("edited", digest)
+
+
+def test_a_comment_goes_to_claude_and_the_form_of_the_first_proposal_approves_nothing_more(
+    approvals: dict[str, Approval], store: PlanStore
+) -> None:
+    approval = approvals["sum_revised"]
+    first = approval.asks()
+    first = approval.refused(first, "Revise", plan=first["digest"])
+    comment = "instruction of add_numbers: Add them twice, and compare."
+    assert approval.answer("Revise", plan=first["digest"], comment=comment) == httpx.codes.OK
+    second = approval.asks(after=first)
+    assert second["refused"] == ""
+    assert (second["number"], second["comment"]) == (2, comment)
+    assert "Add them twice" in second["plan"]
+    assert second["digest"] != first["digest"]
+
+    second = approval.refused(second, "Approve", plan=first["digest"])
+    assert second["number"] == 2, "what was paid for is not lost to a stale form"
+    approval.answer("Approve", plan=second["digest"])
+    assert approval.approved()["digest"] == second["digest"]
+    assert published(store, "sum_revised") == [second["digest"]]
+    spent = approval.airflow.get(f"{approval.path}/xcomEntries/spending")["value"]["run"]
+    assert spent["calls"] == 2, "the revision counts for the planner's run"
+
+
+def test_a_rejection_ends_the_planner_at_once_with_who_and_why(
+    approvals: dict[str, Approval], store: PlanStore, airflow: AirflowDriver
+) -> None:
+    approval = approvals["sum_rejected"]
+    approval.asks()
+    assert approval.answer("Reject", comment="Too dear.") == httpx.codes.OK
+    assert airflow.wait_run(PLANNER, approval.run_id) == "failed"
+    error = airflow.get(f"{approval.path}/xcomEntries/error")["value"]
+    assert error["class"] == "PlanRejectedError"
+    assert "admin rejected the plan of 'sum_rejected': Too dear." in error["message"]
+    assert airflow.get(approval.path)["try_number"] == 1, "a retry would ask again"
+    assert airflow.states(PLANNER, approval.run_id)["publish", -1] == "upstream_failed"
+    assert published(store, "sum_rejected") == []
+
+
+def test_of_two_people_at_once_the_one_whose_answer_counts_is_the_one_whose_plan_is_published(
+    approvals: dict[str, Approval], store: PlanStore
+) -> None:
+    approval = approvals["sum_by_two"]
+    proposal = approval.asks()
+    text = edited(proposal)
+    statuses: list[int] = []
+    both_are_there = threading.Barrier(2)
+
+    def say(**fields: Any) -> None:
+        both_are_there.wait()
+        statuses.append(approval.answer("Approve", plan=proposal["digest"], **fields))
+
+    people = [threading.Thread(target=say), threading.Thread(target=say, kwargs={"edited_plan": text})]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    assert httpx.codes.OK in statuses
+    assert set(statuses) <= {httpx.codes.OK, httpx.codes.CONFLICT}, statuses
+    approved = approval.approved()
+    assert approved["digest"] in (proposal["digest"], plan_digest(load_plan(text)))
+    assert approved["decision"]["edited"] is (approved["digest"] != proposal["digest"])
+    assert published(store, "sum_by_two") == [approved["digest"]]
+    assert approval.decisions()[-1][1] == approved["digest"]
+
+
+def test_a_cleared_approval_is_asked_anew_and_can_be_refused_then(
+    approvals: dict[str, Approval], store: PlanStore, airflow: AirflowDriver
+) -> None:
+    approval = approvals["sum_cleared"]
+    proposal = approval.asks()
+    approval.clear("approve")
+    proposal = approval.asks(after=proposal)
+    approval.answer("Approve", plan=proposal["digest"])
+    approval.approved()
+    assert published(store, "sum_cleared") == [proposal["digest"]]
+
+    approval.clear("approve", "publish")
+    again = approval.asks()
+    assert again["number"] == 3, "the answer of before is not taken once more"
+    assert again["changes"]["tasks"] == []
+    text = edited(again)
+    approval.answer("Approve", plan=again["digest"], edited_plan=text)
+    assert approval.approved()["digest"] == plan_digest(load_plan(text))
+    assert published(store, "sum_cleared") == [proposal["digest"], plan_digest(load_plan(text))]
+
+
+def test_a_plan_that_was_made_anew_is_not_approved_by_the_form_of_the_old_one(
+    start: Start, store: PlanStore, simulator: SimulatorControl, airflow: AirflowDriver
+) -> None:
+    other = {
+        "title": "Another sum",
+        "id": "sum_anew",
+        "tasks": [{"id": "add", "name": "Add", "instruction": "Add them in another way."}],
+    }
+    simulator.add_answer(other, form="plan", kind="plan", requirement="Add 3 and 4", after=1)
+    approval = start("sum_anew", "Add 3 and 4")
+    first = approval.asks()
+    approval.clear("plan")
+    plan = f"/dags/{PLANNER}/dagRuns/{approval.run_id}/taskInstances/plan"
+    wait_for("the plan to be made anew", lambda: airflow.get(plan)["try_number"] == 2)
+    wait_for("the new plan", lambda: airflow.get(plan)["state"] == "success")
+
+    second = approval.refused(first, "Approve", plan=first["digest"])
+    assert "made anew" in second["refused"]
+    assert second["title"] == "Another sum"
+    assert published(store, "sum_anew") == []
+    approval.answer("Approve", plan=second["digest"])
+    assert approval.approved()["digest"] == second["digest"]
+    assert published(store, "sum_anew") == [second["digest"]]
+
+    # Made anew once more after the approval: that stays what is published.
+    simulator.clear_answers()
+    approval.clear("plan", "publish")
+    wait_for("the plan to be made a third time", lambda: airflow.get(plan)["try_number"] == 3)
+    assert approval.approved()["digest"] == second["digest"]
+    assert airflow.result(PLANNER, approval.run_id, "plan")["digest"] == first["digest"]
+    assert published(store, "sum_anew") == [second["digest"]]
+
+
+def test_an_edited_result_of_the_approval_is_not_published(
+    approvals: dict[str, Approval], store: PlanStore, airflow: AirflowDriver
+) -> None:
+    approval = approvals["sum_changed"]
+    proposal = approval.asks()
+    approval.answer("Approve", plan=proposal["digest"])
+    approved = approval.approved()
+    forged = edited(proposal)
+    value = approved | {"plan": forged, "digest": plan_digest(load_plan(forged))}
+    patched = airflow.http.patch(
+        f"{approval.path}/xcomEntries/return_value", json={"value": value, "map_index": -1}
+    )
+    assert patched.is_success, patched.text
+    approval.clear("publish")
+    assert airflow.wait_run(PLANNER, approval.run_id) == "failed"
+    error = airflow.get(f"/dags/{PLANNER}/dagRuns/{approval.run_id}/taskInstances/publish/xcomEntries/error")[
+        "value"
+    ]
+    assert error["class"] == "NotApprovedError"
+    assert published(store, "sum_changed") == [proposal["digest"]]
+
+
+def test_a_plan_that_is_there_already_needs_nobody_where_only_a_change_does(
+    start: Start, approvals: dict[str, Approval], store: PlanStore
+) -> None:
+    before = published(store, "sum_by_rest")
+    approval = start("sum_by_rest", approve="changed")
+    assert "without" in approval.approved()["decision"]
+    assert [kind for kind, _ in approval.decisions()] == ["without"]
+    assert published(store, "sum_by_rest") == before
+
+
+def test_a_plan_is_found_revised_and_approved_in_the_terminal(
+    approvals: dict[str, Approval], chassis: Chassis, store: PlanStore
+) -> None:
+    approval = approvals["sum_in_terminal"]
+    first = approval.asks()
+    listed = chassis("approve", "--list")
+    assert "sum_in_terminal" in listed.stdout, listed.stderr
+    comment = "instruction of add_numbers: Add them twice, and compare."
+    revised = chassis("approve", "sum_in_terminal", "--revise", comment)
+    assert revised.returncode == 0, revised.stderr
+    assert "Add them twice" in revised.stdout
+    second = approval.asks(after=first)
+    done = chassis("approve", approval.run_id, "--approve")
+    assert done.returncode == 0, done.stderr
+    assert approval.approved()["digest"] == second["digest"]
+    assert published(store, "sum_in_terminal") == [second["digest"]]
+
+
+def test_a_plan_that_nobody_decides_on_in_time_fails_once_and_whoever_was_named_was_told(
+    hasty: Approval, stack: LocalStack, store: PlanStore
+) -> None:
+    """The named approver isn't this suite's user, whom Airflow refuses."""
+    airflow = hasty.airflow
+    assert airflow.wait_run(hasty.dag_id, hasty.run_id) == "failed"
+    assert airflow.get(f"{hasty.path}/xcomEntries/error")["value"]["class"] == "ApprovalTimeoutError"
+    assert airflow.get(hasty.path)["try_number"] == 1
+    assert [kind for kind, _ in hasty.decisions()] == ["proposed", "timeout"]
+    assert (stack.home / f"notified-{hasty.run_id}").exists()
+    detail = airflow.get(f"{hasty.path}/-1/hitlDetails")
+    assert [user["id"] for user in detail["assigned_users"]] == ["nobody"]
+    assert hasty.answer("Approve", plan=hasty.proposal()["digest"]) == httpx.codes.FORBIDDEN
+    assert published(store, "hasty_sum") == []
