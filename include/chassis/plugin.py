@@ -7,11 +7,10 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from chassis.dag.links import TAB, BoardLink
+
 URL_PREFIX = "/chassis"
 """Where the pages are, below Airflow's own address."""
-
-TAB = "chassis"
-"""Name of the run's tab in Airflow's addresses: ``/dags/<dag>/runs/<run>/plugin/chassis``."""
 
 _PATH = URL_PREFIX.removeprefix("/")
 
@@ -58,11 +57,13 @@ _VIEWS: list[Any] = [
     },
 ]
 """Addresses without a slash in front: Airflow's page resolves them against its own base, so below a sub-path, too."""
+_LINKS: list[Any] = [BoardLink()]
 
 
 class ChassisPlugin(AirflowPlugin):
-    """Puts Chassis's pages into Airflow's: a page of all workflows, and a tab on each run."""
+    """Puts Chassis's pages into Airflow's: a page of all workflows, a tab on each run, a button on each task."""
 
     name = "chassis"
     fastapi_apps = _APPS
     external_views = _VIEWS
+    operator_extra_links = _LINKS

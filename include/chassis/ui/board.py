@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import HTTPException, Request, status
 from fastapi.responses import RedirectResponse, Response
@@ -21,12 +22,14 @@ from chassis.ui.rules import Read, Routes
 from chassis.ui.run_plans import RunPlan, plan_of_run
 
 router = Routes()
+# A card has the first line of a result.
+SEES_BOARDS = Read(DagAccessEntity.RUN, DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
 
 _PARTS = "board_parts.html"
 _LONGEST_FIRST_LINE = 240
 
 
-@router.get("/dags/{dag_id}/runs/{run_id:path}/changes", rule=Read())
+@router.get("/dags/{dag_id}/runs/{run_id:path}/changes", rule=SEES_BOARDS)
 def show_changes(request: Request, session: SessionDep, dag_id: str, run_id: str, since: str = "") -> Any:
     """What changed on a board, as parts of its page.
 
@@ -58,7 +61,7 @@ def show_changes(request: Request, session: SessionDep, dag_id: str, run_id: str
     }
 
 
-@router.get("/dags/{dag_id}/runs/{run_id:path}", rule=Read())
+@router.get("/dags/{dag_id}/runs/{run_id:path}", rule=SEES_BOARDS)
 def show_board(request: Request, session: SessionDep, dag_id: str, run_id: str) -> Response:
     """Where a run stands. For a planner's run that is its plan."""
     run = _find(session, dag_id, run_id, EVER)

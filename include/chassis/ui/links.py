@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from chassis.plugin import TAB, URL_PREFIX
+from chassis.dag.links import TAB
+from chassis.plugin import URL_PREFIX
 
 if TYPE_CHECKING:
     from fastapi import Request

@@ -22,6 +22,7 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session, aliased
 
 from chassis.dag.cards import CARD_KEY
+from chassis.dag.factory import ERROR_TAG, digest_tag
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 """Since when everything has changed."""
@@ -169,6 +170,11 @@ class Newest:
     start: datetime | None
     end: datetime | None
     card: Mapping[str, Any]
+
+    @property
+    def planned(self) -> bool:
+        """Whether it comes from a plan; a planner, too, has the tag of all that is Chassis's."""
+        return ERROR_TAG in self.tags or any(tag.startswith(digest_tag("")) for tag in self.tags)
 
 
 def read_workflows(session: Session, readable: Collection[str], tag: str) -> list[Newest]:

@@ -20,10 +20,13 @@ router = Routes()
 def show_workflows(request: Request, session: SessionDep, readable: ReadableDagsFilterDep) -> HTMLResponse:
     """Every workflow that the user may read, and nothing of any other."""
     dags = readable.value or set()
+    found = read_workflows(session, dags, TAG)
+    planned = [each for each in found if each.planned]
     return page(
         request,
         "workflows.html",
-        workflows=read_workflows(session, dags, TAG),
+        workflows=planned,
+        others=[each for each in found if not each.planned],
         waiting=read_waiting(session, dags, PROPOSAL_KEY),
         retired_tag=RETIRED_TAG,
         error_tag=ERROR_TAG,

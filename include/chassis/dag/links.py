@@ -1,0 +1,42 @@
+"""The button "Board" on each task that Claude does: to the board of its run.
+
+Airflow asks the plugin's link in the API server each time, so it works while the task runs, too. (A link of the
+operator's own would be an XCom that is pushed when the task has ended.)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
+TAB = "chassis"
+"""Name of the run's tab in Airflow's addresses: ``/dags/<dag>/runs/<run>/plugin/chassis``."""
+
+
+class BoardLink(BaseOperatorLink):
+    """Leads to the run's page with the board open."""
+
+    name = "Board"
+
+    @property
+    def operators(self) -> list[Any]:  # type: ignore[override]
+        """Whose tasks have the link. Imported when Airflow reads DAGs, not when it reads plugins."""
+        from chassis.dag.approval import ApprovePlanOperator
+        from chassis.dag.operators import ClaudeTaskOperator
+        from chassis.dag.plan_calls import PlanOperator
+
+        return [ClaudeTaskOperator, PlanOperator, ApprovePlanOperator]
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Address of the board: a path, so that it holds under whatever name Airflow is reached."""
+        from airflow.sdk.configuration import conf
+
+        root = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
+        dag_id, run_id = (quote(part, safe="~") for part in (ti_key.dag_id, ti_key.run_id))
+        return f"{root}/dags/{dag_id}/runs/{run_id}/plugin/{TAB}"
