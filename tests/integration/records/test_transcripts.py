@@ -20,6 +20,7 @@ from chassis.records import recording
 from chassis.records.masking import MASK
 from chassis.records.recording import TranscriptRecorder
 from chassis.records.transcripts import Transcripts, TryTranscript
+from chassis.simulator import SECRET_KEY
 from tests.integration.claude.conftest import Connect
 from tests.integration.claude.wire import MODEL, PROMPT, SCHEMA, a_request
 from tests.integration.s3 import CONN_ID
@@ -223,6 +224,14 @@ def test_no_secret_is_written_neither_asked_nor_answered(task: Task, control: Si
     assert f"My token is {MASK}." in text_of(found.turns[0].messages[0])
     assert f"you gave me {MASK}" in str(found.turns[0].answer)
     assert f"you gave me {MASK}" in str(found.turns[1].messages[0])
+
+
+def test_what_the_process_knows_from_its_connections_is_masked_too(task: Task) -> None:
+    """A key without a form of its own: that of the very connection that the call was made with."""
+    task.attempt(prompt=f"Sign it with {SECRET_KEY} and nothing else.")
+    [found] = task.tries()
+    assert f"Sign it with {MASK} and nothing else." in text_of(found.turns[0].messages[0])
+    assert SECRET_KEY not in found.model_dump_json()
 
 
 def test_what_is_too_long_is_cut_and_says_so(
