@@ -6,9 +6,11 @@ from collections import defaultdict
 
 import pytest
 
+from chassis.cli.stack import LocalStack
 from chassis.plans.store import PlanStore
 from chassis.simulator.control import SimulatorControl
 from chassis.workflow import load_plan
+from tests.system.approving import Approval
 from tests.system.driver import AirflowDriver, await_plan, results_in_prompt, wait_for
 
 PLAN = """
@@ -120,14 +122,17 @@ def test_a_call_that_is_not_deferred_is_made_in_the_worker(
     assert request["request_id"] in log
 
 
-def test_the_recurring_planner_publishes_the_next_revision_of_its_one_workflow_or_nothing_new(
-    airflow: AirflowDriver, store: PlanStore
+def test_the_recurring_planner_asks_about_a_new_plan_only_and_publishes_the_next_revision_or_nothing_new(
+    airflow: AirflowDriver, store: PlanStore, stack: LocalStack
 ) -> None:
     unpaused = airflow.http.patch("/dags/recurring_onboarding", json={"is_paused": False})
     assert unpaused.is_success, unpaused.text
     published = []
-    for _ in range(2):
+    for is_new in (True, False):
         run_id = airflow.trigger("recurring_onboarding", {"action": "publish"})
+        if is_new:
+            approval = Approval(airflow, run_id, str(stack.home / "records"), "recurring_onboarding")
+            approval.answer("Approve", plan=approval.asks()["digest"])
         assert airflow.wait_run("recurring_onboarding", run_id) == "success"
         published.append(airflow.result("recurring_onboarding", run_id, "publish"))
     assert [(each["workflow_id"], each["revision"]) for each in published] == [

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
+from airflow.sdk.api.datamodels._generated import HITLDetailResponse, HITLUser
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time import hitl
 from airflow.sdk.execution_time.comms import ErrorResponse
-from airflow.triggers.base import TaskSuccessEvent
+from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from chassis.dag import triggers
+from chassis.dag.answers import Answer
 from chassis.dag.calls import Outcome
-from chassis.dag.triggers import ClaudeTrigger
+from chassis.dag.triggers import RESULT, ClaudeTrigger, HeldAnswerTrigger, ResumingClaudeTrigger
 from chassis.errors import ChassisError, ThrottledError, restore_error
 
 
@@ -143,3 +149,56 @@ def test_a_result_that_airflow_can_not_take_now_is_pushed_until_it_can(
     assert isinstance(event, TaskSuccessEvent)
     assert [each["key"] for each in Xcom.pushed] == ["spending", "card", "return_value"]
     assert pushed == 3
+
+
+def test_a_resuming_trigger_hands_its_result_to_a_worker_and_leaves_the_task_without_one(
+    trigger: ClaudeTrigger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers, "RESUME_AFTER", 0.2)
+    answering(monkeypatch, Outcome(result={"plan": "p"}, spending={"run": {}}))
+    resuming = ResumingClaudeTrigger(trigger.call)
+    resuming._task_instance = trigger._task_instance
+
+    async def timed() -> tuple[Any, float]:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        event, _ = await first_event(resuming)
+        return event, loop.time() - started
+
+    event, seconds = asyncio.run(timed())
+    assert seconds >= 0.2
+    assert type(event) is TriggerEvent
+    assert event.payload == {RESULT: {"plan": "p"}}
+    pushed = {entry["key"] for entry in Xcom.pushed}
+    assert "spending" in pushed
+    assert "return_value" not in pushed, "the task has not ended"
+    assert resuming.serialize() == ("chassis.dag.triggers.ResumingClaudeTrigger", {"call": trigger.call})
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_the_answer_that_airflow_holds_resumes_its_task(
+    monkeypatch: pytest.MonkeyPatch, *, answered: bool
+) -> None:
+    ti_id = "01a204a6-3b50-7f52-9223-8328570fb99f"
+    held = HITLDetailResponse(
+        response_received=answered,
+        responded_at=datetime(2026, 3, 2, tzinfo=UTC) if answered else None,
+        chosen_options=["Approve"] if answered else [],
+        params_input={"plan": "plan:0123456789ab"},
+        responded_by_user=HITLUser(id="7", name="Ann"),
+    )
+    asked = []
+    monkeypatch.setattr(triggers, "RESUME_AFTER", 0.0)
+    monkeypatch.setattr(hitl, "get_hitl_detail_content_detail", lambda given: asked.append(given) or held)
+
+    async def event_of(trigger: HeldAnswerTrigger) -> TriggerEvent:
+        return await anext(aiter(trigger.run()))
+
+    event = asyncio.run(event_of(HeldAnswerTrigger(ti_id)))
+    assert asked == [UUID(ti_id)]
+    if not answered:
+        assert event.payload == {}
+        return
+    answer = Answer.of(json.loads(json.dumps(event.payload)))
+    assert (answer.option, answer.plan, answer.by) == ("Approve", "plan:0123456789ab", "Ann")
+    assert answer.at == "2026-03-02T00:00:00+00:00"
