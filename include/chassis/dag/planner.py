@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 RUN, PUBLISH = "run", "publish"
 
+_TRIES_TO_LOSE = 20
+
 
 def planner_dag(
     dag_id: str,
@@ -42,7 +44,6 @@ def planner_dag(
     workflow_id: str | None = None,
     inputs: Mapping[str, Any] | None = None,
     schedule: Any = None,
-    continue_from: str | None = None,
     approve: Approve | None = None,
     approve_over_usd: float | None = None,
     approvers: Sequence[str] | None = None,
@@ -60,8 +61,6 @@ def planner_dag(
         give one, so that each plan becomes the next revision of one workflow
     :param inputs: values for the plan's inputs
     :param schedule: when the planner itself runs: anything that Airflow's DAG takes
-    :param continue_from: ``latest`` to change the workflow's plan instead of making a new one each time, and to take
-        over what its newest run has done, as far as it means the same; needs a ``workflow_id`` that exists
     :param approve: when a person must approve a plan: "always", "changed" (unless it is the workflow's newest
         revision) or "never"; None takes the setting. A run can only demand more
     :param approve_over_usd: dollars of a plan's estimate up to which nobody is asked; None takes the setting
@@ -71,12 +70,7 @@ def planner_dag(
     :param dag_arguments: further arguments for Airflow's DAG
     """
     settings = Settings.load()
-    given = {
-        "requirement": requirement,
-        "workflow_id": workflow_id,
-        "inputs": dict(inputs or {}),
-        "continue_from": continue_from,
-    }
+    given = {"requirement": requirement, "workflow_id": workflow_id, "inputs": dict(inputs or {})}
     arguments: dict[str, Any] = {
         "description": "Turns a requirement into a plan, and the plan into a workflow that runs.",
         "doc_md": __doc__,
@@ -100,8 +94,11 @@ def planner_dag(
         agree = ApprovePlanOperator(
             task_id="approve",
             task_display_name="Approve the plan",
-            # At least one: Airflow may lose a try to an answer that came too soon, see KeptProposal.
-            retries=max(1, settings.task_retries),
+            # Airflow loses a try to each answer that comes too soon, see KeptProposal. What is wrong with a plan or
+            # with the settings is final at once all the same.
+            retries=_TRIES_TO_LOSE,
+            retry_delay=timedelta(seconds=1),
+            retry_exponential_backoff=0,
             approve=approve,
             approve_over_usd=approve_over_usd,
             approvers=approvers,
@@ -143,7 +140,7 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
             "The workflow of an existing id gets its next revision.",
         ),
         "continue_from": Param(
-            given["continue_from"],
+            None,
             type=optional,
             title="Continue from",
             description="A run of that workflow, or latest: its plan is changed instead of made anew, and what was "

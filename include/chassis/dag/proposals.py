@@ -50,9 +50,9 @@ class KeptProposal:
     """The proposal that a task has parked with, for a further try of it that nobody cleared.
 
     An answer that comes within a second of the request can make Airflow 3.3 take the task for killed and try it again
-    (seen: the executor told of the end of the first part when the second was queued). Such a try goes on where the
-    first one was. One after a clear must not: whoever clears an approval wants to be asked anew. A clear raises the
-    run's ``clear_number``, and what Airflow calls the task's ``max_tries``; a retry leaves both.
+    (4 of 15 such answers: the executor told of the end of the first part when the second was queued). Such a try goes
+    on where the first one was. One after a clear must not: whoever clears an approval wants to be asked anew. A clear
+    raises the run's ``clear_number`` and what Airflow calls the task's ``max_tries``; a retry leaves both.
 
     :param files: the record store
     """
