@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 EVENT = "chassis_amend"
 """The event's name in Airflow's audit log."""
 
-_BUSY = frozenset(
+AT_WORK = frozenset(
     {"running", "queued", "scheduled", "deferred", "restarting", "awaiting_input", "up_for_reschedule"}
 )
 """States of a task that is at work, or about to be: it would end by the old input, and be paid for."""
@@ -193,7 +193,7 @@ def _refuse_busy(place: Place) -> None:
     )
     statement = select(TaskInstance.state).where(*where)
     state = place.session.scalar(with_row_locks(statement, place.session, of=TaskInstance))
-    if state in _BUSY:
+    if state in AT_WORK:
         raise HTTPException(
             status.HTTP_409_CONFLICT,
             f"Task '{place.task_id}' is at work now ({state}), so nothing was changed. "
