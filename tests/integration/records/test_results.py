@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chassis.dag.calls import Accounts, TaskCall, restore_call
+from chassis.errors import StoreError
+from chassis.execution import answer_schema
 from chassis.files import Files, open_files
 from chassis.ledger.book import RunLedger
-from chassis.ledger.identity import run_folder
+from chassis.ledger.identity import CallIdentity, run_folder
 from chassis.ledger.limits import RunLimits
 from chassis.records.results import Results, newest_runs
+from tests.integration.claude.wire import a_request
 from tests.integration.s3 import CONN_ID
 from tests.unit.ledger.makers import opened
+
+if TYPE_CHECKING:
+    from chassis.simulator import Simulator, SimulatorControl
+    from tests.integration.claude.conftest import Connect
 
 DAG, RUN = "onboard", "manual__2026-11-22T12:00:00+00:00"
 ONE, OTHER = "1" * 64, "2" * 64
@@ -123,3 +132,58 @@ def test_a_run_whose_records_are_broken_is_left_out(files: Files) -> None:
     Results(files, DAG, "bad", clock=lambda: 2.0).keep(ONE, a_result())
     files.write(f"{run_folder(DAG, 'bad')}/results.json", b"[]")
     assert newest_runs(files, DAG) == ["good"]
+
+
+class TestATasksCall:
+    """As the triggerer performs it, from plain data."""
+
+    @pytest.fixture
+    def call(self, root: str, connect: Connect, simulator: Simulator, control: SimulatorControl) -> TaskCall:
+        connect.to(simulator.url)
+        return TaskCall(
+            conn_id="claude_bedrock",
+            request=a_request(schema=answer_schema(None)),
+            accounts=Accounts(
+                identity=CallIdentity(
+                    dag_id=DAG, run_id=RUN, clear_number=0, task_id="update", item="claims"
+                ),
+                limits=RunLimits(),
+                timeout_seconds=60,
+                records_root=root,
+                storage_conn_id=CONN_ID,
+                trace_content=False,
+            ),
+            repairs=0,
+            fingerprint=ONE,
+        )
+
+    def test_keeps_the_result_that_it_gives(self, call: TaskCall, results: Results) -> None:
+        outcome = asyncio.run(restore_call(call.model_dump(mode="json")).perform(shared=False))
+        assert outcome.result is not None, outcome.error
+        assert outcome.result["fingerprint"] == ONE
+        assert results.find(ONE, "update", "claims") == outcome.result
+
+    def test_that_fails_keeps_nothing(
+        self, call: TaskCall, results: Results, control: SimulatorControl
+    ) -> None:
+        control.add_fault("access_denied")
+        assert asyncio.run(call.perform(shared=False)).error is not None
+        assert results.all() == []
+
+    def test_that_is_told_nothing_of_fingerprints_keeps_nothing(
+        self, call: TaskCall, results: Results
+    ) -> None:
+        plain = call.model_copy(update={"fingerprint": ""})
+        assert asyncio.run(plain.perform(shared=False)).result is not None
+        assert results.all() == []
+
+    def test_gives_its_result_also_when_it_can_not_be_kept(
+        self, call: TaskCall, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def away(*_: Any) -> None:
+            raise StoreError("The record store is away.")
+
+        monkeypatch.setattr("chassis.records.results.Results.keep", away)
+        monkeypatch.setattr("chassis.ledger.gate._STORE_PATIENCE", 0.0)
+        assert asyncio.run(call.perform(shared=False)).result is not None
+        assert "no later run can take its result over: The record store is away." in caplog.text

@@ -124,6 +124,7 @@ def test_the_dag_carries_title_owner_tags_params_and_parallelism(dag: Any) -> No
     assert dag.params["services"] == ["pricing", "claims"]
     assert dag.params.get_param("count").schema["type"] == "integer"
     assert not dag.params.get_param("count").has_value
+    assert dag.params["carry_over_from"] is None
     assert dag.schedule is None
 
 

@@ -216,6 +216,13 @@ NAMES = [
     Case("id: translate", "id: trans__late", "bad_id", "tasks[3]", "must not have __"),
     Case("  product: {type", "  Product: {type", "bad_id", "inputs", "the name 'Product' must be"),
     Case("  regions: {type", "  item: {type", "bad_id", "inputs", "the name 'item' is taken"),
+    Case(
+        "  regions: {type",
+        "  carry_over_from: {type",
+        "bad_id",
+        "inputs",
+        "the name 'carry_over_from' is taken",
+    ),
     Case("id: translate", "id: verify", "duplicate_id", "tasks[3]", "id 'verify' is the id of tasks[2], too"),
     Case(
         "[onboarding]",
