@@ -206,7 +206,8 @@ class ClaudeTaskOperator(ClaudeOperator):
         catalogue = load_catalogue(settings.services_file)
         params: Mapping[str, Any] = context["params"]
         amended = self._amended(context, settings)
-        task, inputs = self.spec, {name: params[name] for name in self.inputs} | amended.inputs
+        # The run may have gone on to a plan that has an amended input no more.
+        task, inputs = self.spec, {name: amended.inputs.get(name, params[name]) for name in self.inputs}
         if amended.instruction is not None:
             task = task.model_copy(update={"instruction": amended.instruction})
         told: dict[str, Any] = {

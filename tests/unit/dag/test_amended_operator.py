@@ -65,6 +65,12 @@ def test_it_is_told_the_amended_instruction_and_inputs_and_names_the_amendment(r
     assert call.amendment == last
 
 
+def test_an_input_that_the_runs_newest_plan_has_no_more_is_not_told(records: Files) -> None:
+    amend(records, inputs={"colour": "blue", "product": "pet"})
+    assert "blue" not in prompt(prepared())
+    assert "Add pet to claims." in prompt(prepared())
+
+
 def test_another_item_goes_by_the_plan(records: Files) -> None:
     amend(records, instruction="Add nothing.")
     call = prepared("pricing")
