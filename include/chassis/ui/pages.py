@@ -10,7 +10,9 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import escape
 
+from chassis.text import signs
 from chassis.ui.links import links_of
 from chassis.ui.words import FILTERS
 
@@ -24,14 +26,24 @@ def templates() -> Environment:
     # Every file here is HTML, whatever it is called.
     environment = Environment(
         autoescape=True,
+        # Before it is escaped: what deceives is shown as signs, on every page, whoever forgets it.
+        finalize=_in_signs,
         loader=FileSystemLoader(_HERE / "templates"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
+    environment.filters["verbatim"] = escape
     environment.globals["asset_version"] = asset_version
     return environment
+
+
+def _in_signs(value: Any) -> Any:
+    """A text with signs for what deceives. ``Markup`` stays: it is made of such texts, or is ``verbatim`` for a field
+    that a form sends back.
+    """
+    return signs(value) if type(value) is str else value
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -21,8 +21,8 @@ from chassis.records.decisions import Decisions
 from chassis.settings import Settings
 from chassis.ui.change_view import ChangesView, view_changes
 from chassis.ui.pages import page
-from chassis.ui.plan_view import PlanView, view_plan
-from chassis.ui.planner_run import APPROVE, RETURNED, PlannerRun, read_planner_run, why_not
+from chassis.ui.plan_view import view_plan
+from chassis.ui.planner_run import APPROVE, RETURNED, PlannerRun, Verdict, read_planner_run, why_not
 from chassis.ui.rules import Every, Read, Routes, may
 from chassis.ui.run_facts import find_run, planner_runs, planning_instance, xcoms
 from chassis.ui.run_plans import plan_of_run, revision_before, store_of
@@ -97,12 +97,12 @@ class Compared:
 class Approval:
     """Who agreed to the plan that a run goes by.
 
-    :ivar decision: of the planner's task ``approve``
+    :ivar verdict: None when the planner knew no approval
     """
 
     dag_id: str
     run_id: str
-    decision: Mapping[str, Any] = field(default_factory=dict)
+    verdict: Verdict | None
 
 
 @router.get("/dags/{dag_id}/runs/{run_id:path}/plan", rule=SEES_PLANS)
@@ -253,8 +253,7 @@ def _approval(session: Session, user: BaseUser, spec: WorkflowSpec) -> Approval 
     for dag_id in planner_runs(session, run_id) if run_id else []:
         if may(user, "GET", dag_id, DagAccessEntity.XCOM):
             settled = xcoms(session, dag_id, run_id, APPROVE).get(RETURNED)
-            decision = settled.get("decision") if isinstance(settled, dict) else None
-            return Approval(dag_id, run_id, decision if isinstance(decision, dict) else {})
+            return Approval(dag_id, run_id, Verdict.of(settled))
     return None
 
 
@@ -264,6 +263,3 @@ def checked_view(proposed: WorkflowSpec, edited: WorkflowSpec, settings: Setting
         "changes": view_changes(plan_changes(proposed, edited)),
         "estimate": _estimated(edited, settings),
     }
-
-
-__all__ = ["Draft", "Message", "PlanView", "checked_view", "render_plan", "router", "show_plan"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -10,7 +11,8 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.models.dag import DagModel
 
 from chassis.dag.proposals import PROPOSAL_KEY
-from chassis.text import one_line
+from chassis.text import one_line, signs
+from chassis.ui.error_view import ErrorView, view_error
 from chassis.ui.rules import may
 from chassis.ui.run_facts import find_instance, question_of, xcoms
 
@@ -29,6 +31,29 @@ _GOING_ON = frozenset(
 )
 
 Stage = Literal["planning", "waiting", "answered", "decided", "failed"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Who agreed to a plan, as the task ``approve`` left it. Whoever may edit XComs may have edited it.
+
+    :ivar without: why nobody had to be asked; empty when somebody was
+    """
+
+    by: str = ""
+    at: str = ""
+    comment: str = ""
+    edited: bool = False
+    without: str = ""
+
+    @classmethod
+    def of(cls, settled: Any) -> Verdict | None:
+        """From what ``approve`` returned; None when it says nothing of a decision."""
+        found = settled.get("decision") if isinstance(settled, dict) else None
+        if not isinstance(found, dict):
+            return None
+        words = {name: signs(str(found.get(name) or "")) for name in ("by", "comment", "without")}
+        return cls(**words, at=_time(found.get("at")), edited=found.get("edited") is True)
 
 
 @dataclass(frozen=True)
@@ -77,12 +102,14 @@ class PlannerRun:
         return found if isinstance(found, dict) else None
 
     @property
-    def error(self) -> Mapping[str, Any] | None:
-        """Why a task of it failed, as ``ChassisError.describe()``."""
-        for found in (self.approved.get("error"), self.planned.get("error")):
-            if isinstance(found, dict):
-                return found
-        return None
+    def verdict(self) -> Verdict:
+        """Who decided so."""
+        return Verdict.of(self.settled) or Verdict()
+
+    @property
+    def error(self) -> ErrorView | None:
+        """Why a task of it failed."""
+        return view_error(self.approved.get("error")) or view_error(self.planned.get("error"))
 
     @property
     def text(self) -> str | None:
@@ -91,6 +118,13 @@ class PlannerRun:
             if isinstance(found, dict) and isinstance(found.get("plan"), str):
                 return str(found["plan"])
         return None
+
+
+def _time(value: Any) -> str:
+    try:
+        return datetime.fromisoformat(str(value)).isoformat()
+    except ValueError:
+        return ""
 
 
 def read_planner_run(session: Session, planning: TaskInstance) -> PlannerRun:

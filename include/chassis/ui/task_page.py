@@ -14,8 +14,10 @@ from chassis.files import open_files
 from chassis.records.amendments import Amendments
 from chassis.records.transcripts import Transcripts
 from chassis.settings import Settings
+from chassis.ui.error_view import view_error
 from chassis.ui.items import item_of
 from chassis.ui.pages import page
+from chassis.ui.reruns import AT_WORK
 from chassis.ui.rules import Every, Read, Routes, may
 from chassis.ui.run_facts import find_instance, find_run, xcoms
 from chassis.ui.run_plans import plan_of_run
@@ -31,9 +33,6 @@ if TYPE_CHECKING:
 router = Routes()
 
 SEES_RESULTS = Every((Read(DagAccessEntity.RUN), Read(DagAccessEntity.XCOM), Read(DagAccessEntity.TASK_LOGS)))
-_AT_WORK = frozenset(
-    {"running", "queued", "scheduled", "deferred", "restarting", "awaiting_input", "up_for_reschedule"}
-)
 _ENDED_BADLY = frozenset({"failed", "up_for_retry", "upstream_failed"})
 
 
@@ -70,7 +69,6 @@ def show_task(
     amendments = Amendments(files, dag_id, run_id)
     own = [each for each in amendments.all() if (each.task_id, each.item) == (task_id, item)]
     given = _inputs(spec, run)
-    error = left.get("error")
     return page(
         request,
         "task.html",
@@ -83,7 +81,7 @@ def show_task(
         item=item,
         title=task.name if task else instance.task_display_name or task_id,
         result=view_result(left.get("return_value")),
-        error=error if isinstance(error, dict) and instance.state in _ENDED_BADLY else None,
+        error=view_error(left.get("error")) if instance.state in _ENDED_BADLY else None,
         spending=left.get("spending"),
         tries=tries,
         number=number,
@@ -119,6 +117,6 @@ def _why_not(user: Any, instance: TaskInstance, dag_id: str) -> str:
     """Why a task can't be amended by this user now; empty when it can."""
     if not may(user, "PUT", dag_id, DagAccessEntity.TASK_INSTANCE):
         return "To amend a task and run it again takes the right to edit the tasks of this DAG."
-    if instance.state in _AT_WORK:
+    if instance.state in AT_WORK:
         return "The task is at work. It can be amended when it has ended, or when it is marked as failed."
     return ""

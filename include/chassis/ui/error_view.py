@@ -1,0 +1,35 @@
+"""The error that a task left, as a page shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.errors import restore_error
+
+
+@dataclass(frozen=True)
+class ErrorView:
+    """What went wrong.
+
+    :ivar kind: name of the error's class
+    :ivar message: fact and consequence, in signs
+    :ivar hint: the way out; may be empty
+    :ivar request_id: AWS's id of the call that failed; may be empty
+    """
+
+    kind: str
+    message: str
+    hint: str
+    request_id: str
+
+
+def view_error(value: Any) -> ErrorView | None:
+    """From the XCom ``error`` (``ChassisError.describe()``); None when there is none that can be read."""
+    if not isinstance(value, dict):
+        return None
+    try:
+        error = restore_error(value)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return ErrorView(type(error).__name__, error.message, error.hint, str(getattr(error, "request_id", "")))
