@@ -17,6 +17,7 @@ from chassis.claude.reply import BYTES_PER_TOKEN
 from chassis.claude.usage import Usage, cost_usd
 from chassis.prompts import DATA_RULES, run_message, task_message
 from chassis.workflow import TaskGraph, render_instruction
+from chassis.workflow.placeholders import ITEM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -186,17 +187,19 @@ class _Tasks:
         """Tokens of a task's prompt without results; of a mapped task, the mean over its items."""
         system = _size(agent.prompt if agent else "") + _size(DATA_RULES)
         items = self._items(task)
-        instruction = sum(
-            _size(render_instruction(task.instruction, self.inputs, item)) + _size(item or "")
-            for item in items
-        ) / len(items)
+        mean_item = sum(_size(item or "") for item in items) / len(items)
+        # A plan may have a hundred thousand instances, so no instruction is rendered for each: its item is its length.
+        instruction = _size(
+            render_instruction(task.instruction, self.inputs, None if items == [None] else "")
+        )
+        items_named = 1 + task.instruction.count(f"{{{ITEM}}}")
         entries = [self.catalogue.find(item) for item in items if item and self.catalogue]
         services = sum(_size(entry.to_yaml()) for entry in entries if entry) / len(items)
         fences = _size(
             task_message(task_id=task.id, item=None, instruction="", service=None, results=[], limit=1_000)
         )
         schema = _size(json.dumps(task.output_schema)) if task.output_schema else 0
-        whole = system + self.run + instruction + services + fences + schema
+        whole = system + self.run + instruction + items_named * mean_item + services + fences + schema
         return math.ceil(whole / BYTES_PER_TOKEN)
 
     def _items(self, task: TaskSpec) -> list[str | None]:
