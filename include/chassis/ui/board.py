@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from chassis.settings import Settings
 from chassis.text import one_line
-from chassis.ui.board_view import OVERLAP, Board, Group
+from chassis.ui.board_view import Board, Group
 from chassis.ui.graph_svg import Node, draw_plan
 from chassis.ui.links import Links, links_of
 from chassis.ui.pages import page, parts
@@ -42,7 +42,7 @@ def show_changes(request: Request, session: SessionDep, dag_id: str, run_id: str
     changed = board.changed()
     touched = {group.task_id: group for group, _ in changed}
     return {
-        "since": (board.newest - OVERLAP).isoformat(),
+        "since": board.since(now).isoformat(),
         "active": board.active,
         "head": str(drawn.head(links, board, plan, now, _limit(plan))),
         "graph": str(_graph(links, board)) if changed else None,
@@ -69,6 +69,7 @@ def show_board(request: Request, session: SessionDep, dag_id: str, run_id: str) 
     if any(instance.operator == PLANNER for instance in run.instances):
         return RedirectResponse(links.plan(dag_id, run_id), status.HTTP_303_SEE_OTHER)
     plan, board = _board(run)
+    now = datetime.now(UTC)
     return page(
         request,
         "board.html",
@@ -77,8 +78,8 @@ def show_board(request: Request, session: SessionDep, dag_id: str, run_id: str) 
         plan=plan,
         limit=_limit(plan),
         graph=_graph(links, board),
-        now=datetime.now(UTC),
-        since=(board.newest - OVERLAP).isoformat(),
+        now=now,
+        since=board.since(now).isoformat(),
         first_line=one_line(plan.spec.requirement.strip().partition("\n")[0], _LONGEST_FIRST_LINE)
         if plan
         else "",

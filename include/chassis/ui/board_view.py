@@ -17,6 +17,9 @@ MANY = 40
 OVERLAP = timedelta(seconds=5)
 """How far a refresh looks back behind the last one: clocks of several machines differ, and commits take time."""
 
+SETTLED = timedelta(seconds=60)
+"""How long after a change nothing that happened before it is still to come."""
+
 ACTIVE = frozenset({"queued", "running"})
 DONE = frozenset({"success", "skipped"})
 _QUIET = frozenset({None, "success", "skipped", "scheduled", "queued", "removed"})
@@ -113,10 +116,10 @@ class Board:
         """Whether anything of the run was answered by the simulator."""
         return bool(self.run.card.get("simulated"))
 
-    @property
-    def newest(self) -> datetime:
-        """When the run last changed, as far as is known: from where the next refresh looks."""
-        return max((instance.updated for instance in self.run.instances), default=EVER)
+    def since(self, now: datetime) -> datetime:
+        """From where the next refresh looks: a little before the last change, while one may be on its way."""
+        newest = max((instance.updated for instance in self.run.instances), default=EVER)
+        return newest - OVERLAP if now - newest < SETTLED else newest
 
     def changed(self) -> list[tuple[Group, Row]]:
         """The rows to draw anew: what changed, and what waits for a task that did."""

@@ -96,8 +96,8 @@ class Links:
         return f"{self.airflow_task(dag_id, run_id, task_id, map_index)}/details"
 
     def sign_in(self) -> str:
-        """Where one signs in; it leads back to Airflow's first page."""
-        return f"{self.root}/auth/login?next={quote(self.root or '/', safe='')}"
+        """Where one signs in, whichever auth manager there is; it leads back to Airflow's first page."""
+        return f"{self.root}/api/v2/auth/login?next={quote(f'{self.root}/', safe='')}"
 
 
 def _segment(text: str) -> str:

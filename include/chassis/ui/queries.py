@@ -73,13 +73,15 @@ def read_run(session: Session, dag_id: str, run_id: str, since: datetime = EVER)
 
     :param since: what changed after this moment gets its card
     """
+    # Correlated with nothing, so that it is looked up once and not for each row.
     cards = aliased(XComModel)
+    the_run = select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id).scalar_subquery()
     newest_card = (
         select(cards.value)
-        .where(cards.dag_run_id == DagRun.id, cards.key == CARD_KEY)
+        .where(cards.dag_run_id == the_run.correlate(None), cards.key == CARD_KEY)
         .order_by(cards.timestamp.desc())
         .limit(1)
-        .correlate(DagRun)
+        .correlate(None)
         .scalar_subquery()
     )
     statement = (

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chassis.ui.board_view import OVERLAP, SETTLED, Board
+from chassis.ui.queries import Instance, RunState
+from chassis.workflow import load_plan
+
+PLAN = """
+schema_version: 1
+id: two_steps
+title: Two steps
+requirement: Do it for both.
+tasks:
+  - {id: prepare, name: Prepare, instruction: Prepare., agent: task-executor}
+  - {id: do, name: Do it, instruction: "Do {item}.", agent: task-executor, depends_on: [prepare],
+     for_each: {items: [one, two]}}
+  - {id: verify, name: Verify, instruction: "Verify {item}.", agent: task-executor, depends_on: [do],
+     for_each: {same_as: do}}
+  - {id: join, name: Join, instruction: Join., agent: task-executor, depends_on: [verify]}
+"""
+SPEC = load_plan(PLAN, source="the test")
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def at(task_id: str, map_index: int, state: str | None, *, changed: bool = False, **facts: Any) -> Instance:
+    return Instance(
+        **{
+            "task_id": task_id,
+            "map_index": map_index,
+            "state": state,
+            "try_number": 1,
+            "start": None,
+            "end": None,
+            "label": None,
+            "updated": NOW,
+            "operator": "ClaudeTaskOperator",
+            "changed": changed,
+            **facts,
+        }
+    )
+
+
+def board(*instances: Instance, state: str = "running") -> Board:
+    return Board(RunState("two_steps", "r", state, NOW, None, None, {}, instances), SPEC)
+
+
+HALFWAY = (
+    at("prepare", -1, "success"),
+    at("do", 0, "success", changed=True),
+    at("do", 1, "failed"),
+    at("verify", 0, None),
+    at("verify", 1, "upstream_failed"),
+    at("join", -1, None),
+)
+
+
+def waits(shown: Board) -> dict[str, tuple[str, ...]]:
+    return {row.key: row.waits for group in shown.groups for row in group.rows if row.waits}
+
+
+def test_the_tasks_stand_in_the_plans_order_with_a_row_for_each_item() -> None:
+    shown = board(*reversed(HALFWAY))
+    assert [group.task_id for group in shown.groups] == ["prepare", "do", "verify", "join"]
+    assert {row.name for row in shown.groups[1].rows} == {"one", "two"}
+    assert shown.groups[3].after == ("Verify",)
+
+
+def test_an_item_waits_for_its_own_item_and_a_join_for_all() -> None:
+    assert waits(board(*HALFWAY)) == {"join---1": ("Verify",)}
+    pending = [at("do", 0, "running"), at("do", 1, "success"), at("verify", 0, None), at("verify", 1, None)]
+    assert waits(board(*pending)) == {"verify--0": ("Do it",)}
+
+
+def test_nothing_waits_in_a_run_that_has_ended() -> None:
+    assert waits(board(*HALFWAY, state="failed")) == {}
+
+
+def test_a_refresh_draws_what_changed_and_what_waits_for_it_and_nothing_else() -> None:
+    waiting = [each if each.task_id != "do" else at("do", each.map_index, "running") for each in HALFWAY]
+    waiting[1] = at("do", 0, "running", changed=True)
+    changed = {row.key for _, row in board(*waiting).changed()}
+    assert changed == {"do--0", "verify--0"}
+
+
+def test_a_mapped_task_has_one_row_until_its_items_are_known() -> None:
+    shown = board(at("do", -1, None))
+    assert [row.key for row in shown.groups[0].rows] == ["do---1"]
+    assert shown.groups[0].mapped
+
+
+def test_an_item_that_only_the_run_knows_is_called_by_its_label_or_its_number() -> None:
+    spec = load_plan(
+        PLAN.replace("for_each: {items: [one, two]}", "for_each: {input: names}").replace(
+            "tasks:\n", "inputs: {names: {type: array}}\ntasks:\n"
+        ),
+        source="the test",
+    )
+    run = RunState(
+        "two_steps",
+        "r",
+        "running",
+        NOW,
+        None,
+        None,
+        {},
+        (at("do__items", -1, "success"), at("do", 0, "running", label="claims"), at("do", 1, None)),
+    )
+    items, do = Board(run, spec).groups
+    assert items.name == "Do it: items"
+    assert [row.name for row in do.rows] == ["claims", "item 2"]
+    assert do.after == ("Prepare", "Do it: items")
+
+
+def test_a_task_that_the_plan_does_not_name_is_shown_all_the_same() -> None:
+    shown = board(at("other", -1, "removed"), at("prepare", -1, "success"))
+    assert [group.task_id for group in shown.groups] == ["prepare", "other"]
+
+
+def test_how_long_a_try_takes_counts_on_while_it_runs() -> None:
+    running, ended, queued = (
+        at("prepare", -1, state, start=NOW - timedelta(seconds=9), end=end)
+        for state, end in (("running", None), ("success", NOW - timedelta(seconds=4)), ("queued", None))
+    )
+    seconds = [board(each).groups[0].rows[0].seconds(NOW) for each in (running, ended, queued)]
+    assert seconds == [9, 5, None]
+
+
+def test_a_refresh_looks_back_a_little_until_the_run_has_settled() -> None:
+    shown = board(*HALFWAY)
+    assert shown.since(NOW) == NOW - OVERLAP
+    assert shown.since(NOW + SETTLED) == NOW
