@@ -1,0 +1,40 @@
+"""The board in Airflow's own API server app, over a scratch database; each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parents[3]
+
+
+def run(*arguments: str) -> Any:
+    """The JSON that a program prints last."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_board_of_a_thousand_tasks_costs_one_statement_a_refresh(figure: Callable[[str], None]) -> None:
+    figures = run("-m", "benchmarks.board", "--instances", "1000", "--json")
+    for name in ("page, queries", "refresh, queries", "refresh, 10 changed, queries"):
+        assert figures[name] == 1, f"{name}: {figures[name]}"
+    assert figures["refresh, rows"] == 0, "what didn't change isn't sent again"
+    assert figures["refresh, 10 changed, rows"] in {10, 11}, "ten items, and the task that waits for them"
+    assert figures["page, kB as sent"] < 150
+    figure("board: " + ", ".join(f"{name} {value}" for name, value in figures.items()))
+
+
+def test_a_board_below_a_sub_path_leads_nowhere_else(tmp_path: Path) -> None:
+    found = run("-m", "tests.integration.pages.sub_path", str(tmp_path))
+    assert len(found) > 10
+    assert [address for address in found if not address.startswith("/airflow-sub/")] == []
+    # The records of this run were never written, so its tasks' own pages may lack them, but they are there.
+    broken = {address: status for address, status in found.items() if status not in {200, 303}}
+    assert broken == {}
