@@ -21,6 +21,7 @@ from chassis.agents import load_agents
 from chassis.catalogue import load_catalogue
 from chassis.cli.environment import default_dags_folder
 from chassis.settings import Settings
+from chassis.ui.pages import STATIC, templates
 settings = Settings.load()
 manager = ProvidersManager()
 plugins, _ = plugins_manager._get_plugins()
@@ -30,6 +31,8 @@ print(json.dumps({
     "connection_type": "claude_bedrock" in dict(manager.hooks.items()),
     "plugin": "chassis" in [plugin.name for plugin in plugins],
     "agents": sorted(load_agents(settings.agents_folder)),
+    "templates": "base.html" in templates().list_templates(),
+    "assets": sorted({file.suffix for file in STATIC.iterdir()}),
     "services": len(load_catalogue(settings.services_file).names),
     "dags": sorted(file.name for file in default_dags_folder().glob("*.py")),
 }))
@@ -72,6 +75,8 @@ def test_an_installed_wheel_registers_itself_and_brings_its_own_files(
         "connection_type": True,
         "plugin": True,
         "agents": ["planning-agent", "task-executor"],
+        "templates": True,
+        "assets": [".css", ".js", ".svg"],
         "services": 7,
         "dags": ["chassis_upkeep.py", "plan_workflow.py"],
     }
