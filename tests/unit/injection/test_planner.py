@@ -13,7 +13,7 @@ from chassis.catalogue import Catalogue, Service
 from chassis.claude.answers import parse_answer, value_faults
 from chassis.claude.request import ClaudeRequest
 from chassis.errors import PlanError
-from chassis.planning import build_request
+from chassis.planning import DoneTask, build_request
 from chassis.settings import Settings
 from chassis.text import CONTROLS, DECEIVING, signs
 from chassis.workflow import (
@@ -95,6 +95,43 @@ def test_a_given_input_is_the_inputs_value_and_nothing_else(attack: Attack) -> N
             assert json.loads(inputs) == {"product": value}
     named = accepted({"requirement": "Do it.", "inputs": {attack.text: "x"}})
     assert named is None or is_id(attack.text), "what is no name is refused"
+
+
+CURRENT = check_plan(
+    {
+        "schema_version": 1,
+        "id": "add_it",
+        "title": "Add it",
+        "requirement": "Add pets.",
+        "tasks": [{"id": "find", "name": "Find", "instruction": "Find them."}],
+    }
+)
+
+
+def change_request(text: str) -> ClaudeRequest:
+    """A request for changes, with the text wherever somebody may have written it."""
+    return build_request(
+        given=Given(requirement="Do it."),
+        catalogue=CATALOGUE,
+        agents=[AGENT],
+        agent=PLANNER,
+        settings=Settings(),
+        current=CURRENT,
+        comment=text,
+        done=[
+            DoneTask(task="find", state="success", summary=text),
+            DoneTask(task="b", state="failed", error=text),
+        ],
+    )
+
+
+@each_text
+def test_a_comment_and_what_tasks_gave_and_why_they_failed_are_data(attack: Attack) -> None:
+    found = read(change_request(attack.text))
+    assert found.frame == read(change_request("plain")).frame
+    if len(attack.text) < 10_000:
+        assert found.contents("comment") == [signs(attack.text, CONTROLS)]
+        assert len(found.contents("done")[0].splitlines()) >= 2
 
 
 def proposal(**parts: Any) -> dict[str, Any]:
