@@ -125,7 +125,8 @@ class Settings(BaseModel):
     approve_over_usd: float | None = Field(
         None,
         ge=0,
-        description="US dollars of a plan's estimate up to which nobody is asked; empty: the estimate doesn't matter.",
+        description="US dollars: a plan that its estimate says to cost at most that needs nobody's approval. "
+        "Empty: the estimate doesn't matter.",
     )
     approvers: str = Field(
         "",

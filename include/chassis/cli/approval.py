@@ -10,7 +10,6 @@ from urllib.parse import quote
 from chassis.cli.errors import AirflowRefusedError, AnsweredError, UsageError
 from chassis.cli.failures import read_failure
 from chassis.cli.follow import patiently
-from chassis.cli.report import FINISHED
 from chassis.dag.answers import APPROVE, REJECT, REVISE
 from chassis.dag.proposals import PROPOSAL_KEY
 from chassis.deciding import plan_code
@@ -33,6 +32,7 @@ __all__ = [
 
 TASK = "approve"
 _POLL_SECONDS = 0.5
+_ENDED = ("failed", "upstream_failed", "skipped", "removed")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def result_of(airflow: Airflow, plan: WaitingPlan) -> WaitingPlan | None:
         instance = next(each for each in instances if each["task_id"] == TASK)
         if instance["state"] == "success":
             return None
-        if instance["state"] in ("failed", *FINISHED):
+        if instance["state"] in _ENDED:
             _fail(airflow, plan, instance)
         if instance["state"] == "awaiting_input":
             now = waiting_plan(airflow, plan.dag_id, plan.run_id)
