@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 
 from chassis.cli.stack import LocalStack
 from tests.system.driver import AirflowDriver, started
+
+# Airflow's own pages take their time while its other components work.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
@@ -37,15 +40,26 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(browser: Browser, stack: LocalStack) -> Iterator[Page]:
-    """A page of somebody who has signed in with name and password."""
-    page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=stack.url)
+@pytest.fixture(scope="session")
+def signed_in(browser: Browser, stack: LocalStack) -> StorageState:
+    """What the browser of somebody keeps who has signed in with name and password."""
+    page = browser.new_page(base_url=stack.url)
     page.goto("/auth/login")
     page.get_by_label("Username").fill(stack.username)
     page.get_by_label("Password").fill(stack.password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(lambda url: "login" not in url)
+    kept = page.context.storage_state()
+    page.close()
+    return kept
+
+
+@pytest.fixture
+def page(browser: Browser, stack: LocalStack, signed_in: StorageState) -> Iterator[Page]:
+    """A page of somebody who has signed in."""
+    page = browser.new_page(
+        viewport={"width": 1440, "height": 900}, base_url=stack.url, storage_state=signed_in
+    )
     yield page
     page.close()
 
