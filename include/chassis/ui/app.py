@@ -32,6 +32,12 @@ _TITLES = {
     503: "Not available at the moment",
 }
 
+_PLAINER = {
+    "Not Found": "No page has this address.",
+    "Forbidden": "Airflow's roles don't give you the right to it. Who manages them can.",
+}
+"""What FastAPI and Airflow say, so that it tells what to do."""
+
 
 def build_app(airflow: FastAPI) -> FastAPI:
     """The app, to be mounted in Airflow's API server.
@@ -69,7 +75,8 @@ class SecurityHeaders:
 
 async def _refused(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
-    return _answer(request, status, detail=str(getattr(error, "detail", "")))
+    detail = str(getattr(error, "detail", ""))
+    return _answer(request, status, detail=_PLAINER.get(detail, detail))
 
 
 async def _malformed(request: Request, error: Exception) -> Response:
