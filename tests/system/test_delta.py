@@ -136,6 +136,14 @@ def test_a_changed_instruction_is_done_anew_with_what_depends_on_its_result(
         ("update_contracts", None),
     }
 
+    simulator.reset()
+    clear = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["update_contracts"], "only_failed": False}
+    assert airflow.http.post(f"/dags/{WORKFLOW}/clearTaskInstances", json=clear).is_success
+    simulator.wait_for_requests(1, timeout=60)
+    assert airflow.wait_run(WORKFLOW, run_id) == "success"
+    assert asked(simulator) == [("update_contracts", None)], "what a person clears is done"
+    assert results(airflow, run_id)["update_contracts", None]["carried_from"] == ""
+
 
 def test_a_workflow_that_does_not_exist_is_refused_before_claude_is_asked(
     airflow: AirflowDriver, simulator: SimulatorControl, first_run: str
