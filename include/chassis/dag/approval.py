@@ -98,7 +98,7 @@ class ApprovePlanOperator(ClaudeOperator):
         self.notifiers = tuple(notifiers)
 
     def prepare(self, context: Context, settings: Settings) -> NoReturn:
-        raise NotImplementedError("a call for a revision is about a proposal and a comment: see _Case.revise")
+        raise NotImplementedError("a revision needs a proposal and a comment: see _Case.revised")
 
     def execute(self, context: Context) -> dict[str, Any]:
         with reported(self, context):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.cli.fake_airflow import FakeDag
-from tests.unit.cli.made_up_runs import asking_run, planner_run, proposal, rejected_run
+from chassis.workflow import load_plan
+from tests.unit.cli.fake_airflow import FakeDag, task
+from tests.unit.cli.made_up_runs import RUN, asking_run, planner_run, proposal, rejected_run, workflow_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,4 +135,41 @@ def test_two_decisions_at_once_are_refused(
 ) -> None:
     waiting(fake)
     assert chassis("approve", "onboard", *options).exit_code == 2
+    assert answers(fake) == []
+
+
+def test_a_plan_is_revised_edited_and_approved_in_one_sitting(
+    chassis: Chassis, fake: FakeAirflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor = tmp_path / "editor.py"
+    editor.write_text(
+        "import pathlib, sys; file = pathlib.Path(sys.argv[1]);"
+        "file.write_text(file.read_text().replace('two lines', 'three lines'))"
+    )
+    monkeypatch.setenv("VISUAL", f"{sys.executable} {editor}")
+    first = proposal()
+    second = proposal("Report in two lines", number=2, comment="shorter")
+    fake.dags["plan_workflow"] = FakeDag(starts={"p1": asking_run(first, asking_run(second, planner_run()))})
+    tasks = [task("update", "report", mapped=True), task("report")]
+    fake.dags["onboard"] = FakeDag(tasks, {RUN: workflow_run()}, ("chassis", "revision:3"))
+    result = chassis("run", "Onboard", "--approve", stdin="r\n\nr\nshorter\ne\na\n")
+    assert result.exit_code == 0, result.output
+    assert "A revision needs a comment." in result.stderr
+    assert "two lines -> Report in three lines" in result.stderr
+    revise, approve = answers(fake)
+    assert revise == ("Revise", first["digest"], "shorter", "")
+    assert approve[:3] == ("Approve", second["digest"], "")
+    assert load_plan(approve[3]).tasks[1].instruction == "Report in three lines"
+
+
+def test_an_edit_that_is_no_plan_is_told_and_not_sent(
+    chassis: Chassis, fake: FakeAirflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor = tmp_path / "editor.py"
+    editor.write_text("import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('tasks: [')")
+    monkeypatch.setenv("VISUAL", f"{sys.executable} {editor}")
+    fake.dags["plan_workflow"] = FakeDag(starts={"p1": asking_run(proposal())})
+    result = chassis("run", "Onboard", "--approve", stdin="e\nl\n")
+    assert result.exit_code == 1
+    assert "The plan as edited has" in result.stderr
     assert answers(fake) == []
