@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 PROJECT = Path(__file__).parents[3]
 
@@ -31,10 +34,24 @@ def test_a_board_of_a_thousand_tasks_costs_one_statement_a_refresh(figure: Calla
     figure("board: " + ", ".join(f"{name} {value}" for name, value in figures.items()))
 
 
-def test_a_board_below_a_sub_path_leads_nowhere_else(tmp_path: Path) -> None:
-    found = run("-m", "tests.integration.pages.sub_path", str(tmp_path))
+@pytest.fixture(scope="module")
+def below(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The board and the page of all workflows, below a sub-path, with a planner's run that waits."""
+    return run("-m", "tests.integration.pages.below_a_sub_path", str(tmp_path_factory.mktemp("airflow")))
+
+
+def test_pages_below_a_sub_path_lead_nowhere_else(below: Any) -> None:
+    found = below["addresses"]
     assert len(found) > 10
     assert [address for address in found if not address.startswith("/airflow-sub/")] == []
-    # The records of this run were never written, so its tasks' own pages may lack them, but they are there.
-    broken = {address: status for address, status in found.items() if status not in {200, 303}}
-    assert broken == {}
+    assert {address: status for address, status in found.items() if status not in {200, 303}} == {}
+
+
+def test_the_page_of_all_workflows_has_what_waits_for_a_decision_and_keeps_planners_apart(below: Any) -> None:
+    waiting, workflows, others = re.split("<h2 id=.(?:all|others)-title.>", below["workflows"])
+    assert "&lt;b&gt;Bold&lt;/b&gt; plan" in waiting
+    assert 'href="/airflow-sub/chassis/dags/planner/runs/r1/plan"' in waiting
+    assert "big_workflow" in workflows
+    assert "planner" not in workflows
+    assert "planner" in others
+    assert "paused" in others

@@ -1,0 +1,78 @@
+"""Asks Airflow's own API server app for pages below a sub-path; prints what their addresses lead to, as JSON."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import sys
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.board import RUN, WORKFLOW, prepare, signed_in, write_run
+
+SUB_PATH = "/airflow-sub"
+
+
+def write_waiting() -> None:
+    """A planner's run that waits for a decision on a plan with a hostile title."""
+    from airflow.models.dag import DagModel, DagTag
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    from chassis.dag.factory import TAG
+    from chassis.dag.proposals import PROPOSAL_KEY
+
+    now = datetime.now(UTC)
+    place = {"dag_id": "planner", "run_id": "r1", "task_id": "approve", "map_index": -1}
+    proposal = {
+        "number": 2,
+        "workflow_id": "proposed",
+        "title": "<b>Bold</b> plan",
+        "deadline": now.isoformat(),
+    }
+    with create_session() as session:
+        session.add(DagModel(dag_id="planner", bundle_name="chassis", is_stale=False, is_paused=True))
+        session.flush()
+        session.add_all([DagTag(dag_id="planner", name=TAG), DagTag(dag_id=WORKFLOW, name=TAG)])
+        session.add(DagTag(dag_id=WORKFLOW, name="plan:0123456789ab"))
+        run = DagRun(dag_id="planner", run_id="r1", run_type="manual", start_date=now, state="running")
+        run.run_after = now
+        session.add(run)
+        session.flush()
+        session.execute(
+            TaskInstance.__table__.insert().values(
+                **place,
+                id=uuid.uuid4(),
+                state="awaiting_input",
+                try_number=1,
+                max_tries=1,
+                pool="default_pool",
+                pool_slots=1,
+                queue="default",
+                priority_weight=1,
+                start_date=now,
+                executor_config={},
+            )
+        )
+        value = json.dumps(proposal)
+        session.execute(
+            XComModel.__table__.insert().values(**place, dag_run_id=run.id, key=PROPOSAL_KEY, value=value)
+        )
+
+
+prepare(Path(sys.argv[1]))
+os.environ["AIRFLOW__API__BASE_URL"] = f"http://testserver{SUB_PATH}"
+write_run(5)
+write_waiting()
+client = signed_in()
+board = client.get(f"{SUB_PATH}/chassis/dags/{WORKFLOW}/runs/{RUN}").text
+workflows = client.get(f"{SUB_PATH}/chassis/workflows").text
+found = re.findall(r'(?:href|src|data-changes)="([^"#]+)', board + workflows)
+addresses = {html.unescape(each) for each in found}
+statuses = {each: client.get(each).status_code for each in sorted(addresses)}
+print(json.dumps({"addresses": statuses, "workflows": workflows}))
