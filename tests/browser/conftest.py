@@ -60,6 +60,7 @@ def page(browser: Browser, stack: LocalStack, signed_in: StorageState) -> Iterat
     page = browser.new_page(
         viewport={"width": 1440, "height": 900}, base_url=stack.url, storage_state=signed_in
     )
+    page.goto("/api/v2/version")  # The quickest there: what a browser keeps for this address can be set now.
     yield page
     page.close()
 

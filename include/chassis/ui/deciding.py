@@ -123,7 +123,7 @@ def decide(
         return edited
     if choice == "Revise" and not answer.comment:
         message = Message(
-            "bad", "Say what is to be different", "A plan is sent back with a comment for the planner."
+            "bad", "Say what is to be different", "Claude revises a plan by your comment."
         )
         return asked.page(answer, message, status_code=status.HTTP_422_UNPROCESSABLE_CONTENT)
     if len(answer.comment) > MAX_COMMENT:

@@ -1,0 +1,67 @@
+"""Where a planner's run stands, by what Airflow and its tasks have left."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chassis.ui.planner_run import PlannerRun, Verdict
+
+PROPOSAL = {"plan": "proposed", "digest": "d"}
+SETTLED = {"plan": "settled", "decision": {"by": "Ann", "at": "2026-01-01T00:00:00+00:00", "edited": True}}
+
+
+def run(
+    plan: str = "success", approve: str | None = None, *, answered: bool = False, **left: Any
+) -> PlannerRun:
+    return PlannerRun(
+        dag_id="p",
+        run_id="r",
+        planning=SimpleNamespace(state=plan),  # type: ignore[arg-type]
+        approving=SimpleNamespace(state=approve),  # type: ignore[arg-type]
+        question=SimpleNamespace(response_received=answered),  # type: ignore[arg-type]
+        planned={"return_value": {"plan": "planned"}},
+        approved=left,
+        published=None,
+    )
+
+
+class TestStages:
+    @pytest.mark.parametrize(
+        ("found", "stage"),
+        [
+            (run("deferred"), "planning"),
+            (run("success", "queued"), "planning"),
+            (run("success", "awaiting_input", proposal=PROPOSAL), "waiting"),
+            (run("success", "awaiting_input", answered=True, proposal=PROPOSAL), "answered"),
+            (run("success", "running", proposal=PROPOSAL), "answered"),
+            (run("running", "awaiting_input", proposal=PROPOSAL), "planning"),
+            (run("success", "success", proposal=PROPOSAL, return_value=SETTLED), "decided"),
+            (run("success", "failed", proposal=PROPOSAL), "failed"),
+            (run("failed", "upstream_failed"), "failed"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_only_a_parked_proposal_without_an_answer_waits(self, found: PlannerRun, stage: str) -> None:
+        assert found.stage == stage
+
+    def test_what_was_settled_comes_before_what_was_proposed_or_planned(self) -> None:
+        assert run(proposal=PROPOSAL, return_value=SETTLED).text == "settled"
+        assert run(proposal=PROPOSAL).text == "proposed"
+        assert run().text == "planned"
+
+
+class TestVerdicts:
+    def test_a_decision_is_read_in_signs(self) -> None:
+        verdict = Verdict.of({"decision": {"by": "Ann\u202e", "comment": "ok", "at": "2026-01-01T00:00:00"}})
+        assert verdict == Verdict(by="Ann\ufffd", comment="ok", at="2026-01-01T00:00:00")
+
+    @pytest.mark.parametrize("value", [None, "x", {}, {"decision": "x"}])
+    def test_what_says_nothing_of_a_decision_is_none(self, value: Any) -> None:
+        assert Verdict.of(value) is None
+
+    def test_an_edited_xcom_breaks_no_page(self) -> None:
+        verdict = Verdict.of({"decision": {"by": 3, "at": ["x"], "edited": "yes", "without": None}})
+        assert verdict == Verdict(by="3")
