@@ -83,10 +83,9 @@ def test_a_link_to_airflows_own_pages_leaves_the_frame(page: Page, finished: str
 
 
 def test_the_button_on_a_task_leads_to_the_board(page: Page, finished: str) -> None:
-    page.goto(f"/dags/{WORKFLOW}/runs/{quote(finished, safe='')}/tasks/update_service/mapped/0")
-    link = page.get_by_role("link", name="Board", exact=True)
-    expect(link).to_be_visible()
-    page.goto(str(link.get_attribute("href")))
+    page.goto(f"/dags/{WORKFLOW}/runs/{quote(finished, safe='')}/tasks/update_service/mapped/0/details")
+    page.get_by_role("link", name="Board", exact=True).click()
+    page.wait_for_url("**/plugin/chassis")
     expect(board(page).get_by_role("heading", level=1)).to_be_visible()
 
 
