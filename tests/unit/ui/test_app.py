@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
-from chassis.errors import ThrottledError, SettingsError
+from chassis.errors import SettingsError, ThrottledError
 from chassis.ui import pages
 from chassis.ui.app import HEADERS, build_app
 
