@@ -25,7 +25,7 @@ router = Routes()
 
 @router.get(
     "/dags/{dag_id}/runs/{run_id:path}/tasks/{task_id}/{map_index}/transcript",
-    rule=Read(DagAccessEntity.TASK_LOGS),
+    rule=Read(DagAccessEntity.RUN, DagAccessEntity.XCOM, DagAccessEntity.TASK_LOGS),
 )
 def transcript(
     dag_id: str,

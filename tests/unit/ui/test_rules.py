@@ -18,7 +18,7 @@ EXPECTED = {
     "POST /dags/{dag_id}/runs/{run_id:path}/decision": "PUT HITL_DETAIL + Read RUN + Read XCOM",
     "GET /dags/{dag_id}/runs/{run_id:path}/amendments": "Read RUN",
     "GET /dags/{dag_id}/runs/{run_id:path}/tasks/{task_id}/{map_index}": "Read RUN + Read XCOM + Read TASK_LOGS",
-    "GET /dags/{dag_id}/runs/{run_id:path}/tasks/{task_id}/{map_index}/transcript": "Read TASK_LOGS",
+    "GET /dags/{dag_id}/runs/{run_id:path}/tasks/{task_id}/{map_index}/transcript": "Read RUN, XCOM, TASK_LOGS",
     "POST /dags/{dag_id}/runs/{run_id:path}/tasks/{task_id}/{map_index}/amend": "PUT TASK_INSTANCE",
 }
 """Every route of the pages, and who may use it. A new route needs a line here: somebody has thought of who may."""
