@@ -57,12 +57,13 @@ def signed_in(browser: Browser, stack: LocalStack) -> StorageState:
 @pytest.fixture
 def page(browser: Browser, stack: LocalStack, signed_in: StorageState) -> Iterator[Page]:
     """A page of somebody who has signed in."""
-    page = browser.new_page(
+    context = browser.new_context(
         viewport={"width": 1440, "height": 900}, base_url=stack.url, storage_state=signed_in
     )
+    page = context.new_page()
     page.goto("/api/v2/version")  # The quickest there: what a browser keeps for this address can be set now.
     yield page
-    page.close()
+    context.close()
 
 
 @pytest.fixture

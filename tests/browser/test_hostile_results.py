@@ -174,3 +174,14 @@ def test_a_link_of_a_result_opens_elsewhere_and_tells_nobody_where_it_was(page: 
         assert link.get_attribute("target") == "_blank"
         assert link.get_attribute("rel") == "noopener noreferrer nofollow"
         assert link.get_attribute("title") == link.get_attribute("href")
+
+
+def test_in_airflows_frame_which_allows_no_new_tabs_a_link_still_opens_one(page: Page, run_id: str) -> None:
+    page.context.route("https://good.example/**", lambda route: route.fulfill(body="elsewhere"))
+    page.goto(LINKS.airflow_tab(WORKFLOW, run_id))
+    tab = page.frame_locator("iframe")
+    tab.locator(f"a[href='{addresses(run_id)['a result']}']").first.click()
+    with page.context.expect_page() as opened:
+        tab.locator(".prose a[href^='https://good.example/']").first.click()
+    opened.value.wait_for_url("https://good.example/**")
+    assert opened.value.evaluate("() => [window.opener, document.referrer]") == [None, ""]

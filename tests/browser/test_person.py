@@ -182,7 +182,17 @@ class TestAPlanIsSentBack:
         expect(page.get_by_text("This is another plan than the one that you had before you")).to_be_visible()
         assert airflow.states("plan_workflow", run_id)["approve", -1] == "awaiting_input"
 
+        # Of two who decide at once, one is too late, and is told so.
+        late = page.context.new_page()
+        late.goto(address)
+        page.goto(address)
         page.get_by_role("button", name="Reject").click()
+        expect(
+            page.get_by_text("An answer was given").or_(page.get_by_text("not carried out"))
+        ).to_be_visible()
+        late.get_by_role("button", name="Approve", exact=True).click()
+        expect(late.get_by_text("Somebody has decided already")).to_be_visible()
+        late.close()
         assert airflow.wait_run("plan_workflow", run_id) == "failed"
         page.goto(address)
         expect(page.get_by_text("This plan is not carried out")).to_be_visible()

@@ -10,7 +10,7 @@
     copy.href = link.href;
     if (newTab) {
       copy.target = "_blank";
-      copy.rel = "noopener";
+      copy.rel = "noopener noreferrer";
     }
     outside.body.append(copy);
     copy.click();
@@ -19,10 +19,11 @@
 
   const onClick = (event) => {
     if (event.defaultPrevented || event.button > 1) return;
-    const link = event.target.closest?.("a[target=_top]");
+    // The frame allows no new tabs either, which links in a result ask for.
+    const link = event.target.closest?.("a[target=_top], a[target=_blank]");
     if (!link) return;
     event.preventDefault();
-    followInParent(link, event.ctrlKey || event.metaKey || event.button === 1);
+    followInParent(link, link.target === "_blank" || event.ctrlKey || event.metaKey || event.button === 1);
   };
 
   if (framed) {
