@@ -122,9 +122,7 @@ def decide(
     if isinstance(edited, Response):
         return edited
     if choice == "Revise" and not answer.comment:
-        message = Message(
-            "bad", "Say what is to be different", "Claude revises a plan by your comment."
-        )
+        message = Message("bad", "Say what is to be different", "Claude revises a plan by your comment.")
         return asked.page(answer, message, status_code=status.HTTP_422_UNPROCESSABLE_CONTENT)
     if len(answer.comment) > MAX_COMMENT:
         message = Message(
