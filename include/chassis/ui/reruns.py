@@ -34,6 +34,8 @@ from chassis.ui.run_plans import plan_of_run, store_of
 from chassis.workflow.amended import amended_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
     from airflow.models.dagbag import DBDagBag
     from sqlalchemy.orm import Session
@@ -131,9 +133,7 @@ def rerun_amended(place: Place, wish: Wish) -> Done:
         item=item,
         # A form sends every field; what stays as it is, is no amendment.
         instruction=None if wish.instruction == instruction else wish.instruction,
-        inputs={
-            name: value for name, value in wish.inputs.items() if name not in given or given[name] != value
-        },
+        inputs={name: value for name, value in wish.inputs.items() if _is_new(value, given, name)},
         reason=wish.reason.strip(),
         by=place.user.get_name(),
         by_id=str(place.user.get_id()),
@@ -167,6 +167,13 @@ def _item(place: Place, spec: WorkflowSpec, instance: TaskInstance) -> str | Non
             "rerun what finds the items first, then name one.",
         )
     return item
+
+
+def _is_new(value: JsonValue, given: Mapping[str, Any], name: str) -> bool:
+    """Whether a value is another than the run's; a form sends an empty text for an input that has none."""
+    if name in given and given[name] is None and value == "":
+        return False
+    return name not in given or given[name] != value
 
 
 def _instruction(spec: WorkflowSpec, task_id: str) -> str | None:

@@ -31,6 +31,7 @@ title: Onboard
 requirement: Onboard a product.
 inputs:
   product: {type: string, default: pet insurance}
+  market: {type: string}
 tasks:
   - {id: update, name: Update, instruction: "Add {product} to {item}.", for_each: {items: [claims, pricing]}}
   - {id: report, name: Report, instruction: Report., depends_on: [update]}
@@ -184,6 +185,13 @@ def test_what_the_run_already_goes_by_is_no_change(world: World) -> None:
     wish = Wish(reason="back to the plan's", inputs={"product": "pet insurance"})
     assert world.rerun(wish).amendment == 1
     assert world.amendments.of("update", "claims").inputs == {"product": "pet insurance"}
+
+
+def test_an_empty_text_for_an_input_without_a_value_is_no_change(world: World) -> None:
+    with pytest.raises(HTTPException, match="changes nothing"):
+        world.rerun(Wish(inputs={"market": ""}, reason="a form sends every field"))
+    world.rerun(Wish(inputs={"market": "", "product": "travel"}, reason="another product"))
+    assert world.amendments.of("update", "claims").inputs == {"product": "travel"}
 
 
 def test_a_wrong_change_is_refused_before_anything_is_written(world: World) -> None:
