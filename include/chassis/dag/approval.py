@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from chassis.dag.answers import MAX_COMMENT, REJECT, REVISE, Answer, ask
-from chassis.dag.operators import ClaudeOperator, reported
+from chassis.dag.operators import CallingOperator, reported
 from chassis.dag.plan_calls import plan_call
 from chassis.dag.proposals import (
     PROPOSAL_KEY,
@@ -48,7 +48,6 @@ from chassis.errors import (
     restore_error,
 )
 from chassis.records.decisions import Decision, Decisions, Kind
-from chassis.settings import Settings
 from chassis.text import one_line
 from chassis.workflow import load_plan, plan_digest
 
@@ -58,6 +57,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.bases.notifier import BaseNotifier
 
+    from chassis.settings import Settings
     from chassis.workflow import WorkflowSpec
 
 
@@ -65,7 +65,7 @@ class _Refusal(Exception):  # noqa: N818  no error of the task: it goes on waiti
     """An answer can't be carried out. The message tells the person why."""
 
 
-class ApprovePlanOperator(ClaudeOperator):
+class ApprovePlanOperator(CallingOperator):
     """Waits until a person has agreed to the plan, where one has to be asked.
 
     The XCom holds ``workflow_id``, ``plan`` (YAML), ``digest`` and ``decision``: ``by``, ``by_id``, ``at``, ``comment``
@@ -97,9 +97,6 @@ class ApprovePlanOperator(ClaudeOperator):
         self.timeout_hours = timeout_hours
         self.notifiers = tuple(notifiers)
 
-    def prepare(self, context: Context, settings: Settings) -> NoReturn:
-        raise NotImplementedError("a revision needs a proposal and a comment: see _Case.revised")
-
     def execute(self, context: Context) -> dict[str, Any]:
         with reported(self, context):
             case = _Case(self, context)
@@ -114,7 +111,7 @@ class ApprovePlanOperator(ClaudeOperator):
 
     def _go_on(self, case: _Case, proposal: Proposal) -> NoReturn:
         """Go on where an earlier try was lost: with the answer that Airflow may hold for it."""
-        if not self._defers(case.settings):
+        if not self.defers(case.settings):
             case.park(
                 proposal, refused="Airflow had to start the task again. If you had answered, answer again."
             )
@@ -146,9 +143,6 @@ class ApprovePlanOperator(ClaudeOperator):
             result = event[RESULT] if RESULT in event else restore_error(event)
             _Case(self, context).revised(Proposal.model_validate(proposal), Answer(**answer), result)
 
-    def _defers(self, settings: Settings) -> bool:
-        return settings.deferrable if self.deferrable is None else self.deferrable
-
     def ask_claude(
         self, context: Context, settings: Settings, call: Any, **then: Any
     ) -> dict[str, Any] | ChassisError:
@@ -156,7 +150,7 @@ class ApprovePlanOperator(ClaudeOperator):
 
         :param then: keyword arguments of :meth:`revised`
         """
-        if self._defers(settings):
+        if self.defers(settings):
             trigger = ResumingClaudeTrigger(call.model_dump(mode="json"))
             self.defer(trigger=trigger, method_name=self.revised.__name__, kwargs=then)
         outcome = asyncio.run(self._perform(call))
@@ -173,9 +167,7 @@ class _Case:
 
         self.operator = operator
         self.context = context
-        self.settings = Settings.load()
-        if operator.aws_conn_id is not None:
-            self.settings = self.settings.model_copy(update={"conn_id": operator.aws_conn_id})
+        self.settings = operator.load_settings()
         files = open_files(self.settings.records_root, self.settings.storage_conn_id, what="record store")
         self.decisions = Decisions(files, context["ti"].dag_id, context["ti"].run_id)
         self._kept = KeptProposal(files, context["ti"], context["dag_run"].clear_number or 0)

@@ -37,11 +37,8 @@ ERROR_KEY = "error"
 """XCom key under which a failed task leaves ``ChassisError.describe()``, for ``chassis status`` and other readers."""
 
 
-class ClaudeOperator(BaseOperator):
-    """Asks Claude on Bedrock; how the request is made up is a subclass's matter.
-
-    The worker prepares the call, the triggerer makes it and ends the task (``chassis.dag.triggers``); with
-    ``deferrable=False`` the worker does both and keeps its slot meanwhile. Either way the result is the XCom.
+class CallingOperator(BaseOperator):
+    """Has calls to Claude made on its task's account; when it makes which is a subclass's matter.
 
     :param aws_conn_id: Airflow connection that reaches Bedrock; None takes the setting ``[chassis] conn_id``
     :param deferrable: None takes the setting ``[chassis] deferrable``
@@ -57,6 +54,18 @@ class ClaudeOperator(BaseOperator):
         super().__init__(**kwargs)
         self.aws_conn_id = aws_conn_id
         self.deferrable = deferrable
+
+    def load_settings(self) -> Settings:
+        """The deployment's settings, with this operator's own connection.
+
+        :raises SettingsError: names each option that can't be used
+        """
+        settings = Settings.load()
+        return settings.model_copy(update={"conn_id": self.aws_conn_id}) if self.aws_conn_id else settings
+
+    def defers(self, settings: Settings) -> bool:
+        """Whether calls are made in the triggerer, and not in the worker."""
+        return settings.deferrable if self.deferrable is None else self.deferrable
 
     def accounts(
         self, context: Context, settings: Settings, *, limits: Limits | None = None, item: str | None = None
@@ -82,42 +91,6 @@ class ClaudeOperator(BaseOperator):
             transcripts=settings.transcript_days > 0,
         )
 
-    @abstractmethod
-    def prepare(self, context: Context, settings: Settings) -> TaskCall | PlanCall:
-        """Make the call up from the run's context. Runs in a worker and must not import the Claude SDK."""
-
-    def carried(
-        self, context: Context, settings: Settings, call: TaskCall | PlanCall
-    ) -> dict[str, Any] | None:
-        """A result that is there already and makes the call needless; None when there is none."""
-        return None
-
-    def execute(self, context: Context) -> dict[str, Any] | None:
-        settings = Settings.load()
-        if self.aws_conn_id is not None:
-            settings = settings.model_copy(update={"conn_id": self.aws_conn_id})
-        with reported(self, context):
-            with card_on_error(context):
-                call = self.prepare(context, settings)
-                carried = self.carried(context, settings, call)
-            if carried is not None:
-                context["ti"].xcom_push(CARD_KEY, card_of(result=carried))
-                return carried
-            if settings.deferrable if self.deferrable is None else self.deferrable:
-                self.defer(
-                    trigger=ClaudeTrigger(call.model_dump(mode="json")),
-                    method_name=self.resume.__name__,
-                    timeout=self.execution_timeout,
-                )
-            outcome = asyncio.run(self._perform(call))
-            if outcome.spending is not None:
-                context["ti"].xcom_push(SPENDING_KEY, outcome.spending)
-            card = card_of(result=outcome.result, error=outcome.error, spending=outcome.spending)
-            context["ti"].xcom_push(CARD_KEY, card)
-            if outcome.error is not None:
-                raise outcome.error
-            return outcome.result
-
     async def _perform(self, call: TaskCall | PlanCall) -> Outcome:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None, "asyncio.run makes a task"
@@ -131,6 +104,48 @@ class ClaudeOperator(BaseOperator):
         """End the call in flight: nothing is spent for a task that was stopped or cleared."""
         if self._cancel is not None:
             self._cancel()
+
+
+class ClaudeOperator(CallingOperator):
+    """Asks Claude on Bedrock; how the request is made up is a subclass's matter.
+
+    The worker prepares the call, the triggerer makes it and ends the task (``chassis.dag.triggers``); with
+    ``deferrable=False`` the worker does both and keeps its slot meanwhile. Either way the result is the XCom.
+    """
+
+    @abstractmethod
+    def prepare(self, context: Context, settings: Settings) -> TaskCall | PlanCall:
+        """Make the call up from the run's context. Runs in a worker and must not import the Claude SDK."""
+
+    def carried(
+        self, context: Context, settings: Settings, call: TaskCall | PlanCall
+    ) -> dict[str, Any] | None:
+        """A result that is there already and makes the call needless; None when there is none."""
+        return None
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        settings = self.load_settings()
+        with reported(self, context):
+            with card_on_error(context):
+                call = self.prepare(context, settings)
+                carried = self.carried(context, settings, call)
+            if carried is not None:
+                context["ti"].xcom_push(CARD_KEY, card_of(result=carried))
+                return carried
+            if self.defers(settings):
+                self.defer(
+                    trigger=ClaudeTrigger(call.model_dump(mode="json")),
+                    method_name=self.resume.__name__,
+                    timeout=self.execution_timeout,
+                )
+            outcome = asyncio.run(self._perform(call))
+            if outcome.spending is not None:
+                context["ti"].xcom_push(SPENDING_KEY, outcome.spending)
+            card = card_of(result=outcome.result, error=outcome.error, spending=outcome.spending)
+            context["ti"].xcom_push(CARD_KEY, card)
+            if outcome.error is not None:
+                raise outcome.error
+            return outcome.result
 
     def resume(self, context: Context, event: dict[str, Any]) -> None:
         """Raise in a worker what failed in the triggerer, so that the retry policy decides on it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chassis.dag.calls import PlanCall
-from chassis.dag.operators import ClaudeOperator
+from chassis.dag.operators import CallingOperator, ClaudeOperator
 from chassis.workflow import Given, check_given, dump_plan
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class PlanOperator(ClaudeOperator):
 
 
 def plan_call(
-    operator: ClaudeOperator,
+    operator: CallingOperator,
     context: Context,
     settings: Settings,
     *,
