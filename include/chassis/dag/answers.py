@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from chassis.dag.links import airflow_path
 from chassis.deciding import answer_text
 
 if TYPE_CHECKING:
@@ -80,14 +81,8 @@ def ask(ti: Any, approvers: Iterable[str]) -> None:
 
 
 def plan_page(dag_id: str, run_id: str) -> str:
-    """Path of the page that shows the plan of a planner's run, as the browser has to ask for it.
-
-    A path and no address: who came to Airflow by another host name stays there.
-    """
-    from airflow.sdk.configuration import conf
-
-    root = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
-    return f"{root}/chassis/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}/plan"
+    """Path of the page that shows the plan of a planner's run, as the browser has to ask for it."""
+    return f"{airflow_path()}/chassis/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}/plan"
 
 
 def _body(dag_id: str, run_id: str) -> str:

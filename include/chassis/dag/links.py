@@ -35,8 +35,15 @@ class BoardLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Address of the board: a path, so that it holds under whatever name Airflow is reached."""
-        from airflow.sdk.configuration import conf
-
-        root = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
         dag_id, run_id = (quote(part, safe="~") for part in (ti_key.dag_id, ti_key.run_id))
-        return f"{root}/dags/{dag_id}/runs/{run_id}/plugin/{TAB}"
+        return f"{airflow_path()}/dags/{dag_id}/runs/{run_id}/plugin/{TAB}"
+
+
+def airflow_path() -> str:
+    """Path of Airflow itself: empty, or ``/sub`` below a sub-path.
+
+    A path and no address: who came to Airflow by another host name stays there.
+    """
+    from airflow.sdk.configuration import conf
+
+    return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
