@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 
 from chassis.simulator.control import SimulatorControl
@@ -70,3 +71,15 @@ def test_seven_services_run_side_by_side_and_each_prompt_holds_its_dependencies_
         if ti["task_id"] == "update_service"
     }
     assert labels == set(SERVICES)
+
+
+def test_after_a_run_airflow_parses_the_workflow_no_more_often_than_it_is_to(airflow: AirflowDriver) -> None:
+    """Each task that ends in the triggerer sets off a fault of Airflow's, see ``chassis.plans.parse_interval``."""
+    workflow_id, _, state = airflow.plan_and_run(SUM)
+    assert state == "success"
+    seen = set()
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        seen.add(airflow.get(f"/dags/{workflow_id}")["last_parsed_time"])
+        time.sleep(0.2)
+    assert len(seen) <= 2, "within ten seconds of thirty it is parsed once at most"

@@ -29,6 +29,7 @@ from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 from chassis.crashpoints import VERSION_RECORDED, reached
 from chassis.errors import PlanNotFoundError, StoreError
 from chassis.files import write_atomically
+from chassis.plans.parse_interval import keep_parse_interval
 from chassis.plans.refs import PlanRef, is_version, manifest_of, version_of
 from chassis.plans.shards import loader_files, remove_other_loader_files, write_loader_files
 
@@ -84,6 +85,7 @@ class PlanBundle(BaseDagBundle):
         """
         if self.version:
             raise ValueError(f"Bundle '{self.name}' is at version {self.version}, which is fixed.")
+        keep_parse_interval()
         with self.lock():
             heads = self._store.heads()
             if self._heads and not heads:
