@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 Instance = tuple[str, int]
 """A task instance of a run: task id and map index, which is -1 for a task that isn't mapped."""
 
+FAILED = frozenset({"failed", "upstream_failed"})
+"""States of an item that a rerun of its task's failed items is for."""
+
 _KEPT_FROM_RUNNING = frozenset({"upstream_failed", "skipped", "removed"})
 
 

@@ -56,7 +56,9 @@ def read_amendments(airflow: Airflow, workflow_id: str, run_id: str) -> list[Jso
 
 def with_amendments(report: Report, amendments: Iterable[Json]) -> Report:
     """The report in which each amended task has its last amendment."""
-    last: dict[tuple[Any, Any], Json] = {(each["task_id"], each["item"]): each for each in amendments}
+    last: dict[tuple[Any, Any], Json] = {
+        (each["task_id"], item): each for each in amendments for item in each["items"] or [None]
+    }
     rows = (replace(row, amendment=last.get((row.id, row.item))) for row in report.rows)
     return replace(report, rows=tuple(rows))
 
@@ -64,7 +66,7 @@ def with_amendments(report: Report, amendments: Iterable[Json]) -> Report:
 def amendment_lines(amendments: Iterable[Json]) -> Iterator[str]:
     """Each amendment in a line: of what, by whom, when, and why."""
     for each in amendments:
-        task = each["task_id"] if each["item"] is None else f"{each['task_id']} [{each['item']}]"
+        task = f"{each['task_id']} [{', '.join(each['items'])}]" if each["items"] else each["task_id"]
         parts = ["instruction"] if each["instruction"] is not None else []
         parts += [f"input {name}" for name in each["inputs"]]
         when = str(each["at"])[:16].replace("T", " ")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.cli.errors import AirflowRefusedError, UsageError
 from chassis.cli.render import full_name
-from chassis.rerun import instances_to_clear
+from chassis.rerun import FAILED, instances_to_clear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from chassis.cli.report import Report, Row
     from chassis.rerun import Instance
 
-_FAILED = frozenset({"failed", "upstream_failed"})
-
 
 @dataclass(frozen=True)
 class Amending:
     """What came of an amendment.
 
     :ivar number: its number in the run
+    :ivar items: those that it is for; none for a task without items
     :ivar revision: the plan's revision that has the change; None when it isn't in the plan
     :ivar save_error: why not, although that was asked for
     """
 
     number: int
+    items: list[str]
     cleared: list[Instance]
     revision: int | None
     save_error: str
@@ -57,7 +57,7 @@ def find_targets(report: Report, task_id: str, item: str | None) -> list[Row]:
 def _without_item(rows: list[Row], mapped: list[Row], task_id: str) -> list[Row]:
     if not mapped:
         return rows[:1]
-    failed = [row for row in mapped if row.state in _FAILED]
+    failed = [row for row in mapped if row.state in FAILED]
     if not failed:
         names = ", ".join(full_name(row) for row in mapped)
         raise UsageError(f"No item of task '{task_id}' failed: {names}.", hint="Name one with --item.")
@@ -95,28 +95,26 @@ def retry(
 def retry_amended(
     airflow: Airflow, report: Report, targets: Sequence[Row], change: Mapping[str, Any], *, downstream: bool
 ) -> Amending:
-    """Amend one task instance and make it, and what it kept from running, run again.
+    """Amend a task, or items of it, and make them, and what they kept from running, run again.
+
+    Of several targets, which are the items that failed, Airflow's side finds the others itself: what is amended is
+    what has failed at that moment.
 
     :param change: ``instruction``, ``inputs``, ``reason`` and ``save``, see ``chassis.ui.reruns.Wish``
-    :raises UsageError: more than one is meant, one runs at this moment, or the change can't be made; nothing was done
+    :raises UsageError: one runs at this moment, or the change can't be made; nothing was done
     """
     workflow_id, run_id = str(report.workflow_id), str(report.dag_run_id)
-    if len(targets) > 1:
-        names = ", ".join(full_name(row) for row in targets)
-        raise UsageError(
-            f"An amendment is for one item, and these failed: {names}.", hint="Name it with --item."
-        )
-    [row] = targets
+    first = targets[0]
+    wish = {**change, "downstream": downstream, "all_failed": len(targets) > 1}
     try:
-        done = airflow.amend(
-            workflow_id, run_id, (row.id, row.map_index), {**change, "downstream": downstream}
-        )
+        done = airflow.amend(workflow_id, run_id, (first.id, first.map_index), wish)
     except AirflowRefusedError as error:
         if error.status not in (400, 404, 409):
             raise
-        raise UsageError(f"{full_name(row)} was not amended: {error.detail}") from None
+        names = ", ".join(full_name(row) for row in targets)
+        raise UsageError(f"Not amended: {names}. {error.detail}") from None
     cleared = [(each["task_id"], each["map_index"]) for each in done["cleared"]]
-    return Amending(done["amendment"], cleared, done["revision"], done["save_error"])
+    return Amending(done["amendment"], done["items"], cleared, done["revision"], done["save_error"])
 
 
 def _unknown(kind: str, name: str, names: set[str], where: str) -> UsageError:

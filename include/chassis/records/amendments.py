@@ -1,7 +1,8 @@
 """What people changed for one task of one run: another instruction or other inputs, who did it and why.
 
 The problem: a task failed because its instruction or an input was wrong. Its plan's revision is what was approved
-and what other runs go by, so it stays as it is; the change belongs to this one task of this one run.
+and what other runs go by, so it stays as it is; the change belongs to this one task of this one run, or to those of
+its items that it names: one entry for all of them, so it is recorded for each of them or for none.
 
 State: a :class:`~chassis.records.log.NumberedLog` at ``<run folder>/amendments`` in the record store.
 
@@ -14,7 +15,7 @@ Invariants that must not be relaxed:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -23,6 +24,8 @@ from chassis.ledger.identity import run_folder
 from chassis.records.log import NumberedLog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from chassis.files import Files
 
 FOLDER = "amendments"
@@ -37,13 +40,19 @@ class Change(_Data):
     """What a person asks for, and who it is."""
 
     task_id: str
-    item: str | None = Field(None, description="Item of a mapped task; None for a task that isn't mapped.")
+    items: tuple[str, ...] = Field(
+        (), description="Items of a mapped task; none for a task that isn't mapped."
+    )
     instruction: str | None = Field(None, description="In place of the plan's; None leaves that.")
     inputs: dict[str, JsonValue] = Field({}, description="Values in place of the run's, by name.")
     reason: str = Field(description="Why, in the person's words.")
     by: str = Field(description="Name of the user who did it.")
     by_id: str = Field(description="Airflow's id of that user.")
     at: str = Field(description="When: ISO 8601, UTC.")
+
+    def concerns(self, task_id: str, item: str | None) -> bool:
+        """Whether this is for that task, or that item of it."""
+        return self.task_id == task_id and (item in self.items if item is not None else not self.items)
 
 
 class Amendment(Change):
@@ -95,7 +104,7 @@ class Amendments:
                 if "kind" in entry:
                     _annotate(found, _Note.model_validate(entry))
                 else:
-                    found[number] = Amendment.model_validate({**entry, "number": number})
+                    found[number] = Amendment.model_validate({**_with_items(entry), "number": number})
             except ValidationError:
                 raise RecordBrokenError(
                     f"Entry {number} in {self._where} is no amendment: it was edited by hand.",
@@ -109,17 +118,7 @@ class Amendments:
         :raises RecordBrokenError: an entry was edited by hand: a task must not run by half an amendment
         :raises StoreError: it can't be told what is there
         """
-        counting = [
-            each for each in self.all() if not each.withdrawn and (each.task_id, each.item) == (task_id, item)
-        ]
-        amended = Amended()
-        for each in counting:
-            amended = Amended(
-                instruction=amended.instruction if each.instruction is None else each.instruction,
-                inputs=amended.inputs | each.inputs,
-                numbers=(*amended.numbers, each.number),
-            )
-        return amended
+        return what_holds(self.all(), task_id, item)
 
     def add(self, change: Change) -> int:
         """Record a change, and return its number.
@@ -141,6 +140,29 @@ class Amendments:
         :raises StoreError: it is unknown whether that is recorded
         """
         self._log.append({"kind": "saved", "number": number, "revision": revision})
+
+
+def what_holds(amendments: Iterable[Amendment], task_id: str, item: str | None = None) -> Amended:
+    """What holds for a task, or one item of it, after all amendments of its run.
+
+    :param amendments: the run's, oldest first
+    """
+    amended = Amended()
+    for each in amendments:
+        if each.withdrawn or not each.concerns(task_id, item):
+            continue
+        amended = Amended(
+            instruction=amended.instruction if each.instruction is None else each.instruction,
+            inputs=amended.inputs | each.inputs,
+            numbers=(*amended.numbers, each.number),
+        )
+    return amended
+
+
+def _with_items(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry that names its items. The first ones were written when an amendment was for one ``item`` at most."""
+    item = entry.get("item")
+    return entry if item is None else {"items": [item], **entry}
 
 
 def _annotate(found: dict[int, Amendment], note: _Note) -> None:

@@ -27,6 +27,10 @@ INPUT_FIELD = "input:"
 """What the name of a form's field begins with that is an input's value."""
 
 
+_BOXES = ("save", "downstream", "all_failed")
+"""Names of a form's boxes, which are sent only when they are ticked."""
+
+
 async def _sent(request: Request) -> dict[str, Any]:
     """What was sent, as the fields of a :class:`Wish`; of a form's inputs the texts under :data:`INPUT_FIELD`.
 
@@ -99,7 +103,7 @@ def _is_json(request: Request) -> bool:
 def _document(done: Done) -> dict[str, Any]:
     return {
         "amendment": done.amendment,
-        "item": done.item,
+        "items": done.items,
         "cleared": [{"task_id": task_id, "map_index": index} for task_id, index in done.cleared],
         "revision": done.revision,
         "save_error": done.save_error,
@@ -117,7 +121,7 @@ def _of_form(place: Place, sent: dict[str, str]) -> dict[str, Any]:
         kind = types.get(name, "string")
         if text.strip() or kind == "string":
             inputs[name] = _value(text, kind)
-    return {**sent, "inputs": inputs} | {name: name in sent for name in ("save", "downstream")}
+    return {**sent, "inputs": inputs} | {name: name in sent for name in _BOXES}
 
 
 def _value(text: str, kind: str) -> Any:

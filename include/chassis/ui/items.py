@@ -8,6 +8,8 @@ from chassis.ui.run_facts import xcoms
 from chassis.workflow import TaskGraph
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy.orm import Session
 
@@ -21,16 +23,33 @@ def item_of(session: Session, spec: WorkflowSpec | None, instance: TaskInstance)
 
     :param spec: the run's plan; None when there is none, and the label must do
     """
+    return items_of(session, spec, [instance])[0]
+
+
+def items_of(
+    session: Session, spec: WorkflowSpec | None, instances: Sequence[TaskInstance]
+) -> list[str | None]:
+    """The items of several instances of one task, like :func:`item_of`, with the list read once."""
+    known = _list_of(session, spec, instances[0])
+    return [_item(each, known) for each in instances]
+
+
+def _item(instance: TaskInstance, known: Sequence[str]) -> str | None:
     if instance.map_index < 0:
         return None
-    graph = TaskGraph(spec.tasks) if spec is not None else None
-    root = graph.group_of(instance.task_id) if graph is not None else None
-    if spec is None or root is None:
-        return instance._rendered_map_index
+    in_list = instance.map_index < len(known)
+    return known[instance.map_index] if in_list else instance._rendered_map_index
+
+
+def _list_of(session: Session, spec: WorkflowSpec | None, instance: TaskInstance) -> Sequence[str]:
+    """The list that an instance's task goes through; empty when it isn't known."""
+    if instance.map_index < 0 or spec is None:
+        return ()
+    root = TaskGraph(spec.tasks).group_of(instance.task_id)
+    if root is None:
+        return ()
     source = next(task.for_each for task in spec.tasks if task.id == root)
-    items = source.items if source is not None else None
-    if items is None:
-        found = xcoms(session, instance.dag_id, instance.run_id, f"{root}__items").get("return_value")
-        items = tuple(found) if isinstance(found, list) else ()
-    in_list = instance.map_index < len(items)
-    return items[instance.map_index] if in_list else instance._rendered_map_index
+    if source is not None and source.items is not None:
+        return source.items
+    found = xcoms(session, instance.dag_id, instance.run_id, f"{root}__items").get("return_value")
+    return found if isinstance(found, list) else ()

@@ -1,4 +1,4 @@
-"""Fix the input, rerun that step: one task of one run is amended and runs again, and its plan stays as it is.
+"""Fix the input, rerun that step: one task of one run, or items of it, are amended and run again; the plan stays.
 
 The order is what keeps it honest: everything is checked first, then the amendment is recorded, then the task is
 cleared, then, if that was asked for, the plan's next revision is published. So nothing runs by a change that can't be
@@ -24,17 +24,17 @@ from sqlalchemy import select
 
 from chassis.agents import load_agents
 from chassis.catalogue import load_catalogue
-from chassis.errors import ChassisError
+from chassis.errors import ChassisError, PlanFault
 from chassis.files import open_files
-from chassis.records.amendments import Amendments, Change
+from chassis.records.amendments import Amendments, Change, what_holds
 from chassis.rerun import Instance, instances_to_clear
-from chassis.ui.items import item_of
-from chassis.ui.run_facts import find_instance, find_run
+from chassis.ui.items import items_of
+from chassis.ui.run_facts import failed_instances, find_instance, find_run
 from chassis.ui.run_plans import plan_of_run, store_of
 from chassis.workflow.amended import amended_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
     from airflow.models.dagbag import DBDagBag
@@ -64,6 +64,7 @@ class Wish(BaseModel):
     reason: str = Field(max_length=2_000, description="Why; required.")
     save: bool = Field(False, description="Publish the change as the workflow's next revision, too.")
     downstream: bool = Field(False, description="Run again also what had succeeded after it.")
+    all_failed: bool = Field(False, description="Amend also every other item of this task that failed.")
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,14 @@ class Done:
     """What came of it.
 
     :ivar amendment: its number in the run
+    :ivar items: those that it is for; none for a task without items
     :ivar cleared: the task instances that run again
     :ivar revision: the plan's revision that has the change, if that was asked for and worked
     :ivar save_error: why it is not in the plan, although that was asked for
     """
 
     amendment: int
-    item: str | None
+    items: tuple[str, ...]
     cleared: list[Instance] = field(default_factory=list)
     revision: int | None = None
     save_error: str = ""
@@ -99,122 +101,170 @@ class Place:
     task_id: str
     map_index: int
 
-    @property
-    def instance(self) -> Instance:
-        return self.task_id, self.map_index
-
 
 def rerun_amended(place: Place, wish: Wish) -> Done:
     """Amend a task of a run and let it run again, with what it had kept from running.
 
-    :raises HTTPException: 404 for an unknown run or task; 409 for a task that is at work; 400 for a wish without a
-        reason or a change
-    :raises PlanError: lists what is wrong with the change; nothing was written
+    :raises HTTPException: 404 for an unknown run or task; 409 for a task, or one of its items, that is at work
+    :raises PlanError: lists what is wrong with the wish; nothing was written
     :raises StoreError: the plan store or the record store is out of reach
     """
     run = find_run(place.session, place.dag_id, place.run_id)
-    found = find_instance(place.session, place.dag_id, place.run_id, place.task_id, place.map_index)
-    if found is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, "This run has no such task.")
+    targets = _targets(place, all_failed=wish.all_failed)
     plan = plan_of_run(place.settings, place.dag_id, run.bundle_version)
     if plan is None:
         raise HTTPException(
             status.HTTP_400_BAD_REQUEST,
             "Only tasks of a workflow can be amended; its plan is not in the store.",
         )
-    item = _item(place, plan.spec, found)
+    items = _items(place, plan.spec, targets)
     files = open_files(place.settings.records_root, place.settings.storage_conn_id, what="record store")
     amendments = Amendments(files, place.dag_id, place.run_id)
-    before = amendments.of(place.task_id, item)
-    given = {name: part.default for name, part in plan.spec.inputs.items()} | (run.conf or {}) | before.inputs
-    instruction = before.instruction or _instruction(plan.spec, place.task_id)
-    change = Change(
-        task_id=place.task_id,
-        item=item,
-        # A form sends every field; what stays as it is, is no amendment.
-        instruction=None if wish.instruction == instruction else wish.instruction,
-        inputs={name: value for name, value in wish.inputs.items() if _is_new(value, given, name)},
-        reason=wish.reason.strip(),
-        by=place.user.get_name(),
-        by_id=str(place.user.get_id()),
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
+    given = {name: part.default for name, part in plan.spec.inputs.items()} | (run.conf or {})
+    change = _change(place, wish, items, _told(place, plan.spec, items, given, amendments))
+    amended_plan(
+        plan.spec,
+        place.task_id,
+        instruction=change.instruction,
+        inputs=change.inputs,
+        known_faults=_missing(change),
     )
-    _refuse_empty(change)
-    amended_plan(plan.spec, place.task_id, instruction=change.instruction, inputs=change.inputs)
     saved = _plan_to_save(place, change) if wish.save else None
-    _refuse_busy(place)
+    _refuse_busy(place, targets, items)
     number = amendments.add(change)
     try:
-        cleared = _clear(place, downstream=wish.downstream)
-        _audit(place, found, number, change)
+        cleared = _clear(place, targets, downstream=wish.downstream)
+        _audit(place, targets, number, change)
         place.session.commit()
     except BaseException:
         place.session.rollback()
         _withdraw(amendments, number)
         raise
     revision, save_error = _publish(place, amendments, number, saved)
-    return Done(number, item, cleared, revision, save_error)
+    return Done(number, items, cleared, revision, save_error)
 
 
-def _item(place: Place, spec: WorkflowSpec, instance: TaskInstance) -> str | None:
-    """The item whose amendment this is; a task with items is amended item by item."""
-    item = item_of(place.session, spec, instance)
+def _targets(place: Place, *, all_failed: bool) -> list[TaskInstance]:
+    """The task instance that is named, and after it, if so wished, each other item of its task that failed.
+
+    :raises HTTPException: 404, there is no such task
+    """
+    named = find_instance(place.session, place.dag_id, place.run_id, place.task_id, place.map_index)
+    if named is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, "This run has no such task.")
+    if not all_failed:
+        return [named]
+    failed = failed_instances(place.session, place.dag_id, place.run_id, place.task_id)
+    return [named, *(each for each in failed if each.map_index != place.map_index)]
+
+
+def _items(place: Place, spec: WorkflowSpec, targets: list[TaskInstance]) -> tuple[str, ...]:
+    """The items whose amendment this is, in the order of their instances; none for a task without items."""
+    items = items_of(place.session, spec, targets)
     mapped = any(task.id == place.task_id and task.for_each for task in spec.tasks)
-    if mapped and item is None:
+    if mapped and None in items:
         raise HTTPException(
             status.HTTP_409_CONFLICT,
             f"Task '{place.task_id}' has items, and Airflow doesn't know which one this is: "
             "rerun what finds the items first, then name one.",
         )
-    return item
+    return tuple(item for item in items if item is not None)
 
 
-def _is_new(value: JsonValue, given: Mapping[str, Any], name: str) -> bool:
-    """Whether a value is another than the run's; a form sends an empty text for an input that has none."""
-    if name in given and given[name] is None and value == "":
-        return False
-    return name not in given or given[name] != value
+@dataclass(frozen=True)
+class _Told:
+    """What one of the targets goes by now."""
+
+    instruction: str | None
+    inputs: dict[str, Any]
 
 
-def _instruction(spec: WorkflowSpec, task_id: str) -> str | None:
-    return next((task.instruction for task in spec.tasks if task.id == task_id), None)
+def _told(
+    place: Place,
+    spec: WorkflowSpec,
+    items: tuple[str, ...],
+    given: dict[str, Any],
+    amendments: Amendments,
+) -> list[_Told]:
+    """What each target goes by now, in their order.
+
+    :param given: values of the run's inputs, before any amendment
+    """
+    planned = next((task.instruction for task in spec.tasks if task.id == place.task_id), None)
+    before = amendments.all()
+    held = [what_holds(before, place.task_id, item) for item in items or (None,)]
+    return [_Told(each.instruction or planned, given | each.inputs) for each in held]
 
 
-def _refuse_empty(change: Change) -> None:
-    if not change.reason:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, "Say why: an amendment needs a reason.")
-    if change.instruction is None and not change.inputs:
-        raise HTTPException(
-            status.HTTP_400_BAD_REQUEST,
-            "This changes nothing: give another instruction or another input, or clear the task as it is.",
-        )
-
-
-def _refuse_busy(place: Place) -> None:
-    """Refuse a task that is at work, and keep the scheduler from starting it until this request has ended."""
-    where = (
-        TaskInstance.dag_id == place.dag_id,
-        TaskInstance.run_id == place.run_id,
-        TaskInstance.task_id == place.task_id,
-        TaskInstance.map_index == place.map_index,
+def _change(place: Place, wish: Wish, items: tuple[str, ...], told: list[_Told]) -> Change:
+    """What is recorded. A form sends every field; what stays as it is for all targets, is no amendment."""
+    same = all(each.instruction == wish.instruction for each in told)
+    # The form is that of the first one, with an empty text for an input that has no value there.
+    blank = {name for name, value in told[0].inputs.items() if value is None and wish.inputs.get(name) == ""}
+    inputs = {
+        name: value
+        for name, value in wish.inputs.items()
+        if name not in blank and any(name not in each.inputs or each.inputs[name] != value for each in told)
+    }
+    return Change(
+        task_id=place.task_id,
+        items=items,
+        instruction=None if same else wish.instruction,
+        inputs=inputs,
+        reason=wish.reason.strip(),
+        by=place.user.get_name(),
+        by_id=str(place.user.get_id()),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    statement = select(TaskInstance.state).where(*where)
-    state = place.session.scalar(with_row_locks(statement, place.session, of=TaskInstance))
-    if state in AT_WORK:
+
+
+def _missing(change: Change) -> Iterator[PlanFault]:
+    if not change.reason:
+        yield PlanFault(
+            "no_reason", "reason", "is missing: an amendment needs a reason, which stays with the run"
+        )
+    if change.instruction is None and not change.inputs:
+        message = "changes nothing: give another instruction or another input, or clear the task as it is"
+        yield PlanFault("no_change", "the amendment", message)
+
+
+def _refuse_busy(place: Place, targets: list[TaskInstance], items: tuple[str, ...]) -> None:
+    """Refuse tasks that are at work, and keep the scheduler from starting one until this request has ended.
+
+    :raises HTTPException: 409, names all of them
+    """
+    names = dict(zip([each.map_index for each in targets], items, strict=False))
+    statement = (
+        select(TaskInstance.map_index, TaskInstance.state)
+        .where(
+            TaskInstance.dag_id == place.dag_id,
+            TaskInstance.run_id == place.run_id,
+            TaskInstance.task_id == place.task_id,
+            TaskInstance.map_index.in_([each.map_index for each in targets]),
+        )
+        .order_by(TaskInstance.map_index)
+    )
+    reasons = []
+    for index, state in place.session.execute(with_row_locks(statement, place.session, of=TaskInstance)):
+        name = f"{place.task_id} [{names[index]}]" if index in names else place.task_id
+        if state in AT_WORK:
+            reasons.append(f"{name} is at work now ({state})")
+        elif state == "removed":
+            reasons.append(f"{name} is not in this run any more")
+    if reasons:
         raise HTTPException(
             status.HTTP_409_CONFLICT,
-            f"Task '{place.task_id}' is at work now ({state}), so nothing was changed. "
-            "Wait until it has ended, or mark it as failed.",
+            f"{', '.join(reasons)}. So nothing was changed: wait until what is at work has ended, "
+            "or mark it as failed.",
         )
-    if state == "removed":
-        raise HTTPException(status.HTTP_409_CONFLICT, f"Task '{place.task_id}' is not in this run any more.")
 
 
-def _clear(place: Place, *, downstream: bool) -> list[Instance]:
-    """Clear the task, and what it kept from running, by Airflow's own way of doing it."""
-    following = _airflow_clears(place, [place.instance], include_downstream=True, dry_run=True)
+def _clear(place: Place, targets: list[TaskInstance], *, downstream: bool) -> list[Instance]:
+    """Clear the targets, and what they kept from running, at once and by Airflow's own way of doing it."""
+    instances: list[Instance] = [(each.task_id, each.map_index) for each in targets]
+    following = _airflow_clears(place, instances, include_downstream=True, dry_run=True)
     states = [((each.task_id, each.map_index), each.state) for each in following]
-    chosen = instances_to_clear([place.instance], states, downstream=downstream)
+    chosen = instances_to_clear(instances, states, downstream=downstream)
     # The run stays with its version of the plan: what is amended is this task, and nothing else.
     _airflow_clears(place, chosen, dry_run=False, prevent_running_task=True, run_on_latest_version=False)
     return chosen
@@ -231,11 +281,13 @@ def _airflow_clears(place: Place, instances: list[Instance], **options: bool) ->
     return list(answer.task_instances)
 
 
-def _audit(place: Place, instance: TaskInstance, number: int, change: Change) -> None:
+def _audit(place: Place, targets: list[TaskInstance], number: int, change: Change) -> None:
+    """Tell Airflow's audit log of each target, so that it is found where one looks for it."""
     facts = {"amendment": number, "reason": change.reason, "inputs": sorted(change.inputs)}
     facts["instruction"] = change.instruction is not None
     name = place.user.get_name()
-    place.session.add(Log(EVENT, instance, owner=name, owner_display_name=name, extra=json.dumps(facts)))
+    for each in targets:
+        place.session.add(Log(EVENT, each, owner=name, owner_display_name=name, extra=json.dumps(facts)))
 
 
 def _withdraw(amendments: Amendments, number: int) -> None:

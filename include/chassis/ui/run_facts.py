@@ -13,6 +13,8 @@ from airflow.models.xcom import XComModel
 from fastapi import HTTPException, status
 from sqlalchemy import select
 
+from chassis.rerun import FAILED
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,6 +49,17 @@ def find_instance(
             TaskInstance.map_index == map_index,
         )
     )
+
+
+def failed_instances(session: Session, dag_id: str, run_id: str, task_id: str) -> list[TaskInstance]:
+    """Those items of a task of a run that failed, in their order; the task itself where it has no items."""
+    statement = select(TaskInstance).where(
+        TaskInstance.dag_id == dag_id,
+        TaskInstance.run_id == run_id,
+        TaskInstance.task_id == task_id,
+        TaskInstance.state.in_(FAILED),
+    )
+    return list(session.scalars(statement.order_by(TaskInstance.map_index)))
 
 
 def planning_instance(session: Session, dag_id: str, run_id: str) -> TaskInstance | None:

@@ -11,21 +11,23 @@ from fastapi import HTTPException, Query, Request, status
 from fastapi.responses import HTMLResponse
 
 from chassis.files import open_files
-from chassis.records.amendments import Amendments
+from chassis.records.amendments import Amendments, what_holds
 from chassis.records.transcripts import Transcripts
+from chassis.rerun import FAILED
 from chassis.settings import Settings
 from chassis.ui.error_view import view_error
 from chassis.ui.items import item_of
 from chassis.ui.pages import page
 from chassis.ui.reruns import AT_WORK
 from chassis.ui.rules import Every, Read, Routes, may
-from chassis.ui.run_facts import find_instance, find_run, xcoms
+from chassis.ui.run_facts import failed_instances, find_instance, find_run, xcoms
 from chassis.ui.run_plans import plan_of_run
 from chassis.ui.task_view import InputField, input_fields, view_amendments, view_result, view_turns
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy.orm import Session
 
     from chassis.records.amendments import Amended, Amendment
     from chassis.workflow import TaskSpec, WorkflowSpec
@@ -66,8 +68,8 @@ def show_task(
     tries = transcripts.try_numbers(task_id, item)
     number = wanted if wanted is not None else (tries[0] if tries else None)
     transcript = transcripts.find(task_id, item, number) if number is not None else None
-    amendments = Amendments(files, dag_id, run_id)
-    own = [each for each in amendments.all() if (each.task_id, each.item) == (task_id, item)]
+    known = Amendments(files, dag_id, run_id).all()
+    own = [each for each in known if each.concerns(task_id, item)]
     given = _inputs(spec, run)
     return page(
         request,
@@ -89,7 +91,8 @@ def show_task(
         turns=view_turns(transcript),
         amendments=view_amendments(own, task, given),
         is_planner=instance.operator == "PlanOperator",
-        form=_form(spec, task, own, amendments.of(task_id, item), given) if task else None,
+        form=_form(spec, task, own, what_holds(known, task_id, item), given) if task else None,
+        failed_items=_failed_items(session, instance),
         refused=_why_not(user, instance, dag_id),
         sheets=["plan.css"],
     )
@@ -111,6 +114,13 @@ def _form(
     """What the form to amend a task begins with: what holds for it now."""
     fields: list[InputField] = input_fields(spec, given | amended.inputs) if spec else []
     return {"instruction": amended.instruction or task.instruction, "inputs": fields, "again": bool(own)}
+
+
+def _failed_items(session: Session, instance: TaskInstance) -> int:
+    """How many items of its task failed, with this one; 0 when this isn't one of them."""
+    if instance.map_index < 0 or instance.state not in FAILED:
+        return 0
+    return len(failed_instances(session, instance.dag_id, instance.run_id, instance.task_id))
 
 
 def _why_not(user: Any, instance: TaskInstance, dag_id: str) -> str:

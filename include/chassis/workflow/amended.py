@@ -9,7 +9,7 @@ from chassis.workflow.check import check_plan
 from chassis.workflow.names import shown, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from chassis.workflow.spec import WorkflowSpec
 
@@ -24,6 +24,7 @@ def amended_plan(
     inputs: Mapping[str, Any],
     agents: Collection[str] | None = None,
     services: Collection[str] | None = None,
+    known_faults: Iterable[PlanFault] = (),
 ) -> WorkflowSpec:
     """The plan with that instruction for the task, and those values as its inputs' defaults.
 
@@ -31,9 +32,10 @@ def amended_plan(
     :param inputs: values by name; each must be an input of the plan, of its type
     :param agents: names of the agents that tasks may name; None: any
     :param services: names of the services that lists of services may name; None: any
+    :param known_faults: what is wrong besides, to be told together with the rest
     :raises PlanError: lists all that is wrong with the change, and with the plan that it makes
     """
-    faults = [*_unknown(spec, task_id, inputs)]
+    faults = [*known_faults, *_unknown(spec, task_id, inputs)]
     data = spec.model_dump(mode="json", exclude_defaults=True)
     if instruction is not None:
         for task in data["tasks"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def amendments(files: Files) -> Amendments:
 
 def a_change(**fields: Any) -> Change:
     who = {"reason": "wrong name", "by": "Ada", "by_id": "7", "at": "2026-11-22T12:00:00+00:00"}
-    return Change(**{"task_id": "update", "item": "claims", **who, **fields})
+    return Change(**{"task_id": "update", "items": ("claims",), **who, **fields})
 
 
 def test_without_amendments_a_task_goes_by_its_plan(amendments: Amendments) -> None:
@@ -48,8 +49,36 @@ def test_an_amendment_is_for_one_item_of_one_task_of_one_run(files: Files, amend
     for task_id, item in (("update", None), ("update", "pricing"), ("verify", "claims")):
         assert amendments.of(task_id, item) == Amended()
     assert Amendments(files, DAG, "another").of("update", "claims") == Amended()
-    amendments.add(a_change(item=None, task_id="report", instruction="of the report"))
+    amendments.add(a_change(items=(), task_id="report", instruction="of the report"))
     assert amendments.of("report").numbers == (2,)
+
+
+def test_an_amendment_of_several_items_is_one_entry_and_holds_for_each(
+    files: Files, amendments: Amendments
+) -> None:
+    number = amendments.add(a_change(items=("claims", "pricing"), instruction="of both"))
+    amendments.add(a_change(items=("pricing",), inputs={"product": "cat"}))
+    assert amendments.of("update", "claims") == Amended(instruction="of both", numbers=(1,))
+    assert amendments.of("update", "pricing") == Amended(
+        instruction="of both", inputs={"product": "cat"}, numbers=(1, 2)
+    )
+    assert amendments.of("update", "availability") == Amended()
+    assert amendments.of("update") == Amended()
+    amendments.withdraw(number)
+    assert amendments.of("update", "claims") == Amended()
+    assert amendments.of("update", "pricing").numbers == (2,)
+
+
+@pytest.mark.parametrize(("item", "items"), [("claims", ("claims",)), (None, ())])
+def test_an_entry_from_when_an_amendment_had_one_item_at_most_is_read(
+    files: Files, amendments: Amendments, item: str | None, items: tuple[str, ...]
+) -> None:
+    entry = a_change(instruction="new").model_dump(mode="json", exclude={"items"}) | {"item": item}
+    folder = f"onboard/manual__2026-11-22T12%3A00%3A00%2B00%3A00/{FOLDER}"
+    files.create(f"{folder}/000001.json", json.dumps(entry).encode())
+    [read] = amendments.all()
+    assert read.items == items
+    assert amendments.of("update", item).instruction == "new"
 
 
 def test_a_withdrawn_amendment_counts_no_more_and_is_told(amendments: Amendments) -> None:

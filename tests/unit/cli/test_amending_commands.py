@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 AMENDMENT = {
     "number": 1,
     "task_id": "update",
-    "item": "claims",
+    "items": ["claims"],
     "instruction": "Do it by its short name.",
     "inputs": {"product": "pet"},
     "reason": "short names\x1b[2J only",
@@ -30,7 +30,7 @@ AMENDMENT = {
 }
 DONE = {
     "amendment": 1,
-    "item": "claims",
+    "items": ["claims"],
     "cleared": [{"task_id": "update", "map_index": 1}, {"task_id": "report", "map_index": -1}],
     "revision": None,
     "save_error": "",
@@ -42,12 +42,18 @@ def run(fake: FakeAirflow, planner: FakeDag) -> FakeRun:
     """A run in which ``update [claims]`` failed; amended, all is well."""
     run = workflow_run(broken="claims")
     for snapshot in run.snapshots:
+        snapshot[0]["rendered_map_index"] = "pricing"
         snapshot[1]["rendered_map_index"] = "claims"
     run.looks = 2
     run.after_clear = workflow_run()
     run.amending = (200, DONE)
     fake.dags["onboard"].runs[RUN] = run
     return run
+
+
+def both_failed(run: FakeRun) -> None:
+    for snapshot in run.snapshots:
+        snapshot[0]["state"] = "failed"
 
 
 def test_a_retry_with_another_instruction_is_sent_with_its_reason_and_followed(
@@ -65,6 +71,7 @@ def test_a_retry_with_another_instruction_is_sent_with_its_reason_and_followed(
             "reason": "short names",
             "save": True,
             "downstream": True,
+            "all_failed": False,
         }
     ]
     assert fake.sent("POST", "/clearTaskInstances") == [], "one request does it all"
@@ -122,15 +129,27 @@ def test_without_an_amendment_a_retry_is_what_it_was() -> None:
     assert change_of(None, (), None, save=False, latest=True) is None
 
 
-def test_several_failed_items_are_not_amended_at_once(
+def test_without_an_item_all_that_failed_are_amended_by_one_request(
     chassis: Chassis, fake: FakeAirflow, run: FakeRun
 ) -> None:
-    for snapshot in run.snapshots:
-        snapshot[0]["state"] = "failed"
+    both_failed(run)
+    cleared = [{"task_id": "update", "map_index": index} for index in (0, 1)]
+    run.amending = (200, {**DONE, "items": ["pricing", "claims"], "cleared": cleared})
+    result = chassis("retry", "onboard", "update", "--no-wait", "--instruction", "x", "--reason", "y")
+    assert result.exit_code == 0, result.output
+    [sent] = fake.sent("POST", f"/chassis/dags/onboard/runs/{RUN}/tasks/update/0/amend")
+    assert sent["all_failed"] is True
+    assert "Amendment 1 of this run, for 2 items." in result.stdout
+    assert "update [pricing], update [claims]" in result.stdout
+
+
+def test_a_refusal_of_several_names_them(chassis: Chassis, run: FakeRun) -> None:
+    both_failed(run)
+    run.amending = (409, {"detail": "update [claims] is at work now (queued)."})
     result = chassis("retry", "onboard", "update", "--instruction", "x", "--reason", "y")
     assert result.exit_code == 2
-    assert "Name it with --item" in " ".join(result.stderr.split())
-    assert fake.sent("POST", "/amend") == []
+    told = " ".join(result.stderr.split())
+    assert "Not amended: update [pricing], update [claims]. update [claims] is at work now" in told
 
 
 def test_status_shows_who_amended_what_and_why(chassis: Chassis, run: FakeRun) -> None:
@@ -149,8 +168,20 @@ def test_status_shows_who_amended_what_and_why(chassis: Chassis, run: FakeRun) -
     assert [task for task, amendment in amended.items() if amendment] == [("update", "claims")]
 
 
+def test_an_amendment_of_several_items_is_shown_with_each_of_them_and_listed_once(
+    chassis: Chassis, run: FakeRun
+) -> None:
+    run.amendments = [{**AMENDMENT, "items": ["pricing", "claims"]}]
+    shown = chassis("status", "onboard").stdout
+    assert "Amendment 1: update [pricing, claims], instruction, input product." in shown
+    assert shown.count(", amended") == 2
+    tasks = json.loads(chassis("status", "onboard", "--json").stdout)["tasks"]
+    amended = [task["item"] for task in tasks if task.get("amendment")]
+    assert amended == ["pricing", "claims"]
+
+
 def test_a_saved_amendment_names_its_revision() -> None:
-    [line] = amendment_lines([{**AMENDMENT, "item": None, "saved_revision": 3}])
+    [line] = amendment_lines([{**AMENDMENT, "items": [], "saved_revision": 3}])
     assert line.startswith("Amendment 1: update, instruction, input product (revision 3). Ada")
 
 

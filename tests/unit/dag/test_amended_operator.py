@@ -27,9 +27,9 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
     return open_files(str(tmp_path / "records"), what="record store")
 
 
-def amend(records: Files, *, item: str | None = "claims", **change: Any) -> int:
+def amend(records: Files, *, items: tuple[str, ...] = ("claims",), **change: Any) -> int:
     who = {"reason": "r", "by": "Ada", "by_id": "7", "at": "2026-11-22T12:00:00+00:00"}
-    return Amendments(records, DAG, RUN).add(Change(task_id="update", item=item, **who, **change))
+    return Amendments(records, DAG, RUN).add(Change(task_id="update", items=items, **who, **change))
 
 
 def prepared(item: str = "claims", *, clears: int = 1) -> TaskCall:

@@ -167,7 +167,8 @@ def _find(airflow: Airflow, home: Path, workflow: str, run_id: str | None) -> tu
 
 def _show_amending(console: Console, workflow: str, done: Amending) -> None:
     saved = f" Saved as revision {done.revision} of {workflow}." if done.revision is not None else ""
-    console.print(Text(f"Amendment {done.number} of this run.{saved}"))
+    items = f", for {len(done.items)} items" if len(done.items) > 1 else ""
+    console.print(Text(f"Amendment {done.number} of this run{items}.{saved}"))
     if done.save_error:
         tell(f"It is not saved as the workflow's next revision: {done.save_error}")
 
