@@ -30,7 +30,8 @@ def items_of(
     session: Session, spec: WorkflowSpec | None, instances: Sequence[TaskInstance]
 ) -> list[str | None]:
     """The items of several instances of one task, like :func:`item_of`, with the list read once."""
-    known = _list_of(session, spec, instances[0])
+    first = instances[0]
+    known = list_of(session, spec, first.dag_id, first.run_id, first.task_id)
     return [_item(each, known) for each in instances]
 
 
@@ -41,15 +42,17 @@ def _item(instance: TaskInstance, known: Sequence[str]) -> str | None:
     return known[instance.map_index] if in_list else instance._rendered_map_index
 
 
-def _list_of(session: Session, spec: WorkflowSpec | None, instance: TaskInstance) -> Sequence[str]:
-    """The list that an instance's task goes through; empty when it isn't known."""
-    if instance.map_index < 0 or spec is None:
-        return ()
-    root = TaskGraph(spec.tasks).group_of(instance.task_id)
-    if root is None:
+def list_of(
+    session: Session, spec: WorkflowSpec | None, dag_id: str, run_id: str, task_id: str
+) -> Sequence[str]:
+    """The list that a task of a run goes through, in the order of its instances; empty when there is none, or it isn't
+    known.
+    """
+    root = TaskGraph(spec.tasks).group_of(task_id) if spec is not None else None
+    if spec is None or root is None:
         return ()
     source = next(task.for_each for task in spec.tasks if task.id == root)
     if source is not None and source.items is not None:
         return source.items
-    found = xcoms(session, instance.dag_id, instance.run_id, f"{root}__items").get("return_value")
+    found = xcoms(session, dag_id, run_id, f"{root}__items").get("return_value")
     return found if isinstance(found, list) else ()

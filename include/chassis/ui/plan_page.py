@@ -24,6 +24,7 @@ from chassis.ui.pages import page
 from chassis.ui.plan_view import view_plan
 from chassis.ui.planner_run import APPROVE, RETURNED, PlannerRun, Verdict, read_planner_run, why_not
 from chassis.ui.rules import Every, Read, Routes, may
+from chassis.ui.run_amendments import RunAmendments, read_run_amendments
 from chassis.ui.run_facts import find_run, planner_runs, planning_instance, xcoms
 from chassis.ui.run_plans import plan_of_run, revision_before, store_of
 from chassis.workflow import load_plan
@@ -170,7 +171,7 @@ def _workflow_page(
 ) -> HTMLResponse:
     found = plan_of_run(settings, run.dag_id, run.bundle_version)
     before = revision_before(settings, found.ref) if found else None
-    compared, plan, approval = Compared(), None, None
+    compared, plan, approval, amended = Compared(), None, None, RunAmendments()
     if found:
         compared = Compared(
             words=f"revision {before.ref.revision}" if before else "",
@@ -178,6 +179,7 @@ def _workflow_page(
         )
         plan = view_plan(found.spec, changes=compared.changes, catalogue=_catalogue(settings))
         approval = _approval(session, user, found.spec)
+        amended = read_run_amendments(session, run, found.spec, settings)
     return page(
         request,
         "workflow_plan.html",
@@ -188,6 +190,7 @@ def _workflow_page(
         compared=compared,
         estimate=_estimated(found.spec, settings) if found else None,
         approval=approval,
+        amended=amended,
         sheets=["plan.css"],
     )
 

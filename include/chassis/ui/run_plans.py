@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chassis.errors import PlanNotFoundError
 from chassis.plans.refs import is_id
 from chassis.plans.store import PlanStore
 
 if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+
     from chassis.plans.refs import PlanRef
     from chassis.settings import Settings
     from chassis.workflow import WorkflowSpec
@@ -50,6 +52,12 @@ def plan_of_run(settings: Settings, dag_id: str, bundle_version: str | None) -> 
     store = store_of(settings)
     refs = store.revisions(dag_id)
     return RunPlan(refs[-1], store.read(refs[-1]), pinned=False) if refs else None
+
+
+def inputs_of_run(spec: WorkflowSpec | None, run: DagRun) -> dict[str, Any]:
+    """The values of the plan's inputs in a run, as it was started."""
+    given = run.conf if isinstance(run.conf, dict) else {}
+    return {name: given.get(name, part.default) for name, part in spec.inputs.items()} if spec else {}
 
 
 def revision_before(settings: Settings, ref: PlanRef) -> RunPlan | None:

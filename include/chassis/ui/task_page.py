@@ -21,11 +21,10 @@ from chassis.ui.pages import page
 from chassis.ui.reruns import AT_WORK
 from chassis.ui.rules import Every, Read, Routes, may
 from chassis.ui.run_facts import failed_instances, find_instance, find_run, xcoms
-from chassis.ui.run_plans import plan_of_run
+from chassis.ui.run_plans import inputs_of_run, plan_of_run
 from chassis.ui.task_view import InputField, input_fields, view_amendments, view_result, view_turns
 
 if TYPE_CHECKING:
-    from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy.orm import Session
 
@@ -70,7 +69,7 @@ def show_task(
     transcript = transcripts.find(task_id, item, number) if number is not None else None
     known = Amendments(files, dag_id, run_id).all()
     own = [each for each in known if each.concerns(task_id, item)]
-    given = _inputs(spec, run)
+    given = inputs_of_run(spec, run)
     return page(
         request,
         "task.html",
@@ -96,12 +95,6 @@ def show_task(
         refused=_why_not(user, instance, dag_id),
         sheets=["plan.css"],
     )
-
-
-def _inputs(spec: WorkflowSpec | None, run: DagRun) -> dict[str, Any]:
-    """The values of the plan's inputs in a run, as it was started."""
-    given = run.conf if isinstance(run.conf, dict) else {}
-    return {name: given.get(name, part.default) for name, part in spec.inputs.items()} if spec else {}
 
 
 def _form(
