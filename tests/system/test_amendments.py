@@ -48,7 +48,7 @@ REASON = "The claims service knows products by their short names."
 
 @dataclass
 class Failed:
-    """A run in which the item ``claims`` was throttled, and then told that it is blocked."""
+    """A run in which ``claims`` was throttled and then told that it is blocked, and ``pricing`` told so at once."""
 
     airflow: AirflowDriver
     simulator: SimulatorControl
@@ -90,6 +90,7 @@ def failed(airflow: AirflowDriver, stack: LocalStack) -> Failed:
     await_plan(airflow, WORKFLOW, published.digest)
     simulator.add_fault("throttle", times=2, retry_after=0, task="update", item="claims")
     simulator.add_fault("blocked", times=1, task="update", item="claims")
+    simulator.add_fault("blocked", times=1, task="update", item="pricing")
     run_id = airflow.trigger(WORKFLOW)
     assert airflow.wait_run(WORKFLOW, run_id) == "failed"
     upkeep_run = airflow.trigger("chassis_upkeep")
@@ -121,30 +122,32 @@ def test_a_wrong_amendment_is_refused_with_all_its_faults_before_anything_is_wri
     assert failed.airflow.get(f"/dags/{WORKFLOW}/dagRuns/{failed.run_id}")["state"] == "failed"
 
 
-def test_an_amended_item_is_asked_for_by_its_new_instruction_and_nothing_else_is_done_again(
+def test_all_failed_items_are_asked_for_by_their_new_instruction_and_nothing_else_is_done_again(
     failed: Failed, figure: Callable[[str], None]
 ) -> None:
     failed.simulator.reset()
     before = failed.airflow.get(f"/dags/{WORKFLOW}/dagRuns/{failed.run_id}")
-    done = failed.retry(
-        "--item", "claims", "--instruction", NEW, "--input", "product=pet", "--reason", REASON
-    )
+    assert "All 2 failed items of this task" in failed.page("GET", "tasks/update/1").text
+    done = failed.retry("--instruction", NEW, "--input", "product=pet", "--reason", REASON)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Amendment 1 of this run." in done.stdout
+    assert "Amendment 1 of this run, for 2 items." in done.stdout
     requests = failed.simulator.requests()
-    assert [(each["task"], each["item"]) for each in requests] == [("update", "claims"), ("report", None)]
-    assert "Describe pet in claims by its short name." in instruction_in_prompt(requests[0])
-    assert failed.airflow.result(WORKFLOW, failed.run_id, "update", 1)["amendment"] == 1
-    assert failed.airflow.result(WORKFLOW, failed.run_id, "update", 0)["amendment"] is None
+    told = {(each["task"], each["item"]): instruction_in_prompt(each) for each in requests}
+    assert len(requests) == 3
+    assert told.keys() == {("update", "claims"), ("update", "pricing"), ("report", None)}
+    for item in ("claims", "pricing"):
+        assert f"Describe pet in {item} by its short name." in told["update", item]
+    amended = [failed.airflow.result(WORKFLOW, failed.run_id, "update", n)["amendment"] for n in range(3)]
+    assert amended == [None, 1, 1]
     after = failed.airflow.get(f"/dags/{WORKFLOW}/dagRuns/{failed.run_id}")
     assert after["bundle_version"] == before["bundle_version"]
     assert failed.revisions == [1]
-    figure("an amended item of three: 2 requests, of 4 in the whole run")
+    figure("two amended items of three: 3 requests, of 4 in the whole run")
 
 
 def test_the_amendment_is_visible_ever_after(failed: Failed) -> None:
     [recorded] = failed.amendments.all()
-    assert (recorded.task_id, recorded.item, recorded.reason) == ("update", "claims", REASON)
+    assert (recorded.task_id, recorded.items, recorded.reason) == ("update", ("claims", "pricing"), REASON)
     assert (recorded.instruction, recorded.inputs) == (NEW, {"product": "pet"})
     assert recorded.by == recorded.by_id == failed.stack.username
     status = failed.chassis("status", WORKFLOW, "--run", failed.run_id, "--json")
@@ -153,15 +156,21 @@ def test_the_amendment_is_visible_ever_after(failed: Failed) -> None:
         for task in json.loads(status.stdout)["tasks"]
         if "amendment" in task
     }
-    assert amended.keys() == {("update", "claims")}
+    assert amended.keys() == {("update", "claims"), ("update", "pricing")}
     assert amended["update", "claims"]["reason"] == REASON
     shown = failed.chassis("status", WORKFLOW, "--run", failed.run_id).stdout
-    assert f"Amendment 1: update [claims], instruction, input product. {failed.stack.username}" in shown
+    assert (
+        f"Amendment 1: update [claims, pricing], instruction, input product. {failed.stack.username}" in shown
+    )
     assert REASON in shown
     events = failed.airflow.get("/eventLogs", event="chassis_amend", dag_id=WORKFLOW)["event_logs"]
-    assert [(event["owner"], event["map_index"], REASON in event["extra"]) for event in events] == [
-        (failed.stack.username, 1, True)
-    ]
+    assert {(event["owner"], event["map_index"], REASON in event["extra"]) for event in events} == {
+        (failed.stack.username, 1, True),
+        (failed.stack.username, 2, True),
+    }
+    plan_page = failed.page("GET", "plan").text
+    assert REASON in plan_page
+    assert "tasks/update/2" in plan_page
 
 
 def test_a_plain_clear_later_still_goes_by_it(failed: Failed) -> None:
