@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _PROBE_SECONDS = 180
 _TO_BE_CHOSEN = 0  # the simulator's port before the stack starts
+UPKEEP = "chassis_upkeep"
+"""The DAG that deletes what is kept for a time only."""
 _BUNDLE = "chassis.plans.bundle.PlanBundle"
 _COMPONENTS = {"metadatabase": "database", "scheduler": "", "dag_processor": "DAG processor", "triggerer": ""}
 _HERE = "the local stack sets this by itself; elsewhere set "
@@ -86,17 +88,12 @@ def _package_checks(facts: Facts) -> Iterator[Check]:
 
 
 def _airflow_checks(home: Path) -> Iterator[Check]:
-    """Whether Airflow answers, works, lets us in and has the planner."""
+    """Whether Airflow answers, works, lets us in and has Chassis's own DAGs."""
     try:
         with connect(home).airflow as airflow:
             yield _health(airflow)
-            dag = airflow.find_dag(PLANNER)
-            yield Check(
-                "Planner",
-                dag is not None and not dag["is_stale"] and not dag["is_paused"],
-                _planner_state(dag),
-                f"Put dags/plan_workflow.py into Airflow's DAG folder, and unpause {PLANNER}.",
-            )
+            yield _dag_check("Planner", PLANNER, airflow.find_dag(PLANNER))
+            yield _dag_check("Upkeep", UPKEEP, airflow.find_dag(UPKEEP))
     except ChassisError as error:
         yield Check("Airflow", False, error.message, error.hint)
 
@@ -113,13 +110,14 @@ def _health(airflow: Airflow) -> Check:
     return Check("Airflow", not sick, f"{detail}, without {', '.join(sick)}" if sick else detail, fix)
 
 
-def _planner_state(dag: dict[str, Any] | None) -> str:
+def _dag_check(name: str, dag_id: str, dag: dict[str, Any] | None) -> Check:
+    fix = f"Put dags/{dag_id}.py into Airflow's DAG folder, and unpause {dag_id}."
     if dag is None:
-        return f"there is no DAG {PLANNER}"
+        return Check(name, False, f"there is no DAG {dag_id}", fix)
     state = (
         "stale: its file is gone or broken" if dag["is_stale"] else "paused" if dag["is_paused"] else "there"
     )
-    return f"DAG {PLANNER} is {state}"
+    return Check(name, state == "there", f"DAG {dag_id} is {state}", fix)
 
 
 def _settings_checks(facts: Facts) -> Iterator[Check]:
@@ -142,6 +140,14 @@ def _settings_checks(facts: Facts) -> Iterator[Check]:
         fault = facts.store_fault
         yield Check(
             "Plan store", not fault, fault or facts.store, "Set [chassis] plans_root to a place it can read."
+        )
+    if facts.records:
+        yield Check(
+            "Record store",
+            not facts.records_fault,
+            facts.records_fault or facts.records,
+            "Set [chassis] records_root to a place where it can write, read and delete: "
+            "without it no call is made.",
         )
 
 

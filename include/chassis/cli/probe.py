@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,6 +40,8 @@ class Facts(BaseModel):
     connection_found: bool = False
     store: str = Field("", description="Root of the plan store.")
     store_fault: str = Field("", description="Why the plan store can't be listed.")
+    records: str = Field("", description="Root of the record store.")
+    records_fault: str = Field("", description="Why a file can't be written, read and deleted there.")
     claude_ok: bool = False
     claude: str = Field("", description="What the connection's test said.")
 
@@ -58,8 +61,9 @@ def read_facts() -> Facts:
         settings = Settings.load()
     except ChassisError as error:
         return Facts(**found, settings_fault=str(error))
-    found |= {"pool": settings.pool, "conn_id": settings.conn_id, "store": settings.plans_root}
-    return Facts(**found, **_store(settings), **_connection(settings))
+    found |= {"pool": settings.pool, "conn_id": settings.conn_id}
+    found |= {"store": settings.plans_root, "records": settings.records_root}
+    return Facts(**found, **_store(settings), **_records(settings), **_connection(settings))
 
 
 def _store(settings: Settings) -> dict[str, Any]:
@@ -69,6 +73,23 @@ def _store(settings: Settings) -> dict[str, Any]:
         PlanStore(settings.plans_root, settings.storage_conn_id).heads()
     except ChassisError as error:
         return {"store_fault": str(error)}
+    return {}
+
+
+def _records(settings: Settings) -> dict[str, Any]:
+    """Whether the record store takes a file, gives it back and lets it be deleted: all that is ever done there."""
+    from chassis.files import open_files
+
+    name, content = f"doctor-{uuid.uuid4().hex}.txt", b"Written by `chassis doctor`; can be deleted.\n"
+    try:
+        files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
+        files.create(name, content)
+        read = files.read(name)
+        files.delete([name])
+    except ChassisError as error:
+        return {"records_fault": str(error)}
+    if read != content:
+        return {"records_fault": f"{files.locate(name)} was read as something else than was written."}
     return {}
 
 

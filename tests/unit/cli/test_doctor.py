@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,8 +9,12 @@ import pytest
 from chassis.cli import doctor
 from chassis.cli.doctor import Check, examine
 from chassis.cli.errors import StackError
-from chassis.cli.probe import Facts
+from chassis.cli.probe import Facts, _records
+from chassis.errors import StoreError
+from chassis.files.folder import FolderFiles
+from chassis.settings import Settings
 from tests.unit.cli.fake_airflow import FakeAirflow, FakeDag
+from tests.unit.deployment.compose_file import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +30,7 @@ GOOD = Facts(
     conn_id="claude_bedrock",
     connection_found=True,
     store="/srv/plans",
+    records="/srv/records",
     claude_ok=True,
     claude="Claude answered.",
 )
@@ -34,6 +40,7 @@ GOOD = Facts(
 def healthy(fake: FakeAirflow, chassis: Chassis, monkeypatch: pytest.MonkeyPatch) -> FakeAirflow:
     """A deployment where all is right; ``chassis`` points the client at it."""
     fake.dags["plan_workflow"] = FakeDag()
+    fake.dags["chassis_upkeep"] = FakeDag()
     fake.entries["pools"]["bedrock"] = {"name": "bedrock", "slots": 16, "include_deferred": True}
     see(monkeypatch)
     return fake
@@ -52,14 +59,18 @@ def test_a_good_deployment_passes_every_check(healthy: FakeAirflow, chassis: Cha
     result = chassis("doctor")
     assert result.exit_code == 0, result.output
     names = [line.split(":")[0].removeprefix("ok    ") for line in result.stdout.splitlines()]
+    page = (PROJECT / "docs" / "reference" / "doctor.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(.+?)` \|", page, re.MULTILINE) == names, "the documentation lists each check"
     assert names == [
         "Python",
         "Airflow's version",
         "Airflow",
         "Planner",
+        "Upkeep",
         "DAG bundle",
         "Serialised DAGs",
         "Plan store",
+        "Record store",
         "Pool",
         "Connection",
         "Claude",
@@ -76,6 +87,7 @@ def test_a_good_deployment_passes_every_check(healthy: FakeAirflow, chassis: Cha
         ({"min_update_interval": 30}, "Serialised DAGs", "to 0"),
         ({"settings_fault": "shards = 'x'"}, "[chassis] settings", "Correct"),
         ({"store_fault": "no access"}, "Plan store", "plans_root"),
+        ({"records_fault": "read-only"}, "Record store", "records_root"),
         ({"connection_found": False}, "Connection", "claude_bedrock"),
         ({"claude_ok": False, "claude": "Expired token."}, "Claude", "chassis up"),
     ],
@@ -114,9 +126,41 @@ def test_an_airflow_that_does_not_answer_fails_and_the_rest_is_still_checked(
     assert list(failed(tmp_path)) == ["Airflow", "Serialised DAGs"]
 
 
-def test_a_paused_planner_fails(healthy: FakeAirflow, tmp_path: Path) -> None:
-    healthy.dags["plan_workflow"].paused = True
-    assert "paused" in failed(tmp_path)["Planner"].detail
+@pytest.mark.parametrize(("dag_id", "name"), [("plan_workflow", "Planner"), ("chassis_upkeep", "Upkeep")])
+def test_one_of_chassis_own_dags_that_is_paused_or_missing_fails(
+    healthy: FakeAirflow, tmp_path: Path, dag_id: str, name: str
+) -> None:
+    healthy.dags[dag_id].paused = True
+    [paused] = failed(tmp_path).values()
+    assert (paused.name, paused.detail) == (name, f"DAG {dag_id} is paused")
+    del healthy.dags[dag_id]
+    [missing] = failed(tmp_path).values()
+    assert (missing.name, missing.detail) == (name, f"there is no DAG {dag_id}")
+    assert f"dags/{dag_id}.py" in missing.fix
+
+
+class TestRecordStore:
+    def test_it_is_tried_with_a_file_that_is_gone_afterwards(self, tmp_path: Path) -> None:
+        assert _records(Settings(records_root=str(tmp_path))) == {}
+        assert list(tmp_path.iterdir()) == []
+
+    def test_what_can_not_be_written_is_told_with_its_place(self, tmp_path: Path) -> None:
+        (tmp_path / "records").write_text("a file, not a folder")
+        found = _records(Settings(records_root=str(tmp_path / "records")))
+        assert "record store can't create" in found["records_fault"]
+        assert str(tmp_path / "records") in found["records_fault"]
+
+    def test_what_can_be_written_but_not_read_or_deleted_fails(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> None:
+            raise StoreError("The record store can't delete it.")
+
+        settings = Settings(records_root=str(tmp_path))
+        monkeypatch.setattr(FolderFiles, "read", lambda *_: b"another")
+        assert "something else" in _records(settings)["records_fault"]
+        monkeypatch.setattr(FolderFiles, "delete", refuse)
+        assert "can't delete" in _records(settings)["records_fault"]
 
 
 def test_a_deployment_that_can_not_be_looked_into_is_a_failed_check(
