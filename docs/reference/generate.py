@@ -109,7 +109,7 @@ def errors_table() -> str:
 
 def all_errors(root: type[ChassisError] = ChassisError) -> list[type[ChassisError]]:
     """The kinds of error that are raised as themselves, and not only as a more special one."""
-    ours = root.__module__ == ChassisError.__module__ and root not in (ChassisError, ClaudeError)
+    ours = root.__module__.startswith("chassis.errors.") and root not in (ChassisError, ClaudeError)
     found = [root] if ours else []
     return found + [kind for child in root.__subclasses__() for kind in all_errors(child)]
 

@@ -1,0 +1,88 @@
+"""Every error that Chassis raises on purpose.
+
+An error says what happened and where (its message) and what to do next (its hint); the raw facts are
+attributes, so a command line or a page can render them its own way. ``retryable`` answers one question:
+can the same call, made again with nothing changed, succeed? Retry decisions anywhere in Chassis read it.
+
+Messages quote what people, models and servers wrote. Whatever of that a terminal would obey, or a reader can't see, is
+replaced by visible signs in every error, and further lines are indented, so that none can pass for a line of a log. A
+fault of a plan is one line.
+
+An error crosses process borders (a trigger's event, a task's XCom) as the plain data of :meth:`ChassisError.describe`,
+never as a pickle: exceptions of the Claude SDK carry signed headers and session tokens.
+
+A module for each reason to change: what every error is (``base``), what a deployment gives, plans, runs, stores,
+spending, calls to Claude. They are all imported here, so that :func:`restore_error` knows each of them.
+"""
+
+from __future__ import annotations
+
+from chassis.errors.base import ChassisError, restore_error
+from chassis.errors.claude import (
+    AccessDeniedError,
+    AnswerInvalidError,
+    AnswerTruncatedError,
+    ClaudeError,
+    ConnectionSetupError,
+    CredentialsMissingError,
+    CredentialsRefusedError,
+    ModelNotFoundError,
+    ModelRefusalError,
+    NoAnswerError,
+    RequestRefusedError,
+    ServiceFaultError,
+    StreamBrokenError,
+    TaskBlockedError,
+    ThrottledError,
+    UnreachableError,
+)
+from chassis.errors.deployment import DefinitionError, SettingsError
+from chassis.errors.plans import (
+    ApprovalTimeoutError,
+    NotApprovedError,
+    PlanError,
+    PlanFault,
+    PlanNotFoundError,
+    PlanRejectedError,
+)
+from chassis.errors.runs import ItemsError, RunNotFoundError, StoppedError, UnexpectedError
+from chassis.errors.spending import LimitSpentError, PriceUnknownError
+from chassis.errors.stores import NotStoredError, RecordBrokenError, StoreError
+
+__all__ = [
+    "AccessDeniedError",
+    "AnswerInvalidError",
+    "AnswerTruncatedError",
+    "ApprovalTimeoutError",
+    "ChassisError",
+    "ClaudeError",
+    "ConnectionSetupError",
+    "CredentialsMissingError",
+    "CredentialsRefusedError",
+    "DefinitionError",
+    "ItemsError",
+    "LimitSpentError",
+    "ModelNotFoundError",
+    "ModelRefusalError",
+    "NoAnswerError",
+    "NotApprovedError",
+    "NotStoredError",
+    "PlanError",
+    "PlanFault",
+    "PlanNotFoundError",
+    "PlanRejectedError",
+    "PriceUnknownError",
+    "RecordBrokenError",
+    "RequestRefusedError",
+    "RunNotFoundError",
+    "ServiceFaultError",
+    "SettingsError",
+    "StoppedError",
+    "StoreError",
+    "StreamBrokenError",
+    "TaskBlockedError",
+    "ThrottledError",
+    "UnexpectedError",
+    "UnreachableError",
+    "restore_error",
+]

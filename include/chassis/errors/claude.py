@@ -1,0 +1,157 @@
+"""A call to Claude that failed: on its way, by Bedrock's answer, or by Claude's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chassis.errors.base import ChassisError
+
+
+class ClaudeError(ChassisError):
+    """A call to Claude failed.
+
+    :ivar status: HTTP status of the answer, None when there was none
+    :ivar error_type: the server's own name for the error, such as ``throttlingException``; may be empty
+    :ivar request_id: ``x-amzn-requestid`` of the answer; empty when there was none
+    :ivar retry_after: seconds that the server asked to wait; None when it did not say
+    :ivar usage: token counts already paid for by the failed exchange, as ``Usage.model_dump()``; may be empty
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        error_type: str = "",
+        request_id: str = "",
+        retry_after: float | None = None,
+        usage: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.error_type = error_type
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.usage = usage or {}
+
+    def describe(self) -> dict[str, Any]:
+        return super().describe() | {
+            "status": self.status,
+            "error_type": self.error_type,
+            "request_id": self.request_id,
+            "retry_after": self.retry_after,
+            "usage": self.usage,
+        }
+
+    @classmethod
+    def restore(cls, data: dict[str, Any]) -> ClaudeError:
+        facts = {name: value for name, value in data.items() if name not in ("class", "message")}
+        return cls(str(data["message"]), **facts)
+
+
+class CredentialsMissingError(ClaudeError):
+    """The connection gives no AWS credentials. A retry can't help."""
+
+    remedy = (
+        "Set the keys, role_arn, profile_name or bearer_token of the Airflow connection, then clear the task."
+    )
+
+
+class ConnectionSetupError(ClaudeError):
+    """The Airflow connection to Bedrock is incomplete or holds a wrong option. A retry can't help."""
+
+    remedy = "Correct the Airflow connection, then clear the task."
+
+
+class CredentialsRefusedError(ClaudeError):
+    """AWS refused the credentials: expired, unknown or badly signed (401, 403 with such a type). A retry can't help."""
+
+    remedy = "Renew the credentials of the Airflow connection, then clear the task."
+
+
+class AccessDeniedError(ClaudeError):
+    """The credentials are good but may not use this model (403). A retry can't help."""
+
+    remedy = "Ask for access to the model in the Bedrock console, then clear the task."
+
+
+class ModelNotFoundError(ClaudeError):
+    """Bedrock doesn't know the model id in this region (404, or 400 that says so). A retry can't help."""
+
+    remedy = "Check the model's id and region, then clear the task."
+
+
+class RequestRefusedError(ClaudeError):
+    """Bedrock refused the request itself (400, 413 and other 4xx). A retry can't help."""
+
+    remedy = "Look at what Bedrock said about the request; the same request is refused again."
+
+
+class ThrottledError(ClaudeError):
+    """Too many requests or tokens for the quota (429 or a throttling frame). A later retry helps."""
+
+    retryable = True
+    wait = (
+        "as long as the server asks, or as the pace finds, for two minutes; "
+        "then the task's retry delay, or what the server asks up to ten minutes"
+    )
+    remedy = "Lower the slots of the pool, or ask AWS for a higher quota; the task tries again by itself."
+
+
+class ServiceFaultError(ClaudeError):
+    """Bedrock or the model failed (408, 409, 424, 5xx, 529, or such a frame inside a stream). A retry may help."""
+
+    retryable = True
+    wait = (
+        "quick ones after 0.5 s, doubling (max_retries of the connection) while no answer began; "
+        "then the task's retry delay"
+    )
+    remedy = "This passes as a rule: the task tries again by itself."
+
+
+class UnreachableError(ClaudeError):
+    """No answer: name not resolved, connection refused or reset, or time ran out. A retry may help."""
+
+    retryable = True
+    wait = "quick ones after 0.5 s, doubling (max_retries of the connection); then the task's retry delay"
+    remedy = "Check this machine's way to Bedrock; the task tries again by itself."
+
+
+class NoAnswerError(UnreachableError):
+    """The request was sent and no answer began: it may have been carried out, and paid for. A retry may help."""
+
+    remedy = (
+        "A retry may help: the task tries again by itself. timeout_seconds of the connection bounds the wait."
+    )
+
+
+class StreamBrokenError(ClaudeError):
+    """The answer began and did not end: cut, stalled, or ended without a stop reason. A retry may help."""
+
+    retryable = True
+    remedy = "A retry may help: the task tries again by itself."
+
+
+class ModelRefusalError(ClaudeError):
+    """Claude declined to answer (stop reason ``refusal``). A retry can't help."""
+
+    remedy = "Reword the requirement or the task's instruction."
+
+
+class AnswerTruncatedError(ClaudeError):
+    """The answer hit the output or context limit. A retry with the same limits can't help."""
+
+    remedy = "Raise max_tokens in the agent's file or in [chassis], or ask for less in one task."
+
+
+class AnswerInvalidError(ClaudeError):
+    """The answer still broke its schema after its repairs. A retry can't help."""
+
+    remedy = "Make the instruction or the schema clearer, or name a stronger model."
+
+
+class TaskBlockedError(ClaudeError):
+    """Claude answered that it can't do the task, with a reason. A retry with the same inputs can't help."""
+
+    remedy = "Change the inputs or the plan, then clear the task."
