@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from chassis.cli.report import Report
 
 
+_MOST_NAMES = 10
+"""Items of an amendment that its line names; ``--json`` has all."""
+
+
 def change_of(
     instruction: str | None, inputs: Iterable[str], reason: str | None, *, save: bool, latest: bool
 ) -> Json | None:
@@ -63,10 +67,15 @@ def with_amendments(report: Report, amendments: Iterable[Json]) -> Report:
     return replace(report, rows=tuple(rows))
 
 
+def _named(items: list[str]) -> str:
+    more = len(items) - _MOST_NAMES
+    return ", ".join(items[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
 def amendment_lines(amendments: Iterable[Json]) -> Iterator[str]:
     """Each amendment in a line: of what, by whom, when, and why."""
     for each in amendments:
-        task = f"{each['task_id']} [{', '.join(each['items'])}]" if each["items"] else each["task_id"]
+        task = f"{each['task_id']} [{_named(each['items'])}]" if each["items"] else each["task_id"]
         parts = ["instruction"] if each["instruction"] is not None else []
         parts += [f"input {name}" for name in each["inputs"]]
         when = str(each["at"])[:16].replace("T", " ")

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 class RunAmendment:
     """One amendment, against the plan and the run's inputs.
 
-    :ivar places: what it is for: each item with its map index, which is None for one that the run doesn't have any
-        more; None with -1 for a task without items
+    :ivar places: the items that it is for, each with its map index, which is None for one that the run doesn't have
+        any more; none for a task without items
     """
 
     amendment: Amendment
     fields: tuple[FieldView, ...]
-    places: tuple[tuple[str | None, int | None], ...]
+    places: tuple[tuple[str, int | None], ...]
 
 
 @dataclass(frozen=True)
@@ -80,4 +80,4 @@ def _views(
         # Each on its own: the page is about the plan, and two that follow each other may be for different items.
         [view] = view_amendments([each], tasks.get(each.task_id), given)
         places = tuple((item, lists[each.task_id].get(item)) for item in each.items)
-        yield RunAmendment(each, view.fields, places or ((None, -1),))
+        yield RunAmendment(each, view.fields, places)

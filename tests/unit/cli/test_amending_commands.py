@@ -185,6 +185,15 @@ def test_a_saved_amendment_names_its_revision() -> None:
     assert line.startswith("Amendment 1: update, instruction, input product (revision 3). Ada")
 
 
+def test_of_many_items_the_first_are_named() -> None:
+    items = [f"i{number}" for number in range(200)]
+    [line] = amendment_lines([{**AMENDMENT, "items": items}])
+    assert line.startswith("Amendment 1: update [i0, i1, ")
+    assert "i9 and 190 more], instruction" in line
+    [few] = amendment_lines([{**AMENDMENT, "items": items[:10]}])
+    assert "i9], instruction" in few
+
+
 def a_turn(**fields: Any) -> dict[str, Any]:
     return {
         "outcome": "answered",

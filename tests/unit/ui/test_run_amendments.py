@@ -85,7 +85,7 @@ def test_each_is_listed_with_its_items_against_the_plan(settings: Settings, amen
     assert [each.places for each in found.each] == [
         (("claims", 0), ("pricing", 1)),
         (("pricing", 1), ("gone", None)),
-        ((None, -1),),
+        (),
     ]
     gone = ["".join(p.text for p in each.fields[0].pieces if p.kind != "new") for each in found.each]
     assert gone == ["Add {product} to {item}.", "cat insurance", "Report."]
