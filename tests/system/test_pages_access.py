@@ -1,12 +1,12 @@
-"""Who may see and do what on the pages, in a real Airflow: with passwords, and rights by DAG."""
+"""Who may see and do what on the pages, in a real Airflow with FAB's accounts: with passwords, and rights by DAG."""
 
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -19,9 +19,13 @@ from fastapi.routing import APIRoute
 from chassis.cli.stack import LocalStack
 from chassis.plugin import URL_PREFIX
 from chassis.ui.app import HEADERS, build_app
-from tests.system.driver import PROJECT, AirflowDriver, started
-from tests.system.restricted_auth import OUTSIDER, RestrictedAuthManager
+from tests.system.approving import PLANNER, Approval
+from tests.system.driver import AirflowDriver, run_chassis, started
+from tests.system.fab_accounts import ADMIN_ID, FAB, Accounts, add_admin
 
+OUTSIDER = "outsider"
+"""May do what a user may, but with one DAG only."""
+OPEN_DAG = "recurring_onboarding"
 REQUIREMENT = "Add pet insurance product to services pricing and claims"
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
@@ -31,9 +35,12 @@ class Site:
     """A running Airflow with one finished workflow's run, and its people."""
 
     url: str
+    home: Path
     passwords: dict[str, str]
     workflow_id: str
     run_id: str
+    approval: Approval
+    """Of a planner's run that waits for a decision."""
 
     def client(self, user: str | None) -> httpx.Client:
         """A browser of somebody who has signed in: the cookie goes along with every request, whoever made it."""
@@ -47,21 +54,26 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    manager = f"{RestrictedAuthManager.__module__}.{RestrictedAuthManager.__qualname__}"
-    stack = LocalStack(
-        tmp_path_factory.mktemp("chassis-home"),
-        env={
-            "PYTHONPATH": str(PROJECT),
-            "AIRFLOW__CORE__AUTH_MANAGER": manager,
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"admin:admin,viewer:viewer,user:user,{OUTSIDER}:user",
-        },
-    )
-    with started(stack):
+    home = tmp_path_factory.mktemp("chassis-home")
+    add_admin(home)
+    with started(LocalStack(home, env=FAB | {"AIRFLOW__CHASSIS__APPROVERS": ADMIN_ID})) as stack:
         airflow = AirflowDriver(stack.url, stack.username, stack.password)
+        passwords = {stack.username: stack.password}
+        accounts = Accounts(airflow)
+        accounts.add_role_for_one_dag("Onboarding", OPEN_DAG, like="User")
+        for name, role in (("viewer", "Viewer"), ("user", "User"), (OUTSIDER, "Onboarding")):
+            passwords[name] = accounts.add(name, role)
+        asking = {
+            "requirement": REQUIREMENT,
+            "workflow_id": "asked",
+            "action": "publish",
+            "approve": "always",
+        }
+        waiting = airflow.trigger(PLANNER, asking)
         workflow_id, run_id, state = airflow.plan_and_run(REQUIREMENT, workflow_id="guarded")
         assert state == "success"
-        passwords = json.loads((stack.home / "password.json").read_text())
-        yield Site(stack.url, passwords, workflow_id, run_id)
+        approval = Approval(airflow, waiting, str(home / "records"))
+        yield Site(stack.url, home, passwords, workflow_id, run_id, approval)
 
 
 def routes() -> list[tuple[str, str]]:
@@ -150,7 +162,7 @@ def test_the_list_has_only_what_one_may_read(site: Site) -> None:
         text = outsider.get(f"{URL_PREFIX}/workflows").text
     assert site.workflow_id not in text
     assert "pet insurance" not in text
-    assert "recurring_onboarding" in text, "the list isn't empty for want of a right to see it at all"
+    assert OPEN_DAG in text, "the list isn't empty for want of a right to see it at all"
 
 
 def test_every_address_on_a_page_leads_somewhere(site: Site) -> None:
@@ -169,3 +181,42 @@ def test_the_button_on_a_task_leads_to_the_runs_tab(site: Site) -> None:
         links = viewer.get(f"{path}/update_service/links", params={"map_index": 0}).json()["extra_links"]
     assert links["Board"].startswith(f"/dags/{site.workflow_id}/runs/")
     assert links["Board"].endswith("/plugin/chassis")
+
+
+class TestADecision:
+    """Airflow asks by a user's id, which isn't the name here."""
+
+    @staticmethod
+    def decide(site: Site, user: str) -> httpx.Response:
+        page = f"{URL_PREFIX}/dags/{PLANNER}/runs/{quote(site.approval.run_id, safe='')}"
+        form = {"digest": site.approval.asks()["digest"], "choice": "Approve", "comment": "Fine."}
+        with site.client(user) as client:
+            return client.post(f"{page}/decision", data=form, headers=SAME_ORIGIN)
+
+    def test_is_refused_from_who_is_no_approver(self, site: Site) -> None:
+        answer = self.decide(site, "user")
+        assert answer.status_code == 403
+        assert "Only these may decide" in answer.text
+        assert site.approval.state == "awaiting_input"
+
+    def test_is_kept_with_the_name_and_the_id_of_who_made_it(self, site: Site) -> None:
+        answer = self.decide(site, "admin")
+        assert answer.status_code == 303, answer.text[:500]
+        decision = site.approval.approved()["decision"]
+        assert (decision["by"], decision["by_id"], decision["comment"]) == ("admin", ADMIN_ID, "Fine.")
+        with site.client("viewer") as viewer:
+            assert "Approved by admin" in viewer.get(answer.headers["location"]).text
+
+
+def test_the_command_line_signs_in_and_says_so_when_it_may_not(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("URL", site.url), ("USERNAME", "viewer"), ("PASSWORD", site.passwords["viewer"])):
+        monkeypatch.setenv(f"CHASSIS_AIRFLOW_{name}", value)
+    done = run_chassis(site.home, "status", site.workflow_id)
+    assert done.returncode == 0, done.stderr
+    assert site.run_id in done.stdout
+    monkeypatch.setenv("CHASSIS_AIRFLOW_PASSWORD", "wrong")
+    done = run_chassis(site.home, "status", site.workflow_id)
+    assert done.returncode != 0
+    assert "CHASSIS_AIRFLOW_PASSWORD" in done.stderr
