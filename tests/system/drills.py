@@ -217,9 +217,9 @@ def dag_processor(runs: Runs) -> list[Call]:
 
 
 def api_server(runs: Runs) -> list[Call]:
-    """The API server, while workers are at work."""
+    """The API server that tasks speak with, while workers are at work."""
     runs.until_workers_are_busy()
-    _bring_back_after(runs, "api-server", runs.component("api-server").kill)
+    _bring_back_after(runs, "execution-api", runs.component("execution-api").kill)
     return []
 
 

@@ -63,9 +63,9 @@ class Airflow:
         """State and last heartbeat of each component; needs no sign-in."""
         return self._answer(self._send("GET", "/api/v2/monitor/health"))
 
-    def warm_up(self) -> None:
-        """Have the API server load what tasks talk to: 3 s that the first task would wait for else."""
-        self._answer(self._send("GET", "/execution/health"))
+    def warm_up(self, execution_url: str) -> None:
+        """Have the API server at that address load what tasks talk to: 3 s that the first task would wait for else."""
+        self._answer(self._send("GET", f"{execution_url}/execution/health"))
 
     def version(self) -> str:
         """Airflow's version; needs no sign-in."""

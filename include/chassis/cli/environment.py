@@ -42,11 +42,18 @@ class StackPlan:
     """Port of the simulator; None for real Bedrock."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """Variables that win over everything set here."""
+    execution_port: int = 0
+    """Port of the API server that tasks speak with."""
 
     @property
     def url(self) -> str:
         """Airflow's address."""
         return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def execution_url(self) -> str:
+        """Address of the API server that tasks speak with."""
+        return f"http://{LOOPBACK}:{self.execution_port}"
 
     @property
     def simulator_url(self) -> str | None:
@@ -106,12 +113,18 @@ def free_port(preferred: int = 0) -> int:
 def component_commands(plan: StackPlan) -> dict[str, list[str]]:
     """Program and arguments of each component, in the order of their start.
 
+    People and tasks have an API server each. Airflow's (3.3.2) writes its audit log on its event loop, where it
+    waits for whoever holds SQLite's one lock. In one server for both that is a task's request time and again,
+    which needs the event loop to let go of it: all stood still for five seconds, and the person got an error 500.
+
     Scheduler and triggerer would each open a log server on all interfaces. All components share one folder of
-    logs here, so these servers stay off; the API server's and the simulator's are the stack's only ports.
+    logs here, so these servers stay off; the API servers' and the simulator's are the stack's only ports.
     """
     airflow = [sys.executable, "-m", "airflow"]
+    execution = ["api-server", "--apps", "execution", "--port", str(plan.execution_port)]
     commands = {
-        "api-server": [*airflow, "api-server"],
+        "api-server": [*airflow, "api-server", "--apps", "core"],
+        "execution-api": [*airflow, *execution],
         "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
         "dag-processor": [*airflow, "dag-processor"],
         "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
@@ -150,9 +163,8 @@ def _identity(plan: StackPlan, keys: Keys, base: Mapping[str, str]) -> dict[str,
     return {
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        # Whoever finds the database locked waits this many seconds, as is SQLite's default, and asks again. The
-        # API server writes its audit log on its event loop (3.3.2), where it can wait for a writer that waits for it:
-        # with 15 s and more, all stood still until the scheduler counted as dead.
+        # Whoever finds the database locked waits this many seconds, as is SQLite's default, and asks again. Two
+        # people's changes at once can still wait for each other in their API server, see component_commands.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow/airflow.db?timeout=5",
         # Each of the API server's forty threads may hold a connection: with Airflow's fifteen in all, two hundred
         # tasks made it stand still for 30 s at a time, and clients ask again what is then done twice.
@@ -180,12 +192,12 @@ def _identity(plan: StackPlan, keys: Keys, base: Mapping[str, str]) -> dict[str,
 
 
 def _network(plan: StackPlan) -> dict[str, str]:
-    """The API server's address, in all four settings that must agree: a task that finds another one dies."""
+    """The API servers' addresses: a task that finds none, or another Airflow's, dies."""
     return {
         "AIRFLOW__API__HOST": LOOPBACK,
         "AIRFLOW__API__PORT": str(plan.port),
         "AIRFLOW__API__BASE_URL": plan.url,
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{plan.url}/execution/",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{plan.execution_url}/execution/",
     }
 
 

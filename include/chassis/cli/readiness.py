@@ -35,7 +35,7 @@ def last_lines(log: Path | str, count: int = _TAIL_LINES) -> str:
 def wait_until_ready(
     *, record: Callable[[], StackRecord], password: str, planner: bool, since: float, seconds: float
 ) -> None:
-    """Wait until scheduler, DAG processor and triggerer beat since a time, and the planner's DAG is there.
+    """Wait until the API servers answer, scheduler, DAG processor and triggerer beat, and the planner's DAG is there.
 
     :param record: reads what runs now
     :param planner: whether the DAG folder holds the planner, so that it must show up
@@ -52,6 +52,7 @@ def wait_until_ready(
             _require_all_alive(record())
             # Whoever refuses our password isn't our API server: ours will end, as its port is taken.
             with suppress(AirflowUnreachableError, SignInError):
+                airflow.warm_up(now.execution_url)
                 missing = _missing(airflow, planner=planner, since=since)
             if not missing:
                 return
@@ -76,7 +77,6 @@ def _require_all_alive(record: StackRecord) -> None:
 
 def _missing(airflow: Airflow, *, planner: bool, since: float) -> str:
     """What is not there yet, in words; empty when all is."""
-    airflow.warm_up()
     health = airflow.health()
     for part in _HEARTS:
         if not _beats(health.get(part) or {}, f"latest_{part}_heartbeat", since):

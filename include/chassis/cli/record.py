@@ -38,6 +38,7 @@ class StackRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str = Field(description="Airflow's address, without a slash at its end.")
+    execution_url: str = Field("", description="Address of the API server that tasks speak with.")
     simulator_url: str | None = Field(description="Address of the simulator; None when real Bedrock answers.")
     username: str
     password_file: str

@@ -210,6 +210,7 @@ class LocalStack:
             port=self._port or free_port(),
             simulator_port=free_port() if self._simulator else None,
             extra=self._extra,
+            execution_port=free_port(),
         )
         environment = component_environment(plan, keys, os.environ)
         for folder in ("airflow", "bundles", "logs", "plans", "plugins"):
@@ -246,6 +247,7 @@ class LocalStack:
         orders = Orders(
             home=self.home,
             url=plan.url,
+            execution_url=plan.execution_url,
             simulator_url=plan.simulator_url,
             username=USERNAME,
             password_file=str(password_file(self.home)),

@@ -46,6 +46,7 @@ class Orders(BaseModel):
 
     home: Path
     url: str
+    execution_url: str
     simulator_url: str | None
     username: str
     password_file: str
@@ -179,6 +180,7 @@ class Supervisor:
         }
         return StackRecord(
             url=orders.url,
+            execution_url=orders.execution_url,
             simulator_url=orders.simulator_url,
             username=orders.username,
             password_file=orders.password_file,

@@ -60,6 +60,7 @@ def run_supervisor(
     orders = Orders(
         home=home,
         url="http://127.0.0.1:9",
+        execution_url="http://127.0.0.1:9",
         simulator_url=None,
         username="admin",
         password_file=str(home / "password.json"),

@@ -38,7 +38,7 @@ DEVELOPER = {
 
 
 def environment(tmp_path: Path, *, simulator_port: int | None = 7001, **extra: str) -> dict[str, str]:
-    plan = StackPlan(tmp_path, tmp_path / "dags", 7000, simulator_port, extra)
+    plan = StackPlan(tmp_path, tmp_path / "dags", 7000, simulator_port, extra, execution_port=7002)
     return component_environment(plan, load_keys(tmp_path), DEVELOPER)
 
 
@@ -84,14 +84,15 @@ def test_all_addresses_agree_and_are_loopback(tmp_path: Path) -> None:
     assert found["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert found["AIRFLOW__API__PORT"] == "7000"
     assert found["AIRFLOW__API__BASE_URL"] == "http://127.0.0.1:7000"
-    assert found["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:7000/execution/"
+    assert found["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:7002/execution/"
     assert found["NO_PROXY"] == found["no_proxy"] == ".example,127.0.0.1,localhost"
     assert found["HTTPS_PROXY"] == "http://proxy.example:3128"
 
 
 def test_no_log_server_opens_a_port_on_all_interfaces(tmp_path: Path) -> None:
     commands = component_commands(StackPlan(tmp_path, tmp_path, 7000, 7001))
-    assert list(commands) == ["simulator", "api-server", "scheduler", "dag-processor", "triggerer"]
+    components = ["simulator", "api-server", "execution-api", "scheduler", "dag-processor", "triggerer"]
+    assert list(commands) == components
     for name in ("scheduler", "triggerer"):
         assert "--skip-serve-logs" in commands[name]
 

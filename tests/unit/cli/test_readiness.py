@@ -32,6 +32,7 @@ def wait(
         )
     record = StackRecord(
         url=fake.url,
+        execution_url=fake.url,
         simulator_url=None,
         username=USERNAME,
         password_file="",
