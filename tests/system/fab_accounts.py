@@ -35,14 +35,16 @@ def add_admin(home: Path) -> None:
     person = ("--firstname", "Chassis", "--lastname", "Administrator", "--email", "admin@localhost")
     account = ("--username", USERNAME, "--password", keys.password, "--role", "Admin")
     for command in (("db", "migrate"), ("users", "create", *account, *person)):
-        subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "airflow", *command],
             env=environment,
             cwd=home,
-            check=True,
+            check=False,
             capture_output=True,
+            text=True,
             timeout=300,
         )
+        assert done.returncode == 0, done.stderr[-2000:]
 
 
 class Accounts:

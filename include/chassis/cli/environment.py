@@ -14,6 +14,7 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import chassis
 from chassis.cli.keys import USERNAME, Keys, password_file
@@ -27,6 +28,7 @@ _SIMULATED_LOGIN = "SIMULATED"
 _SIMULATED_SECRET = "simulated-not-claude"  # noqa: S105  a fixed, public value
 _SIMULATED_LATENCY_SECONDS = "0.3"
 _CONNECTION = "AIRFLOW_CONN_CLAUDE_BEDROCK"
+_BASE_URL = "AIRFLOW__API__BASE_URL"
 _PACKAGE = Path(chassis.__file__).parent
 _CHECKOUT = _PACKAGE.parents[1]
 
@@ -48,12 +50,17 @@ class StackPlan:
     @property
     def url(self) -> str:
         """Airflow's address."""
-        return f"http://{LOOPBACK}:{self.port}"
+        return f"http://{LOOPBACK}:{self.port}{self._path}"
 
     @property
     def execution_url(self) -> str:
         """Address of the API server that tasks speak with."""
-        return f"http://{LOOPBACK}:{self.execution_port}"
+        return f"http://{LOOPBACK}:{self.execution_port}{self._path}"
+
+    @property
+    def _path(self) -> str:
+        """Path that the variables put Airflow below, if they do: its API servers then answer there alone."""
+        return urlsplit(self.extra.get(_BASE_URL, "")).path.rstrip("/")
 
     @property
     def simulator_url(self) -> str | None:
@@ -196,7 +203,7 @@ def _network(plan: StackPlan) -> dict[str, str]:
     return {
         "AIRFLOW__API__HOST": LOOPBACK,
         "AIRFLOW__API__PORT": str(plan.port),
-        "AIRFLOW__API__BASE_URL": plan.url,
+        _BASE_URL: plan.url,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{plan.execution_url}/execution/",
     }
 

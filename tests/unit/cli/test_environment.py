@@ -89,6 +89,16 @@ def test_all_addresses_agree_and_are_loopback(tmp_path: Path) -> None:
     assert found["HTTPS_PROXY"] == "http://proxy.example:3128"
 
 
+def test_below_a_sub_path_all_addresses_have_it(tmp_path: Path) -> None:
+    extra = {"AIRFLOW__API__BASE_URL": "https://tools.example/team/airflow/"}
+    plan = StackPlan(tmp_path, tmp_path, 7000, None, extra, execution_port=7002)
+    found = component_environment(plan, load_keys(tmp_path), DEVELOPER)
+    assert plan.url == "http://127.0.0.1:7000/team/airflow"
+    assert plan.execution_url == "http://127.0.0.1:7002/team/airflow"
+    assert found["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == f"{plan.execution_url}/execution/"
+    assert found["AIRFLOW__API__BASE_URL"] == extra["AIRFLOW__API__BASE_URL"]
+
+
 def test_no_log_server_opens_a_port_on_all_interfaces(tmp_path: Path) -> None:
     commands = component_commands(StackPlan(tmp_path, tmp_path, 7000, 7001))
     components = ["simulator", "api-server", "execution-api", "scheduler", "dag-processor", "triggerer"]
