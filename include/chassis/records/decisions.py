@@ -47,10 +47,17 @@ class Decisions:
         self._log = NumberedLog(files, f"{run_folder(dag_id, run_id)}/decisions")
 
     def add(self, decision: Decision) -> int:
-        """Add one, and return its number, from 1.
+        """Add one, and return its number, from 1. What is the newest already isn't added again.
 
+        Airflow 3.3.2 may take a task that was answered within a second for killed, and the next try finds the same
+        answer.
+
+        :raises RecordBrokenError: one was edited by hand and is no decision any more
         :raises StoreError: it is unknown whether it is there
         """
+        for number, newest in list(self.all().items())[-1:]:
+            if newest == decision:
+                return number
         return self._log.append(decision.model_dump(mode="json"))
 
     def all(self) -> dict[int, Decision]:

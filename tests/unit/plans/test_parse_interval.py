@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -23,9 +24,8 @@ CALLED_BACK = DagFileInfo(rel_path=LOADER, bundle_name="chassis", bundle_version
 @pytest.fixture
 def manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DagFileProcessorManager:
     """A dag-processor that has just parsed a loader file; what the test does to its class is undone."""
-    monkeypatch.setattr(
-        DagFileProcessorManager, "handle_parsing_result", DagFileProcessorManager.handle_parsing_result
-    )
+    original = inspect.unwrap(DagFileProcessorManager.handle_parsing_result)
+    monkeypatch.setattr(DagFileProcessorManager, "handle_parsing_result", original)
     (tmp_path / LOADER).touch()
     manager = DagFileProcessorManager(max_runs=-1)
     manager._file_stats[PARSED] = DagFileStat(last_finish_time=datetime.now(UTC), run_count=1)
