@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chassis.files import Files, open_files
+from chassis.files import open_files
 from chassis.records.decisions import Decision, Decisions
 from tests.integration.s3 import CONN_ID
 
