@@ -6,17 +6,25 @@ from collections.abc import Callable
 
 import pytest
 
-_figures: list[str] = []
+_FIGURE = "figure"
 
 
 @pytest.fixture
-def figure() -> Callable[[str], None]:
-    """Keep a line for the section "figures" of the run's end."""
-    return _figures.append
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Keep a line for the section "figures" of the run's end; also of a test that fails, or runs in another process."""
+    return lambda line: request.node.user_properties.append((_FIGURE, line))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _figures:
+    lines = [
+        line
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, line in report.user_properties
+        if name == _FIGURE
+    ]
+    if lines:
         terminalreporter.section("figures")
-        for line in _figures:
+        for line in lines:
             terminalreporter.write_line(line)
