@@ -6,6 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 REQUIREMENT ?= Calculate the sum of 5 and 3
 SECONDS ?= 60
+# Two test processes; what a module's tests share, an Airflow above all, stays with one of them.
+PYTEST = $(BIN)/pytest --numprocesses 2 --dist loadfile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_LINK_MODE := copy
 
@@ -47,19 +49,19 @@ types: setup  ## mypy --strict
 	@$(BIN)/mypy
 
 unit: setup  ## Tests without a server, in seconds
-	@$(BIN)/pytest tests/unit
+	@$(PYTEST) tests/unit
 
 integration: setup  ## Tests against the simulator, moto and processes
-	@$(BIN)/pytest tests/integration
+	@$(PYTEST) tests/integration
 
 fuzz: setup  ## Throw mutated plans at the plan reader: make fuzz SECONDS=60
 	@$(BIN)/python -m tests.fuzz.plan_reader --seconds $(SECONDS)
 
 system: setup  ## Tests that drive a real Airflow
-	@$(BIN)/pytest tests/system
+	@$(PYTEST) tests/system
 
 browser: setup  ## Tests in Chromium
-	@$(BIN)/pytest tests/browser
+	@$(PYTEST) tests/browser
 
 lock: setup  ## Pin the dependencies anew: of the project, and of the image
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
