@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,15 +41,22 @@ class Site:
     run_id: str
     approval: Approval
     """Of a planner's run that waits for a decision."""
+    tokens: dict[str, str] = field(default_factory=dict)
 
     def client(self, user: str | None) -> httpx.Client:
         """A browser of somebody who has signed in: the cookie goes along with every request, whoever made it."""
         client = httpx.Client(base_url=self.url, timeout=60, headers={"Accept": "text/html"})
         if user is not None:
-            body = {"username": user, "password": self.passwords[user]}
-            token = httpx.post(f"{self.url}/auth/token", json=body, timeout=60).json()["access_token"]
-            client.cookies.set("_token", token)
+            client.cookies.set("_token", self.token(user))
         return client
+
+    def token(self, user: str) -> str:
+        """What signing in gives; once for each person, because to check a password is made to take its time."""
+        if user not in self.tokens:
+            body = {"username": user, "password": self.passwords[user]}
+            answer = httpx.post(f"{self.url}/auth/token", json=body, timeout=60)
+            self.tokens[user] = answer.json()["access_token"]
+        return self.tokens[user]
 
 
 @pytest.fixture(scope="module")
