@@ -277,6 +277,15 @@ class TestSettings:
         assert "@10.0.0.5:6379/" in worker["AIRFLOW__CELERY__BROKER_URL"]
         assert "@10.0.0.5/airflow" in worker["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
 
+    def test_below_a_sub_path_everyone_asks_there(self) -> None:
+        """Airflow's API server answers nowhere else then, see ``tests/browser/test_sub_path.py``."""
+        given = {**GIVEN, "CHASSIS_URL": "https://tools.example", "CHASSIS_PATH": "/airflow"}
+        services = compose_file.read(given)["services"]
+        worker = environment(services, "worker")
+        assert worker["AIRFLOW__API__BASE_URL"] == "https://tools.example/airflow"
+        assert worker["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://api-server:8080/airflow/execution/"
+        assert services["api-server"]["healthcheck"]["test"][-1].startswith("http://localhost:8080/airflow/api/")
+
     def test_on_one_machine_the_addresses_are_services(self, services: Services) -> None:
         worker = environment(services, "worker")
         hosts = set(re.findall(r"(?:@|http://)([a-z-]+)", " ".join(worker[key] for key in NEEDED_EVERYWHERE)))
