@@ -54,6 +54,7 @@ class PlanBundle(BaseDagBundle):
         super().__init__(**kwargs)
         self._heads: dict[str, PlanRef] = {}
         self._current: str | None = None
+        self._failed = False
 
     @property
     def path(self) -> Path:
@@ -87,6 +88,8 @@ class PlanBundle(BaseDagBundle):
             raise ValueError(f"Bundle '{self.name}' is at version {self.version}, which is fixed.")
         keep_parse_interval()
         with self.lock():
+            # A parse that hits while plans can't be read stores DAGs that only say so, and stands for 30 s.
+            failed_before, self._failed = self._failed, True
             heads = self._store.heads()
             if self._heads and not heads:
                 raise StoreError(
@@ -99,9 +102,9 @@ class PlanBundle(BaseDagBundle):
                 self._store.record_version(heads)
                 reached(VERSION_RECORDED)
             texts = loader_files(heads, self._settings.shards, self.copies)
-            write_loader_files(self.path, texts)
+            write_loader_files(self.path, texts, again=failed_before)
             remove_other_loader_files(self.path, texts)
-            self._heads, self._current = heads, version
+            self._heads, self._current, self._failed = heads, version, False
 
     def get_current_version(self) -> BundleVersion | None:
         """The version that the loader files stand for; None before they are made."""

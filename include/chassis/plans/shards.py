@@ -73,15 +73,18 @@ def loader_files(heads: Mapping[str, PlanRef], shards: int, cache: Path) -> dict
     }
 
 
-def write_loader_files(folder: Path, texts: Mapping[str, str]) -> None:
-    """Bring these loader files up to date, by name; one that is right already isn't touched, others stay."""
+def write_loader_files(folder: Path, texts: Mapping[str, str], *, again: bool = False) -> None:
+    """Bring these loader files up to date, by name; one that is right already isn't touched, others stay.
+
+    :param again: write them all anew, so that Airflow parses them at once
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         path = folder / name
         content = text.encode()
         mtime = None
         if path.exists():
-            if path.read_bytes() == content:
+            if path.read_bytes() == content and not again:
                 continue
             mtime = max(time.time() + AHEAD_SECONDS, int(path.stat().st_mtime) + 1.0)
         write_atomically(path, content, mtime=mtime)

@@ -245,6 +245,25 @@ def test_a_store_that_lost_everything_or_can_not_be_read_takes_no_dag_away(
     assert (texts(bundle.path), version_of(bundle)) == (before, version)
 
 
+def test_once_the_store_is_back_airflow_parses_at_once_and_then_no_more(
+    on_machine: OnMachine, store: PlanStore, plan: Plan, root: Path, tmp_path: Path
+) -> None:
+    """What it parsed meanwhile are DAGs that only say that their plan can't be read."""
+    store.publish(plan("add_pet"))
+    bundle = on_machine()
+    bundle.initialize()
+    (loader,) = bundle.path.iterdir()
+    root.rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreError):
+        bundle.refresh()
+    (tmp_path / "elsewhere").rename(root)
+    bundle.refresh()
+    written = loader.stat().st_mtime
+    assert written > time.time(), "younger than the end of a parse that is under way"
+    bundle.refresh()
+    assert loader.stat().st_mtime == written
+
+
 def test_a_workflow_whose_folder_a_person_removed_leaves_its_siblings_alone(
     on_machine: OnMachine, store: PlanStore, plan: Plan, root: Path
 ) -> None:
