@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from chassis.cli.record import read_record
 from chassis.cli.stack import LocalStack
 from chassis.plans.store import PlanStore
 from chassis.simulator.control import SimulatorControl
@@ -60,10 +62,9 @@ def test_two_hundred_tasks_that_wait_at_once_all_succeed_within_the_quota(
     simulator.set_latency(0.5)
     await_plan(airflow, WORKFLOW.id, store.publish(WORKFLOW).digest)
     # Two cores start three workers a second, a fleet many more: here all tasks wait before the first call is made.
-    os.kill(stack.processes["triggerer"], signal.SIGKILL)
-    run_id = airflow.trigger(WORKFLOW.id)
-    wait_for("all tasks to wait", lambda: waiting(airflow, run_id) == TASKS, seconds=420, every=2)
-    stack.restart("triggerer")
+    with without_triggerer(stack):
+        run_id = airflow.trigger(WORKFLOW.id)
+        wait_for("all tasks to wait", lambda: waiting(airflow, run_id) == TASKS, seconds=420, every=2)
     assert airflow.wait_run(WORKFLOW.id, run_id, seconds=300) == "success"
 
     instances = airflow.instances(WORKFLOW.id, run_id)
@@ -80,6 +81,21 @@ def test_two_hundred_tasks_that_wait_at_once_all_succeed_within_the_quota(
         f"{len(entries) - len(admitted)} requests were refused"
     )
     assert seconds < 3 * limit
+
+
+@contextmanager
+def without_triggerer(stack: LocalStack) -> Iterator[None]:
+    """Kill the triggerer, and keep the stack's supervisor from starting it again for as long."""
+    record = read_record(stack.home)
+    supervisor = record.supervisor.find() if record else None
+    assert supervisor
+    supervisor.suspend()
+    try:
+        os.kill(stack.processes["triggerer"], signal.SIGKILL)
+        yield
+    finally:
+        supervisor.resume()
+    stack.restart("triggerer")
 
 
 def waiting(airflow: AirflowDriver, run_id: str) -> int:
