@@ -283,8 +283,12 @@ class TestSettings:
         services = compose_file.read(given)["services"]
         worker = environment(services, "worker")
         assert worker["AIRFLOW__API__BASE_URL"] == "https://tools.example/airflow"
-        assert worker["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://api-server:8080/airflow/execution/"
-        assert services["api-server"]["healthcheck"]["test"][-1].startswith("http://localhost:8080/airflow/api/")
+        assert (
+            worker["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://api-server:8080/airflow/execution/"
+        )
+        assert services["api-server"]["healthcheck"]["test"][-1].startswith(
+            "http://localhost:8080/airflow/api/"
+        )
 
     def test_on_one_machine_the_addresses_are_services(self, services: Services) -> None:
         worker = environment(services, "worker")
