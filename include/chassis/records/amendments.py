@@ -15,7 +15,7 @@ Invariants that must not be relaxed:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -104,7 +104,7 @@ class Amendments:
                 if "kind" in entry:
                     _annotate(found, _Note.model_validate(entry))
                 else:
-                    found[number] = Amendment.model_validate({**_with_items(entry), "number": number})
+                    found[number] = Amendment.model_validate({**entry, "number": number})
             except ValidationError:
                 raise RecordBrokenError(
                     f"Entry {number} in {self._where} is no amendment: it was edited by hand.",
@@ -157,12 +157,6 @@ def what_holds(amendments: Iterable[Amendment], task_id: str, item: str | None =
             numbers=(*amended.numbers, each.number),
         )
     return amended
-
-
-def _with_items(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry that names its items. The first ones were written when an amendment was for one ``item`` at most."""
-    item = entry.get("item")
-    return entry if item is None else {"items": [item], **entry}
 
 
 def _annotate(found: dict[int, Amendment], note: _Note) -> None:

@@ -69,18 +69,6 @@ def test_an_amendment_of_several_items_is_one_entry_and_holds_for_each(
     assert amendments.of("update", "pricing").numbers == (2,)
 
 
-@pytest.mark.parametrize(("item", "items"), [("claims", ("claims",)), (None, ())])
-def test_an_entry_from_when_an_amendment_had_one_item_at_most_is_read(
-    files: Files, amendments: Amendments, item: str | None, items: tuple[str, ...]
-) -> None:
-    entry = a_change(instruction="new").model_dump(mode="json", exclude={"items"}) | {"item": item}
-    folder = f"onboard/manual__2026-11-22T12%3A00%3A00%2B00%3A00/{FOLDER}"
-    files.create(f"{folder}/000001.json", json.dumps(entry).encode())
-    [read] = amendments.all()
-    assert read.items == items
-    assert amendments.of("update", item).instruction == "new"
-
-
 def test_a_withdrawn_amendment_counts_no_more_and_is_told(amendments: Amendments) -> None:
     amendments.add(a_change(instruction="first"))
     second = amendments.add(a_change(instruction="second"))
