@@ -58,8 +58,8 @@ def stop(airflow: AirflowDriver, way: str, run_id: str) -> float:
     if way == "task_timeout":
         assert airflow.wait_run(dag_id, run_id) == "failed"
         (instance,) = airflow.instances(dag_id, run_id)
-        # Airflow looks every 15 s for what has waited too long; the dag's own timeout is 15 s.
-        return datetime.fromisoformat(instance["start_date"]).timestamp() + 15 + 15
+        # What has waited too long is queued once more, to fail in a worker.
+        return datetime.fromisoformat(instance["queued_when"]).timestamp()
     match way.removeprefix("task_").removeprefix("worker_"):
         case "marked_failed":
             answer = airflow.http.patch(f"{run}/taskInstances/{way}", json={"new_state": "failed"})
