@@ -6,8 +6,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 REQUIREMENT ?= Calculate the sum of 5 and 3
 SECONDS ?= 60
-# Two test processes; what a module's tests share, an Airflow above all, stays with one of them.
-PYTEST = $(BIN)/pytest --numprocesses 2 --dist loadfile
+# Tests in so many processes; what those of a module share, an Airflow above all, stays with one of them. Where tests
+# wait for Airflow, there is room for one more than cores.
+PYTEST = $(BIN)/pytest --dist loadfile --numprocesses
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_LINK_MODE := copy
 
@@ -49,19 +50,19 @@ types: setup  ## mypy --strict
 	@$(BIN)/mypy
 
 unit: setup  ## Tests without a server, in seconds
-	@$(PYTEST) tests/unit
+	@$(PYTEST) 2 tests/unit
 
 integration: setup  ## Tests against the simulator, moto and processes
-	@$(PYTEST) tests/integration
+	@$(PYTEST) 2 tests/integration
 
 fuzz: setup  ## Throw mutated plans at the plan reader: make fuzz SECONDS=60
 	@$(BIN)/python -m tests.fuzz.plan_reader --seconds $(SECONDS)
 
 system: setup  ## Tests that drive a real Airflow
-	@$(PYTEST) tests/system
+	@$(PYTEST) 3 tests/system
 
 browser: setup  ## Tests in Chromium
-	@$(PYTEST) tests/browser
+	@$(PYTEST) 3 tests/browser
 
 lock: setup  ## Pin the dependencies anew: of the project, and of the image
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
