@@ -9,7 +9,7 @@ from chassis.errors import ChassisError, restore_error
 if TYPE_CHECKING:
     from chassis.cli.airflow_api import Airflow, Json
 
-_KEY = "error"  # under which Chassis's operators leave ChassisError.describe(), see chassis.dag.operators
+_KEY = "error"  # under which Chassis's operators leave ChassisError.describe(), see chassis.dag.calling
 
 
 class TaskFailedError(ChassisError):

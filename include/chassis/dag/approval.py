@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from chassis.dag.answers import MAX_COMMENT, REJECT, REVISE, Answer, ask
-from chassis.dag.operators import CallingOperator, reported
+from chassis.dag.calling import CallingOperator, reported
 from chassis.dag.plan_calls import plan_call
 from chassis.dag.proposals import (
     PROPOSAL_KEY,

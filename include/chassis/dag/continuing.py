@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chassis.dag.operators import ERROR_KEY
+from chassis.dag.calling import ERROR_KEY
 from chassis.errors import PlanError, PlanFault, RunNotFoundError
 from chassis.text import one_line
 from chassis.workflow import nearest

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task_group
 
-from chassis.dag.operators import ClaudeTaskOperator, Dependency, ItemsOperator, PlanErrorOperator, timeout_of
+from chassis.dag.fan_out import Dependency, ItemsOperator
+from chassis.dag.operators import ClaudeTaskOperator, PlanErrorOperator, timeout_of
 from chassis.text import signs
 from chassis.workflow import CARRY_OVER, InputSpec, Schedule, TaskGraph, TaskSpec, WorkflowSpec, plan_digest
 

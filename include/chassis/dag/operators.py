@@ -7,173 +7,25 @@ stays that text (``tests/system`` holds it).
 
 from __future__ import annotations
 
-import asyncio
-from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from chassis.dag.calls import Accounts, Outcome, PlanCall, TaskCall
-from chassis.dag.cards import CARD_KEY, card_of, card_on_error
-from chassis.dag.retry import ClaudeRetryPolicy
-from chassis.dag.triggers import SPENDING_KEY, ClaudeTrigger
-from chassis.errors import ChassisError, ItemsError, StoppedError, restore_error
-from chassis.ledger.identity import CallIdentity
-from chassis.ledger.limits import RunLimits
-from chassis.settings import Settings
-from chassis.workflow import Limits, TaskSpec, check_items
+from chassis.dag.calling import ClaudeOperator
+from chassis.dag.calls import PlanCall, TaskCall
+from chassis.errors import ChassisError
+from chassis.workflow import Limits, TaskSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
     from airflow.sdk import Context
 
+    from chassis.dag.fan_out import Dependency
     from chassis.execution import UpstreamResult
     from chassis.records.amendments import Amended
-
-ERROR_KEY = "error"
-"""XCom key under which a failed task leaves ``ChassisError.describe()``, for ``chassis status`` and other readers."""
-
-
-class CallingOperator(BaseOperator):
-    """Has calls to Claude made on its task's account; when it makes which is a subclass's matter.
-
-    :param aws_conn_id: Airflow connection that reaches Bedrock; None takes the setting ``[chassis] conn_id``
-    :param deferrable: None takes the setting ``[chassis] deferrable``
-    """
-
-    ui_color = "#f3e6dc"
-    _cancel: Callable[[], object] | None = None
-
-    def __init__(
-        self, *, aws_conn_id: str | None = None, deferrable: bool | None = None, **kwargs: Any
-    ) -> None:
-        kwargs.setdefault("retry_policy", ClaudeRetryPolicy())
-        super().__init__(**kwargs)
-        self.aws_conn_id = aws_conn_id
-        self.deferrable = deferrable
-
-    def load_settings(self) -> Settings:
-        """The deployment's settings, with this operator's own connection.
-
-        :raises SettingsError: names each option that can't be used
-        """
-        settings = Settings.load()
-        return settings.model_copy(update={"conn_id": self.aws_conn_id}) if self.aws_conn_id else settings
-
-    def defers(self, settings: Settings) -> bool:
-        """Whether calls are made in the triggerer, and not in the worker."""
-        return settings.deferrable if self.deferrable is None else self.deferrable
-
-    def accounts(
-        self, context: Context, settings: Settings, *, limits: Limits | None = None, item: str | None = None
-    ) -> Accounts:
-        """Who pays for the call: the run, the task and the item, with the limits of the plan and the deployment."""
-        ti, dag_run = context["ti"], context["dag_run"]
-        timeout = self.execution_timeout or timedelta(minutes=settings.task_timeout_minutes)
-        return Accounts(
-            identity=CallIdentity(
-                dag_id=ti.dag_id,
-                run_id=ti.run_id,
-                clear_number=dag_run.clear_number or 0,
-                task_id=ti.task_id,
-                item=item,
-                map_index=ti.map_index,
-                try_number=ti.try_number,
-            ),
-            limits=RunLimits.of(limits, settings),
-            timeout_seconds=timeout.total_seconds(),
-            records_root=settings.records_root,
-            storage_conn_id=settings.storage_conn_id,
-            trace_content=settings.trace_content,
-            transcripts=settings.transcript_days > 0,
-        )
-
-    async def _perform(self, call: TaskCall | PlanCall) -> Outcome:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None, "asyncio.run makes a task"
-        self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-        try:
-            return await call.perform(shared=False)
-        except asyncio.CancelledError:
-            return Outcome(error=StoppedError("The task was stopped, and its call to Claude with it."))
-
-    def on_kill(self) -> None:
-        """End the call in flight: nothing is spent for a task that was stopped or cleared."""
-        if self._cancel is not None:
-            self._cancel()
-
-
-class ClaudeOperator(CallingOperator):
-    """Asks Claude on Bedrock; how the request is made up is a subclass's matter.
-
-    The worker prepares the call, the triggerer makes it and ends the task (``chassis.dag.triggers``); with
-    ``deferrable=False`` the worker does both and keeps its slot meanwhile. Either way the result is the XCom.
-    """
-
-    @abstractmethod
-    def prepare(self, context: Context, settings: Settings) -> TaskCall | PlanCall:
-        """Make the call up from the run's context. Runs in a worker and must not import the Claude SDK."""
-
-    def carried(
-        self, context: Context, settings: Settings, call: TaskCall | PlanCall
-    ) -> dict[str, Any] | None:
-        """A result that is there already and makes the call needless; None when there is none."""
-        return None
-
-    def execute(self, context: Context) -> dict[str, Any] | None:
-        settings = self.load_settings()
-        with reported(self, context):
-            with card_on_error(context):
-                call = self.prepare(context, settings)
-                carried = self.carried(context, settings, call)
-            if carried is not None:
-                context["ti"].xcom_push(CARD_KEY, card_of(result=carried))
-                return carried
-            if self.defers(settings):
-                self.defer(
-                    trigger=ClaudeTrigger(call.model_dump(mode="json")),
-                    method_name=self.resume.__name__,
-                    timeout=self.execution_timeout,
-                )
-            outcome = asyncio.run(self._perform(call))
-            if outcome.spending is not None:
-                context["ti"].xcom_push(SPENDING_KEY, outcome.spending)
-            card = card_of(result=outcome.result, error=outcome.error, spending=outcome.spending)
-            context["ti"].xcom_push(CARD_KEY, card)
-            if outcome.error is not None:
-                raise outcome.error
-            return outcome.result
-
-    def resume(self, context: Context, event: dict[str, Any]) -> None:
-        """Raise in a worker what failed in the triggerer, so that the retry policy decides on it."""
-        with reported(self, context):
-            raise restore_error(event)
-
-
-@contextmanager
-def reported(operator: BaseOperator, context: Context) -> Iterator[None]:
-    """Log a :class:`ChassisError` as one clear sentence and leave it as an XCom before Airflow sees it."""
-    try:
-        yield
-    except ChassisError as error:
-        operator.log.error("%s: %s", type(error).__name__, error)  # noqa: TRY400  the traceback follows anyway
-        context["ti"].xcom_push(ERROR_KEY, error.describe())
-        raise
-
-
-@dataclass(frozen=True)
-class Dependency:
-    """One declared dependency, and which of its instances a task reads.
-
-    ``one``: the dependency is not mapped. ``same``: both are steps of one mapped group and each item reads its
-    own. ``all``: the dependency is mapped and the task joins all of its items.
-    """
-
-    task_id: str
-    instances: Literal["one", "same", "all"]
+    from chassis.settings import Settings
 
 
 class ClaudeTaskOperator(ClaudeOperator):
@@ -284,53 +136,6 @@ class ClaudeTaskOperator(ClaudeOperator):
                 index = ti.map_index if dependency.instances == "same" else -1
                 found.append(ti.xcom_pull(task_ids=dependency.task_id, map_indexes=index))
         return [UpstreamResult.of(value) for value in found if value is not None]
-
-
-class ItemsOperator(BaseOperator):
-    """Finds the items of a fan-out when the run knows them: in an input, or in an upstream task's output.
-
-    Items are checked as a plan's literal items are, and keep their order: an item's place is its identity in
-    Airflow, for a clear and for a rerun.
-
-    :param source: the input's name, or the upstream task's id
-    :param path: for an upstream task, the dotted way through its output to the list; empty for the output itself
-    :param of_input: whether ``source`` names an input
-    """
-
-    ui_color = "#e8e8e8"
-
-    def __init__(self, *, source: str, of_input: bool, path: str = "", **kwargs: Any) -> None:
-        kwargs.setdefault("retry_policy", ClaudeRetryPolicy())
-        super().__init__(**kwargs)
-        self.source = source
-        self.of_input = of_input
-        self.path = path
-
-    def execute(self, context: Context) -> list[str]:
-        with reported(self, context), card_on_error(context):
-            items = self._find(context)
-            if faults := check_items(items):
-                place = f"input '{self.source}'" if self.of_input else f"the output of task '{self.source}'"
-                raise ItemsError(
-                    f"The items in {place} can't be used: {'; '.join(faults)}.",
-                    hint="Start a run with other inputs, or clear the upstream task.",
-                )
-            if not items:
-                self.log.warning("There are no items: the mapped tasks and what depends on them are skipped.")
-            return list(items)
-
-    def _find(self, context: Context) -> Any:
-        if self.of_input:
-            return context["params"][self.source]
-        value = context["ti"].xcom_pull(task_ids=self.source, map_indexes=-1)["output"]
-        for key in filter(None, self.path.split(".")):
-            if not isinstance(value, Mapping) or key not in value:
-                raise ItemsError(
-                    f"The output of task '{self.source}' has nothing at '{self.path}' (looked for '{key}').",
-                    hint=f"Give the task an output_schema that requires '{self.path}', then plan again.",
-                )
-            value = value[key]
-        return value
 
 
 class PlanErrorOperator(BaseOperator):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from chassis.dag.calling import CallingOperator, ClaudeOperator
 from chassis.dag.calls import PlanCall
-from chassis.dag.operators import CallingOperator, ClaudeOperator
 from chassis.workflow import Given, check_given, dump_plan
 
 if TYPE_CHECKING:

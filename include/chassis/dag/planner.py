@@ -15,8 +15,8 @@ from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, Param
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
 from chassis.dag.approval import ApprovePlanOperator
+from chassis.dag.calling import reported
 from chassis.dag.factory import ERROR_TAG, TAG, digest_tag
-from chassis.dag.operators import reported
 from chassis.dag.plan_calls import PlanOperator
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.deciding import Approve, plan_code

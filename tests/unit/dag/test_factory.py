@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chassis.dag.factory import build_dag, build_error_dag
-from chassis.dag.operators import Dependency
+from chassis.dag.fan_out import Dependency
 from chassis.settings import Settings
 from chassis.workflow import Provenance, Schedule, TaskSpec, WorkflowSpec, load_plan
 

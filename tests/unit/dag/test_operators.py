@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from chassis.dag.calling import ERROR_KEY
 from chassis.dag.calls import TaskCall, restore_call
-from chassis.dag.operators import ERROR_KEY, ClaudeTaskOperator, Dependency, ItemsOperator
+from chassis.dag.fan_out import Dependency, ItemsOperator
+from chassis.dag.operators import ClaudeTaskOperator
 from chassis.errors import ItemsError, RequestRefusedError
 from chassis.simulator.request import ClaudeRequest
 from chassis.workflow import TaskSpec

@@ -15,7 +15,8 @@ import pytest
 
 from chassis.claude.failures import claude_failure
 from chassis.claude.reply import ask
-from chassis.dag.operators import ItemsOperator, reported
+from chassis.dag.calling import reported
+from chassis.dag.fan_out import ItemsOperator
 from chassis.dag.triggers import ClaudeTrigger
 from chassis.errors import ChassisError, UnexpectedError, restore_error
 from chassis.text import DECEIVING
