@@ -25,6 +25,8 @@ from chassis.workflow import render_instruction
 COMPLETED, BLOCKED = "completed", "blocked"
 _FINGERPRINT_FORM = 1
 """To be raised when the same task gets to be told something else by Chassis itself."""
+_LONGEST_ITEM = 200
+"""Characters of an item in a message; in a plan no item is longer."""
 _LONGEST_REASON = 2_000
 """Characters of Claude's reason for not doing a task; it becomes an error's message, on one line."""
 
@@ -84,6 +86,18 @@ class UpstreamResult(BaseModel):
         return cls.model_validate(dict(value))
 
 
+class GivenValue(BaseModel):
+    """A value that a task of a hand-written DAG gets to see, besides results of Claude."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str | None = Field(
+        None, description="Id of the task that it comes from; None: from the DAG's file."
+    )
+    argument: str | None = Field(None, description="Name that the DAG's author gave it; None for none.")
+    value: Any = Field(description="Text, or JSON-safe data.")
+
+
 def build_request(
     *,
     agent: AgentDefinition,
@@ -95,16 +109,18 @@ def build_request(
     results: Sequence[UpstreamResult],
     settings: Settings,
     model: str,
+    given: Sequence[GivenValue] = (),
 ) -> ClaudeRequest:
     """Make up the request of one task, or of one item of it.
 
     :param agent: who does the task: its prompt becomes the system prompt
-    :param requirement: the plan's requirement, verbatim
+    :param requirement: the plan's requirement, verbatim; empty in a hand-written DAG that doesn't give one
     :param inputs: values of the plan's inputs in this run
     :param service: the catalogue's entry for the item, when it has one
     :param results: the results of the declared dependencies, and of nobody else
     :param settings: bounds of the prompt and of the answer
     :param model: the Bedrock model to ask
+    :param given: other values that a hand-written DAG gives the task
     """
     first = run_message(requirement=requirement, inputs=inputs, limit=settings.context_chars)
     second = task_message(
@@ -114,9 +130,11 @@ def build_request(
         service=service.to_yaml() if service else None,
         results=[(result.task, result.item, _told(result)) for result in results],
         limit=settings.context_chars,
+        given=[_given(each) for each in given],
+        alone=not requirement,
     )
     # What all tasks of a run share comes first and carries the cache's breakpoint.
-    content = (text_block(first, cached=True), text_block(second))
+    content = (text_block(first, cached=True), text_block(second)) if first else (text_block(second),)
     return ClaudeRequest(
         model=model,
         max_tokens=agent.max_tokens or settings.max_tokens,
@@ -256,5 +274,11 @@ def _told(result: UpstreamResult) -> str:
     return f"Status: {result.status}\nSummary: {result.summary}\n\nOutput:\n{output}"
 
 
+def _given(each: GivenValue) -> tuple[str, dict[str, str | None], str]:
+    """A value as name, attributes and text of its fence."""
+    text = each.value if isinstance(each.value, str) else json_text(each.value)
+    return "result" if each.task else "context", {"task": each.task, "argument": each.argument}, text
+
+
 def _subject(task_id: str, item: str | None) -> str:
-    return f"task '{task_id}'" if item is None else f"task '{task_id}' [{item}]"
+    return f"task '{task_id}'" if item is None else f"task '{task_id}' [{one_line(item, _LONGEST_ITEM)}]"

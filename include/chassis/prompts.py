@@ -143,8 +143,14 @@ def planner_message(
 
 
 def run_message(*, requirement: str, inputs: Mapping[str, Any], limit: int) -> str:
-    """The first block of a task's request. All tasks of a run share it, so that it can be cached."""
-    blocks = ["The whole workflow is for this requirement.", fence("requirement", requirement)]
+    """The first block of a task's request. All tasks of a run share it, so that it can be cached.
+
+    :param requirement: what the whole is for; empty when nobody says, as in a hand-written DAG. Without inputs, too,
+        the block is empty
+    """
+    blocks = []
+    if requirement:
+        blocks += ["The whole workflow is for this requirement.", fence("requirement", requirement)]
     if inputs:
         blocks.append(fence_json("inputs", dict(inputs), limit))
     return "\n\n".join(blocks)
@@ -158,24 +164,32 @@ def task_message(
     service: str | None,
     results: Sequence[tuple[str, str | None, str]],
     limit: int,
+    given: Sequence[tuple[str, Mapping[str, str | None], str]] = (),
+    alone: bool = False,
 ) -> str:
     """The second block of a task's request: what this task, or this item of it, is to do.
 
     :param service: the catalogue's entry for the item; None when it has none
     :param results: task id, item and text of each dependency's result
-    :param limit: characters that the instruction may take, and that all results together may take
+    :param limit: characters that the instruction may take, and that all results and what is given may take together
+    :param given: name, attributes and text of other data that a hand-written DAG gives the task
+    :param alone: whether no requirement stands before it
     """
     blocks = [
-        "Do this task of it, and nothing else.",
+        "Do this task, and nothing else." if alone else "Do this task of it, and nothing else.",
         fence("task", cut(instruction, limit), task=task_id, item=item),
     ]
     if service is not None:
         blocks.append(fence("service", service))
     if results:
         blocks.append("These are the results of the tasks that it depends on.")
-    texts = cut_together([text for _, _, text in results], limit)
-    for (upstream, upstream_item, _), text in zip(results, texts, strict=True):
+    texts = cut_together([*(text for _, _, text in results), *(text for _, _, text in given)], limit)
+    for (upstream, upstream_item, _), text in zip(results, texts, strict=False):
         blocks.append(fence("result", text, task=upstream, item=upstream_item))
+    if given:
+        blocks.append("This is the data to work with.")
+    for (name, attributes, _), text in zip(given, texts[len(results) :], strict=True):
+        blocks.append(fence(name, text, **attributes))
     return "\n\n".join(blocks)
 
 

@@ -10,13 +10,14 @@ from chassis.settings import SECTION, Settings
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Name, connection type and configuration options, the latter read off :class:`Settings`."""
+    """Name, connection type, ``@task.claude``, and configuration options, which are read off :class:`Settings`."""
     return {
         "package-name": "airflow-chassis",
         "name": "Chassis",
         "description": "Plans requirements with Claude on Amazon Bedrock and runs the plans as DAGs.",
         "versions": [__version__],
         "connection-types": CONNECTION_TYPES,
+        "task-decorators": [{"name": "claude", "class-name": "chassis.dag.decorator.claude_task"}],
         "config": {
             SECTION: {
                 "description": "Chassis: planner, plan store and calls to Claude.",

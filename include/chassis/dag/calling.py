@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperator
 from chassis.dag.calls import Accounts, Outcome, PlanCall, TaskCall
 from chassis.dag.cards import CARD_KEY, card_of, card_on_error
 from chassis.dag.retry import ClaudeRetryPolicy
-from chassis.dag.triggers import SPENDING_KEY, ClaudeTrigger
+from chassis.dag.triggers import RESULT, SPENDING_KEY, ClaudeTrigger, ResumingClaudeTrigger
 from chassis.errors import ChassisError, StoppedError, restore_error
 from chassis.ledger.identity import CallIdentity
 from chassis.ledger.limits import RunLimits
@@ -43,7 +43,9 @@ class CallingOperator(BaseOperator):
     def __init__(
         self, *, aws_conn_id: str | None = None, deferrable: bool | None = None, **kwargs: Any
     ) -> None:
-        kwargs.setdefault("retry_policy", ClaudeRetryPolicy())
+        # Not setdefault: a mapped task is given each argument of Airflow's that it wasn't, as None.
+        if kwargs.get("retry_policy") is None:
+            kwargs["retry_policy"] = ClaudeRetryPolicy()
         super().__init__(**kwargs)
         self.aws_conn_id = aws_conn_id
         self.deferrable = deferrable
@@ -116,6 +118,10 @@ class ClaudeOperator(CallingOperator):
         """A result that is there already and makes the call needless; None when there is none."""
         return None
 
+    def ends_in_worker(self) -> bool:
+        """Whether the task, when its call has succeeded, has something left that only a worker does."""
+        return False
+
     def execute(self, context: Context) -> dict[str, Any] | None:
         settings = self.load_settings()
         with reported(self, context):
@@ -126,8 +132,9 @@ class ClaudeOperator(CallingOperator):
                 context["ti"].xcom_push(CARD_KEY, card_of(result=carried))
                 return carried
             if self.defers(settings):
+                trigger = ResumingClaudeTrigger if self.ends_in_worker() else ClaudeTrigger
                 self.defer(
-                    trigger=ClaudeTrigger(call.model_dump(mode="json")),
+                    trigger=trigger(call.model_dump(mode="json")),
                     method_name=self.resume.__name__,
                     timeout=self.execution_timeout,
                 )
@@ -138,10 +145,18 @@ class ClaudeOperator(CallingOperator):
             context["ti"].xcom_push(CARD_KEY, card)
             if outcome.error is not None:
                 raise outcome.error
+            for key, value in outcome.parts.items():
+                context["ti"].xcom_push(key, value)
             return outcome.result
 
-    def resume(self, context: Context, event: dict[str, Any]) -> None:
-        """Raise in a worker what failed in the triggerer, so that the retry policy decides on it."""
+    def resume(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Raise in a worker what failed in the triggerer, so that the retry policy decides on it.
+
+        :return: what the triggerer's call gave, where the task ends in a worker
+        """
+        if RESULT in event:
+            result: dict[str, Any] = event[RESULT]
+            return result
         with reported(self, context):
             raise restore_error(event)
 

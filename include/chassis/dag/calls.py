@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,6 +26,8 @@ from chassis.ledger.limits import RunLimits
 from chassis.workflow import Given
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from chassis.claude.client import BedrockClient
     from chassis.claude.reply import Ask
     from chassis.files import Files
@@ -42,11 +44,13 @@ class Outcome:
 
     :ivar result: the task's XCom
     :ivar spending: what the task and the run have spent by then, see :meth:`_Call.perform`; None if unknown
+    :ivar parts: what of the result is an XCom of its own, by key
     """
 
     result: dict[str, Any] | None = None
     error: ChassisError | None = None
     spending: dict[str, Any] | None = None
+    parts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Accounts(BaseModel):
@@ -83,6 +87,10 @@ class _Call(BaseModel):
     async def keep(self, files: Files, result: dict[str, Any]) -> None:
         """Keep the result for later runs; what is only of use in its own run isn't kept."""
 
+    def parts(self, result: dict[str, Any]) -> dict[str, Any]:
+        """What of the result is an XCom of its own, by key; nothing, because each costs a request."""
+        return {}
+
     async def perform(self, *, shared: bool) -> Outcome:
         """Open the connection and ask; an error of Chassis's own becomes part of the outcome.
 
@@ -111,7 +119,8 @@ class _Call(BaseModel):
                 await self.keep(gate.files, result)
         except ChassisError as failure:
             error = failure
-        return Outcome(result, error, None if gate is None else await self._spending(gate))
+        spending = None if gate is None else await self._spending(gate)
+        return Outcome(result, error, spending, {} if result is None else self.parts(result))
 
     def _recorder(self, gate: RunGate) -> TranscriptRecorder | None:
         from chassis.records.recording import TranscriptRecorder
@@ -165,6 +174,9 @@ class TaskCall(_Call):
     repairs: int
     fingerprint: str = Field("", description="Of what the task is told; empty: its result isn't kept.")
     amendment: int | None = Field(None, description="Number of the last amendment in the request.")
+    keys: tuple[str, ...] = Field(
+        (), description="What is an XCom of its own, too: summary, output, and names of fields of the output."
+    )
 
     async def answer(self, ask: Ask) -> dict[str, Any]:
         from chassis.execution import execute_request
@@ -179,6 +191,12 @@ class TaskCall(_Call):
         )
         how = {"fingerprint": self.fingerprint, "amendment": self.amendment}
         return result.model_copy(update=how).model_dump(mode="json")
+
+    def parts(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Summary and output by these names, and the fields of the output by theirs."""
+        output = result["output"] if isinstance(result["output"], dict) else {}
+        found = output | {"summary": result["summary"], "output": result["output"]}
+        return {key: found[key] for key in self.keys if key in found}
 
     async def keep(self, files: Files, result: dict[str, Any]) -> None:
         """Keep the result under its fingerprint. If the store stays away, it is still this task's result."""

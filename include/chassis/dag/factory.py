@@ -17,7 +17,7 @@ import pendulum
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task_group
 
 from chassis.dag.fan_out import Dependency, ItemsOperator
-from chassis.dag.operators import ClaudeTaskOperator, PlanErrorOperator, timeout_of
+from chassis.dag.operators import PlanErrorOperator, PlannedTaskOperator, timeout_of
 from chassis.text import signs
 from chassis.workflow import CARRY_OVER, InputSpec, Schedule, TaskGraph, TaskSpec, WorkflowSpec, plan_digest
 
@@ -143,8 +143,8 @@ class _Builder:
             self.operators[source.output_of] >> finder
         return finder.output
 
-    def _operator(self, task: TaskSpec, **mapping: Any) -> ClaudeTaskOperator:
-        return ClaudeTaskOperator(
+    def _operator(self, task: TaskSpec, **mapping: Any) -> PlannedTaskOperator:
+        return PlannedTaskOperator(
             spec=task,
             requirement=self.spec.requirement,
             inputs=tuple(self.spec.inputs),

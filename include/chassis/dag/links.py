@@ -28,10 +28,17 @@ class BoardLink(BaseOperatorLink):
     def operators(self) -> list[Any]:  # type: ignore[override]
         """Whose tasks have the link. Imported when Airflow reads DAGs, not when it reads plugins."""
         from chassis.dag.approval import ApprovePlanOperator
-        from chassis.dag.operators import ClaudeTaskOperator
+        from chassis.dag.decorator import DecoratedClaudeOperator
+        from chassis.dag.operators import ClaudeTaskOperator, PlannedTaskOperator
         from chassis.dag.plan_calls import PlanOperator
 
-        return [ClaudeTaskOperator, PlanOperator, ApprovePlanOperator]
+        return [
+            ClaudeTaskOperator,
+            DecoratedClaudeOperator,
+            PlannedTaskOperator,
+            PlanOperator,
+            ApprovePlanOperator,
+        ]
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Address of the board: a path, so that it holds under whatever name Airflow is reached."""

@@ -1,35 +1,277 @@
-"""The operators that the factory puts into a workflow's DAG.
+"""The operators by which Claude does a task: in a DAG that somebody writes, and in one that the factory builds.
 
-Nothing that a person or a model wrote is a template field, with one exception: ``item``, because Airflow resolves
-a mapped argument only for template fields. A resolved item is not rendered again, so an item named ``{{ 1 }}``
-stays that text (``tests/system`` holds it).
+Invariants that must not be relaxed:
+
+- What comes from an XCom, a person's input or a plan is never rendered as a template. In a DAG's file, the author's own
+  texts may be templates: that file is code.
+- Each instance of a mapped task has a name of its own, under which its spending, kept answers and transcript stand.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, XComArg
 
-from chassis.dag.calling import ClaudeOperator
+from chassis.dag.arguments import check_arguments, check_instruction, schema_of
+from chassis.dag.calling import ERROR_KEY, ClaudeOperator
 from chassis.dag.calls import PlanCall, TaskCall
+from chassis.dag.cards import CARD_KEY
+from chassis.dag.given import (
+    Source,
+    mapped_argument,
+    plain,
+    read_given,
+    resolved,
+    sources_of,
+    task_of,
+    tasks_in,
+)
+from chassis.dag.triggers import SPENDING_KEY
 from chassis.errors import ChassisError
+from chassis.text import one_line
 from chassis.workflow import Limits, TaskSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
+    import jinja2
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import MappedOperator, OperatorPartial
+    from pydantic import BaseModel
 
     from chassis.dag.fan_out import Dependency
-    from chassis.execution import UpstreamResult
+    from chassis.execution import GivenValue, UpstreamResult
     from chassis.records.amendments import Amended
     from chassis.settings import Settings
 
 
+LABEL = "{{ task.label or ti.map_index }}"
+"""Names a mapped instance in Airflow by its item."""
+
+_LONGEST_LABEL = 200
+_TAKEN = frozenset({"summary", "output", "return_value", CARD_KEY, ERROR_KEY, SPENDING_KEY})
+"""Keys of XComs that a field of the output doesn't get."""
+
+
 class ClaudeTaskOperator(ClaudeOperator):
-    """Does one task of a plan, or one item of it; in a hand-written DAG, a task that the DAG's author specifies.
+    """A task for Claude in a DAG of your own.
+
+    Claude is given the instruction, the inputs and, as data, the return values of the tasks directly upstream. The
+    result is the task's XCom: a dict with ``summary``, ``output`` and what it cost (``chassis.execution.TaskResult``).
+    ``summary``, ``output`` and the fields that ``output_schema`` names are XComs of their own, too.
+
+    :param instruction: what to do, complete on its own; may be a template. ``{name}`` of an input and ``{item}`` are
+        replaced in a run
+    :param agent: name of the agent definition that does it
+    :param output_schema: what the output looks like: a JSON schema or a pydantic model; None: Markdown
+    :param inputs: values by name, or names of the run's params
+    :param context: data for Claude in place of the upstream tasks' return values: an XCom or any other value, or a list
+        or dict of them. None: the upstream tasks' return values; an empty list: nothing
+    :param item: what a mapped task is for, as a rule given by ``.expand(item=...)``
+    :param model: Bedrock model id; None takes the agent's, or else the connection's
+    :param requirement: what the whole DAG is for; Claude is told it as the purpose of the task
+    :param limits: what a run of the DAG, and each task of it, may spend; give all tasks the same by ``default_args``
+    :raises PlanError: lists what is wrong with the arguments
+    """
+
+    template_fields: Collection[str] = ("instruction", "inputs", "context", "item")
+
+    def __init__(
+        self,
+        *,
+        instruction: str | XComArg,
+        agent: str = "task-executor",
+        output_schema: dict[str, Any] | type[BaseModel] | None = None,
+        inputs: Mapping[str, Any] | Sequence[str] | XComArg = (),
+        context: Any = None,
+        item: Any = None,
+        model: str | None = None,
+        requirement: str = "",
+        limits: Limits | None = None,
+        map_index_template: str | None = LABEL,
+        **kwargs: Any,
+    ) -> None:
+        given = {
+            "instruction": instruction,
+            "agent": agent,
+            "output_schema": output_schema,
+            "inputs": inputs,
+            "item": item,
+            "model": model,
+            "limits": limits,
+        }
+        if getattr(self, "_BaseOperator__from_mapped", False):
+            # It may come from another task, which is free to write braces.
+            del given["instruction"]
+        check_arguments(str(kwargs.get("task_id", "")), given, params=tuple(kwargs.get("params") or ()))
+        super().__init__(map_index_template=map_index_template, **kwargs)
+        self.instruction = instruction
+        self.agent = agent
+        self.output_schema: dict[str, Any] | None = schema_of(output_schema)
+        self.inputs = inputs
+        self.context = context
+        self.item = item
+        self.model = model
+        self.requirement = requirement
+        self.limits = Limits.model_validate(limits or {})
+        # Noted now: in a run, Airflow puts values in the place of the XComs.
+        self._sources = None if context is None else sources_of(context)
+        self._used = tasks_in((instruction, inputs, context, item))
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """The arguments that all instances of a mapped task share; wrong ones are refused now, not in a run.
+
+        :raises PlanError: lists what is wrong with the arguments
+        """
+        made: OperatorPartial = super().partial(**kwargs)
+        dag = made.kwargs["dag"]
+        given = {**(dag.default_args if dag else {}), **kwargs}
+        check_arguments(str(kwargs["task_id"]), given, params=tuple(made.params), mapped=True)
+        return made
+
+    @property
+    def label(self) -> str:
+        """How Airflow names the instance of a mapped task; empty when its number must do."""
+        return "" if self.item is None else self.label_of(self.item)
+
+    @staticmethod
+    def label_of(value: Any) -> str:
+        """A value as a line that Airflow has room for."""
+        return one_line(_text(value), _LONGEST_LABEL)
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render what the author wrote. What a mapped task is expanded over stays what it is: Airflow itself renders
+        what another task returned for ``expand_kwargs``.
+        """
+        expanded = self._expanded()
+        own = [name for name in template_fields if name not in expanded]
+        super()._do_render_template_fields(parent, own, context, jinja_env, seen_oids)
+        for name in expanded:
+            setattr(self, name, resolved(getattr(self, name), context))
+
+    def _expanded(self) -> list[str]:
+        """Those of the operator's own template fields whose values came by ``.expand()``."""
+        mapped = self._mapped()
+        if mapped is None:
+            return []
+        fields = ClaudeTaskOperator.template_fields
+        return [name for name in fields if getattr(self, name) is not mapped.partial_kwargs.get(name)]
+
+    def prepare(self, context: Context, settings: Settings) -> TaskCall:
+        from chassis.agents import load_agent
+        from chassis.catalogue import load_catalogue
+        from chassis.claude.options import connection_model
+        from chassis.execution import UpstreamResult, build_request
+
+        check_instruction(self.task_id, self.instruction)
+        agent = load_agent(settings.agents_folder, self.agent)
+        item = None if self.item is None else _text(self.item)
+        given = self._given(context)
+        request = build_request(
+            agent=agent,
+            requirement=self.requirement,
+            inputs=self._inputs(context),
+            task=TaskSpec.model_construct(
+                id=self.task_id,
+                name=self.task_id,
+                instruction=str(self.instruction),
+                output_schema=self.output_schema,
+            ),
+            item=item,
+            service=load_catalogue(settings.services_file).find(item) if item else None,
+            results=[each for each in given if isinstance(each, UpstreamResult)],
+            given=[each for each in given if not isinstance(each, UpstreamResult)],
+            settings=settings,
+            model=self.model or agent.model or connection_model(settings.conn_id) or settings.model,
+        )
+        return TaskCall(
+            conn_id=settings.conn_id,
+            request=request,
+            accounts=self.accounts(context, settings, limits=self.limits, item=self._name(context["ti"])),
+            output_schema=self.output_schema,
+            repairs=settings.repair_attempts,
+            keys=self._keys() if self.do_xcom_push else (),
+        )
+
+    def ends_in_worker(self) -> bool:
+        """Whether Airflow does something with the result that it doesn't do when a task ends in the triggerer."""
+        return bool(
+            self.outlets
+            or self.on_success_callback
+            or self._post_execute_hook
+            or not self.do_xcom_push
+            or next(self.iter_mapped_dependants(), None)
+        )
+
+    def _name(self, ti: Any) -> str | None:
+        """The name of a mapped instance, as Airflow shows it; None for a task that isn't mapped."""
+        if ti.map_index < 0:
+            return None
+        return str(getattr(ti, "rendered_map_index", None) or self.label or ti.map_index)
+
+    def _inputs(self, context: Context) -> dict[str, Any]:
+        if isinstance(self.inputs, Mapping):
+            return {str(name): plain(value) for name, value in self.inputs.items()}
+        params: Mapping[str, Any] = context["params"]
+        names: Any = self.inputs
+        return {str(name): plain(params[str(name)]) for name in names}
+
+    def _given(self, context: Context) -> list[UpstreamResult | GivenValue]:
+        """What other tasks gave, or what the author gives in their place."""
+        if self._sources is not None:
+            return read_given(self.context, self._named("context", self._sources))
+        found = []
+        for task_id in self._upstream():
+            value = XComArg(self.dag.get_task(task_id)).resolve(context)
+            found += read_given(value, [Source(None, task_id)])
+        return found
+
+    def _upstream(self) -> list[str]:
+        """The tasks directly upstream, in the file's order, but for those whose values are arguments."""
+        mapped = self._mapped()
+        used = self._used | {each.task_id for each in (mapped.iter_mapped_dependencies() if mapped else ())}
+        return [each for each in self.dag.task_dict if each in self.upstream_task_ids - used]
+
+    def _named(self, argument: str, sources: Sequence[Source]) -> Sequence[Source]:
+        """The sources of a mapped argument, whose value was there before this instance was."""
+        mapped = self._mapped()
+        given = mapped_argument(mapped, argument) if mapped else None
+        return sources if given is None else [Source(None, task_of(given))]
+
+    def _mapped(self) -> MappedOperator | None:
+        """What this instance is an instance of; None when it isn't mapped by ``.expand()``."""
+        task: Any = self.dag.task_dict.get(self.task_id)
+        return task if task is not None and task.is_mapped else None
+
+    def _keys(self) -> tuple[str, ...]:
+        """The XComs besides the result: its parts, and the fields that the schema names."""
+        fields = (self.output_schema or {}).get("properties") or {}
+        return "summary", "output", *(name for name in fields if name not in _TAKEN)
+
+
+def _text(item: Any) -> str:
+    """An item as text: what isn't text already, as JSON."""
+    return item if isinstance(item, str) else json.dumps(plain(item), ensure_ascii=False)
+
+
+class PlannedTaskOperator(ClaudeOperator):
+    """Does one task of a plan, or one item of it.
+
+    Nothing that a person or a model wrote is a template field, with one exception: ``item``, because Airflow resolves
+    a mapped argument only for template fields. A resolved item is not rendered again, so an item named ``{{ 1 }}``
+    stays that text (``tests/system`` holds it).
 
     :param spec: the task as the plan has it
     :param requirement: the plan's requirement, verbatim

@@ -89,6 +89,8 @@ class ClaudeTrigger(BaseTrigger):
             await self._push(xcom, SPENDING_KEY, outcome.spending)
         card = card_of(result=outcome.result, error=outcome.error, spending=outcome.spending)
         await self._push(xcom, CARD_KEY, card)
+        for key, value in outcome.parts.items():
+            await self._push(xcom, key, value)
         if outcome.error is None and not self.resumes:
             await self._push(xcom, xcom.XCOM_RETURN_KEY, outcome.result)
             yield TaskSuccessEvent()

@@ -45,7 +45,7 @@ from chassis.errors.plans import (
     PlanNotFoundError,
     PlanRejectedError,
 )
-from chassis.errors.runs import ItemsError, RunNotFoundError, StoppedError, UnexpectedError
+from chassis.errors.runs import ContextError, ItemsError, RunNotFoundError, StoppedError, UnexpectedError
 from chassis.errors.spending import LimitSpentError, PriceUnknownError
 from chassis.errors.stores import NotStoredError, RecordBrokenError, StoreError
 
@@ -57,6 +57,7 @@ __all__ = [
     "ChassisError",
     "ClaudeError",
     "ConnectionSetupError",
+    "ContextError",
     "CredentialsMissingError",
     "CredentialsRefusedError",
     "DefinitionError",

@@ -17,6 +17,12 @@ class ItemsError(ChassisError):
     remedy = "Start a run with other inputs, or clear the upstream task."
 
 
+class ContextError(ChassisError):
+    """A value that a task of a hand-written DAG is given can't be put into a prompt. A retry can't help."""
+
+    remedy = "Return text, numbers, lists or dicts from that task, or give another context."
+
+
 class StoppedError(ChassisError):
     """Airflow stopped a task that made its call in a worker: marked, cleared, or its worker went away."""
 

@@ -7,7 +7,6 @@ from airflow.sdk import DAG, Param, task
 
 from chassis.dag.operators import ClaudeTaskOperator
 from chassis.dag.triggers import ClaudeTrigger
-from chassis.workflow import TaskSpec
 
 
 class BrokenCall(ClaudeTaskOperator):
@@ -23,7 +22,8 @@ def asks(
     task_id: str, conn_id: str, operator: type[ClaudeTaskOperator] = ClaudeTaskOperator, **more: Any
 ) -> None:
     operator(
-        spec=TaskSpec(id=task_id, name=task_id, instruction="Say hello."),
+        task_id=task_id,
+        instruction="Say hello.",
         requirement="Greet.",
         inputs=("note",),
         aws_conn_id=conn_id,

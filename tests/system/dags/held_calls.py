@@ -5,7 +5,6 @@ from datetime import timedelta
 from airflow.sdk import DAG
 
 from chassis.dag.operators import ClaudeTaskOperator
-from chassis.workflow import TaskSpec
 
 WAYS = (
     "task_marked_failed",
@@ -26,7 +25,8 @@ for way in WAYS:
         dagrun_timeout=timedelta(seconds=15) if way == "run_timeout" else None,
     ):
         ClaudeTaskOperator(
-            spec=TaskSpec(id=way, name=way, instruction="Say hello."),
+            task_id=way,
+            instruction="Say hello.",
             requirement="Greet.",
             retries=0,
             execution_timeout=timedelta(seconds=15) if way == "task_timeout" else None,

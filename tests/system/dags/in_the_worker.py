@@ -3,11 +3,11 @@
 from airflow.sdk import DAG
 
 from chassis.dag.operators import ClaudeTaskOperator
-from chassis.workflow import TaskSpec
 
 with DAG("in_the_worker", schedule=None, is_paused_upon_creation=False):
     ClaudeTaskOperator(
-        spec=TaskSpec(id="ask", name="Ask", instruction="Say hello."),
+        task_id="ask",
+        instruction="Say hello.",
         requirement="Greet.",
         deferrable=False,
     )

@@ -3,12 +3,12 @@
 from airflow.sdk import DAG
 
 from chassis.dag.operators import ClaudeTaskOperator
-from chassis.workflow import TaskSpec
 
 for conn_id in ("no_credentials", "wrong_secret", "no_route", "not_defined"):
     with DAG(f"with_{conn_id}", schedule=None, is_paused_upon_creation=False) as dag:
         ClaudeTaskOperator(
-            spec=TaskSpec(id="ask", name="Ask", instruction="Say hello."),
+            task_id="ask",
+            instruction="Say hello.",
             requirement="Greet.",
             aws_conn_id=conn_id,
             retries=1,

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from chassis.dag.calls import TaskCall, restore_call
-from chassis.dag.operators import ClaudeTaskOperator
+from chassis.dag.operators import PlannedTaskOperator
 from chassis.errors import RecordBrokenError
 from chassis.files import Files, open_files
 from chassis.records.amendments import Amendments, Change
@@ -33,7 +33,7 @@ def amend(records: Files, *, items: tuple[str, ...] = ("claims",), **change: Any
 
 
 def prepared(item: str = "claims", *, clears: int = 1) -> TaskCall:
-    operator = ClaudeTaskOperator(
+    operator = PlannedTaskOperator(
         spec=TaskSpec(id="update", name="Update", instruction="Add {product} to {item}."),
         requirement="Do it.",
         inputs=("product", "market"),

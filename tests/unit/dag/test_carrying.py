@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from chassis.claude.options import has_own_endpoint
 from chassis.dag.calls import TaskCall, restore_call
-from chassis.dag.operators import ClaudeTaskOperator
+from chassis.dag.operators import PlannedTaskOperator
 from chassis.files import Files, open_files
 from chassis.records.results import Results
 from chassis.workflow import TaskSpec
@@ -48,7 +48,7 @@ def execute(
     clear_number: int = 0,
 ) -> dict[str, Any] | TaskCall:
     """The task's result, or the call that it makes."""
-    operator = ClaudeTaskOperator(
+    operator = PlannedTaskOperator(
         spec=TaskSpec(id="update", name="Update", instruction=instruction),
         requirement="Do it.",
         item="claims",

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from chassis.dag.calling import ERROR_KEY
 from chassis.dag.calls import TaskCall, restore_call
 from chassis.dag.fan_out import Dependency, ItemsOperator
-from chassis.dag.operators import ClaudeTaskOperator
+from chassis.dag.operators import PlannedTaskOperator
 from chassis.errors import ItemsError, RequestRefusedError
 from chassis.simulator.request import ClaudeRequest
 from chassis.workflow import TaskSpec
@@ -49,7 +49,7 @@ def no_connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return
 
 
-def deferred_call(operator: ClaudeTaskOperator, ti: TaskInstance, **params: Any) -> TaskCall:
+def deferred_call(operator: PlannedTaskOperator, ti: TaskInstance, **params: Any) -> TaskCall:
     with pytest.raises(TaskDeferred) as deferral:
         operator.execute({"params": params, "ti": ti, "dag_run": SimpleNamespace(clear_number=2)})  # type: ignore[typeddict-item]
     call = restore_call(json.loads(json.dumps(deferral.value.trigger.serialize()[1]["call"])))
@@ -86,7 +86,7 @@ XCOMS = {
 def test_the_prompt_holds_the_results_of_the_declared_dependencies_and_no_others(
     dependencies: list[Dependency], map_index: int, expected: list[tuple[str, str | None]]
 ) -> None:
-    operator = ClaudeTaskOperator(
+    operator = PlannedTaskOperator(
         spec=TaskSpec(id="join", name="Join", instruction="Join them."),
         requirement="Do it.",
         dependencies=dependencies,
@@ -95,7 +95,7 @@ def test_the_prompt_holds_the_results_of_the_declared_dependencies_and_no_others
 
 
 def test_only_the_declared_inputs_reach_the_prompt() -> None:
-    operator = ClaudeTaskOperator(
+    operator = PlannedTaskOperator(
         spec=TaskSpec(id="use", name="Use", instruction="Use {product}."),
         requirement="Do it.",
         inputs=("product",),
@@ -108,12 +108,12 @@ def test_only_the_declared_inputs_reach_the_prompt() -> None:
 
 def test_a_model_named_by_the_task_comes_before_the_configured_one() -> None:
     spec = TaskSpec(id="use", name="Use", instruction="Use it.", model="eu.anthropic.claude-other")
-    call = deferred_call(ClaudeTaskOperator(spec=spec, requirement="Do it."), TaskInstance({}))
+    call = deferred_call(PlannedTaskOperator(spec=spec, requirement="Do it."), TaskInstance({}))
     assert call.request.model == "eu.anthropic.claude-other"
 
 
 def test_a_failure_of_the_triggerer_is_raised_in_the_worker_and_left_as_an_xcom() -> None:
-    operator = ClaudeTaskOperator(
+    operator = PlannedTaskOperator(
         spec=TaskSpec(id="use", name="Use", instruction="Use it."), requirement="Do it."
     )
     ti = TaskInstance({})
@@ -129,9 +129,9 @@ from types import SimpleNamespace
 from airflow.sdk.exceptions import TaskDeferred
 import chassis.claude.options
 chassis.claude.options.connection_model = lambda conn_id: None
-from chassis.dag.operators import ClaudeTaskOperator
+from chassis.dag.operators import PlannedTaskOperator
 from chassis.workflow import TaskSpec
-operator = ClaudeTaskOperator(spec=TaskSpec(id="a", name="A", instruction="Do."), requirement="Do it.")
+operator = PlannedTaskOperator(spec=TaskSpec(id="a", name="A", instruction="Do."), requirement="Do it.")
 try:
     ti = SimpleNamespace(dag_id="d", run_id="r", task_id="a", map_index=-1, try_number=1)
     operator.execute({"params": {}, "ti": ti, "dag_run": SimpleNamespace(clear_number=0)})

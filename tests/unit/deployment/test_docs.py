@@ -11,6 +11,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 
 import chassis
 from chassis import errors
@@ -200,9 +201,12 @@ class TestExamples:
     @by_name([(name, block) for name, block in blocks("python") if "dag" in block])
     def test_a_dag_file_is_loaded(self, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AIRFLOW__CHASSIS__PLANS_ROOT", str(tmp_path))
-        found: dict[str, Any] = {}
-        exec(compile(block, "documentation", "exec"), found)
-        assert "load_current_dags" in found or found["dag"].task_dict
+        (tmp_path / "documented.py").write_text(block, encoding="utf-8")
+        found = DagBag(tmp_path / "documented.py")
+        assert found.import_errors == {}
+        assert "load_current_dags" in block or (
+            all(dag.task_dict for dag in found.dags.values()) and found.dags
+        )
 
     def test_the_dag_files_of_the_project_are_the_documented_ones(self) -> None:
         documented = ["".join(block.split('"""')[2:]) for _, block in blocks("python")]

@@ -1,0 +1,127 @@
+"""``@task.claude``: a function whose return value is the instruction, and whose arguments are data for Claude."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk.bases.decorator import DecoratedOperator, determine_kwargs, task_decorator_factory
+from airflow.sdk.definitions._internal.expandinput import MappedArgument
+from airflow.sdk.definitions._internal.types import SET_DURING_EXECUTION
+from airflow.sdk.definitions.context import context_merge
+
+from chassis.dag.arguments import check_arguments
+from chassis.dag.given import Source, read_given, resolved, task_of, tasks_in
+from chassis.dag.operators import LABEL, ClaudeTaskOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    import jinja2
+    from airflow.sdk import Context
+    from airflow.sdk.bases.decorator import TaskDecorator
+
+    from chassis.execution import GivenValue, UpstreamResult
+
+
+class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
+    """A task for Claude whose instruction a function makes, in a worker, when the task runs.
+
+    What the function returns is never rendered: its arguments may be anything that another task returned.
+
+    :param python_callable: returns the instruction
+    """
+
+    template_fields: Sequence[str] = (*DecoratedOperator.template_fields, "inputs", "context", "item")
+    template_fields_renderers: ClassVar[dict[str, str]] = {**DecoratedOperator.template_fields_renderers}
+    custom_operator_name: str = "@task.claude"
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., str],
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            python_callable=python_callable,
+            op_args=op_args,
+            op_kwargs=op_kwargs,
+            instruction=SET_DURING_EXECUTION,
+            **kwargs,
+        )
+        arguments = self._arguments()
+        self._used |= tasks_in(list(arguments.values()))
+        self._argument_sources = tuple(Source(name, task_of(each), name) for name, each in arguments.items())
+        self._mapped_names = [name for name, each in arguments.items() if isinstance(each, MappedArgument)]
+
+    @property
+    def label(self) -> str:
+        """The arguments in which the instances of a mapped task differ."""
+        return super().label or ", ".join(
+            self.label_of(value) for name, value in self._arguments().items() if name in self._differing()
+        )
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        expanded = {name: self.op_kwargs[name] for name in self._differing() if name in self.op_kwargs}
+        self.op_kwargs = {name: value for name, value in self.op_kwargs.items() if name not in expanded}
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        self.op_kwargs = {**self.op_kwargs, **resolved(expanded, context)}
+
+    def execute(self, context: Context) -> Any:
+        context_merge(context, self.op_kwargs)
+        kwargs = determine_kwargs(self.python_callable, self.op_args, context)
+        self.instruction = self.python_callable(*self.op_args, **kwargs)
+        return super().execute(context)
+
+    def _given(self, context: Context) -> list[UpstreamResult | GivenValue]:
+        if self._sources is not None:
+            return super()._given(context)
+        arguments = self._arguments()
+        sources = [
+            Source(each.key, self._named(str(each.key), [each])[0].task, each.argument)
+            for each in self._argument_sources
+        ]
+        return [*read_given(arguments, sources), *super()._given(context)]
+
+    def _arguments(self) -> dict[str, Any]:
+        """What the function is called with, by the names of its parameters."""
+        bound = inspect.signature(self.python_callable).bind_partial(*self.op_args, **self.op_kwargs)
+        found: dict[str, Any] = {}
+        for name, value in bound.arguments.items():
+            if bound.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+                found |= value
+            else:
+                found[name] = value
+        return found
+
+    def _differing(self) -> Collection[str]:
+        """Names of the arguments that ``.expand()`` gives, or a mapped group of tasks."""
+        mapped = self._mapped()
+        if mapped is None:
+            return self._mapped_names
+        shared = mapped.partial_kwargs["op_kwargs"]
+        return [name for name, value in self.op_kwargs.items() if shared.get(name) is not value]
+
+
+def claude_task(python_callable: Callable[..., str] | None = None, **kwargs: Any) -> TaskDecorator:
+    """``@task.claude``: the function returns the instruction; its arguments are data for Claude, and any XComs.
+
+    :param kwargs: those of ``ClaudeTaskOperator``, but for ``instruction``, and any of an Airflow task
+    :raises PlanError: lists what is wrong with the arguments
+    """
+    name = str(kwargs.get("task_id") or getattr(python_callable, "__name__", "@task.claude"))
+    check_arguments(name, {each: kwargs[each] for each in kwargs if each != "inputs"}, mapped=True)
+    # A mapped function's operator isn't asked for its own defaults.
+    kwargs.setdefault("map_index_template", LABEL)
+    return task_decorator_factory(
+        python_callable=python_callable, decorated_operator_class=DecoratedClaudeOperator, **kwargs
+    )
