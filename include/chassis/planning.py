@@ -3,12 +3,13 @@
 Where there is a plan already, Claude is asked for changes to it, so that what is not named stays word for word, and
 what was done by it need not be done again.
 
-What the person gave (workflow id, inputs, schedule, limits) is laid over each proposal. A fault in that is
-nothing that Claude can repair: it is raised at once.
+What the person gave (workflow id, inputs, schedule, limits), now or to the workflow's last plan, is laid over each
+proposal. A fault in that is nothing that Claude can repair: it is raised at once.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,9 +29,10 @@ from chassis.workflow import (
     plan_from_proposal,
     proposal_schema,
 )
+from chassis.workflow.given import kept_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from chassis.agents import AgentDefinition
     from chassis.catalogue import Catalogue
@@ -72,6 +74,7 @@ def build_request(
     settings: Settings,
     model: str | None = None,
     current: WorkflowSpec | None = None,
+    head: WorkflowSpec | None = None,
     comment: str = "",
     done: Sequence[DoneTask] = (),
 ) -> ClaudeRequest:
@@ -83,14 +86,18 @@ def build_request(
     :param agent: the planning agent: its prompt becomes the system prompt
     :param model: the model that the person named for this run; None for the agent's, or the configured one
     :param current: the plan that is to be changed; None: a plan is to be made from nothing
+    :param head: the workflow's last plan: values that people gave to its inputs are told
     :param comment: what a reviewer of the current plan wants changed
     :param done: what is done already, in a run of the workflow
     """
+    inputs = kept_inputs(given, head or current) | {
+        name: value for name, value in given.inputs.items() if value is not None
+    }
     message = planner_message(
         requirement=given.requirement,
         catalogue=catalogue.to_yaml(),
         agents={each.name: each.description for each in agents},
-        inputs=given.inputs,
+        inputs=inputs,
         limit=settings.context_chars,
         current="" if current is None else dump_plan(current.model_copy(update={"provenance": None})),
         comment=comment,
@@ -116,6 +123,7 @@ async def propose_plan(
     services: Collection[str],
     attempts: int,
     current: WorkflowSpec | None = None,
+    head_of: Callable[[str], WorkflowSpec | None] = lambda _: None,
 ) -> Proposal:
     """Ask for a plan until one keeps every rule.
 
@@ -123,14 +131,23 @@ async def propose_plan(
     :param services: names of the services that a plan may name
     :param attempts: proposals that Claude may make, at least 1
     :param current: the plan that the request asks changes to
+    :param head_of: the last plan of the workflow of an id, which keeps what people gave to it; runs in a thread
     :raises PlanError: what the person gave breaks a rule, which Claude can't repair
     :raises AnswerInvalidError: the last proposal still had faults; they are in the message
     :raises ClaudeError: any other failure
     """
 
+    def plan(answer: Any) -> WorkflowSpec:
+        if current is not None:
+            made = plan_from_delta(answer, current, given)
+        else:
+            workflow_id = given.workflow_id or (answer.get("id") if isinstance(answer, dict) else None)
+            made = plan_from_proposal(answer, given, head_of(workflow_id) if workflow_id else None)
+        return check_plan(made, agents=agents, services=services)
+
     def check(proposal: Any) -> list[str]:
         try:
-            _plan(proposal, given, agents, services, current)
+            plan(proposal)
         except PlanError as error:
             if beyond_claude := [fault for fault in error.faults if _is_the_persons(fault, given)]:
                 raise PlanError(
@@ -143,24 +160,13 @@ async def propose_plan(
 
     answer = await converse(ask, request, check=check, repairs=attempts - 1)
     return Proposal(
-        spec=_plan(answer.data, given, agents, services, current),
+        spec=await asyncio.to_thread(plan, answer.data),
         usage=answer.usage,
         model=answer.model,
         request_ids=answer.request_ids,
         simulated=answer.simulated,
         attempts=answer.attempts,
     )
-
-
-def _plan(
-    answer: Any,
-    given: Given,
-    agents: Collection[str],
-    services: Collection[str],
-    current: WorkflowSpec | None,
-) -> WorkflowSpec:
-    plan = plan_from_proposal(answer, given) if current is None else plan_from_delta(answer, current, given)
-    return check_plan(plan, agents=agents, services=services)
 
 
 def _is_the_persons(fault: PlanFault, given: Given) -> bool:

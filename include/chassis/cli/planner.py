@@ -31,6 +31,7 @@ class Planned:
 
     :ivar plan: canonical YAML of what was approved
     :ivar changed: False when the workflow's newest revision already was this plan
+    :ivar changes: what the workflow kept of what people gave, and what changed, line by line
     :ivar planning: what the task ``plan`` returned, and left as ``spending``
     """
 
@@ -38,6 +39,7 @@ class Planned:
     revision: int
     plan: str
     changed: bool
+    changes: tuple[str, ...]
     planning: Mapping[str, Any]
 
 
@@ -116,6 +118,7 @@ class PlannerRun:
             revision=published["revision"],
             plan=self._returned("approve")["plan"],
             changed=published["changed"],
+            changes=tuple(published["changes"]),
             planning=planning,
         )
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chassis.ledger.gate import RunGate
     from chassis.ledger.paid_calls import PaidCalls
     from chassis.records.recording import TranscriptRecorder
+    from chassis.workflow import WorkflowSpec
 
 log = logging.getLogger(__name__)
 
@@ -227,12 +228,14 @@ class PlanCall(_Call):
     base: str | None = Field(
         None, description="The plan that changes are asked for, as YAML; None: a plan is asked for."
     )
+    plans_root: str = Field(description="Where the workflow's last plan is, which keeps what people gave.")
     continues: str = Field("", description="Run of the workflow that is planned on from; empty for none.")
 
     async def answer(self, ask: Ask) -> dict[str, Any]:
         from chassis.claude.usage import cost_usd
         from chassis.planning import propose_plan
         from chassis.workflow import Provenance, dump_plan, load_plan, plan_digest
+        from chassis.workflow.changes import told_changes
 
         proposal = await propose_plan(
             ask,
@@ -242,6 +245,7 @@ class PlanCall(_Call):
             services=self.services,
             attempts=self.attempts,
             current=None if self.base is None else load_plan(self.base, source="to be changed"),
+            head_of=self._head_of,
         )
         used = {task.agent for task in proposal.spec.tasks}
         provenance = Provenance(
@@ -253,6 +257,9 @@ class PlanCall(_Call):
             revised=proposal.attempts - 1,
         )
         spec = proposal.spec.model_copy(update={"provenance": provenance})
+        changes = told_changes(await asyncio.to_thread(self._head_of, spec.id), spec)
+        for line in changes:
+            log.info("Plan of workflow %s: %s", spec.id, line)
         cost = await asyncio.to_thread(cost_usd, self.request.model, proposal.usage)
         return {
             "workflow_id": spec.id,
@@ -265,7 +272,13 @@ class PlanCall(_Call):
             "simulated": proposal.simulated,
             "request_ids": list(proposal.request_ids),
             "continues": self.continues,
+            "changes": changes,
         }
+
+    def _head_of(self, workflow_id: str) -> WorkflowSpec | None:
+        from chassis.plans.store import PlanStore, newest_plan
+
+        return newest_plan(PlanStore(self.plans_root, self.accounts.storage_conn_id), workflow_id)
 
 
 def _imports() -> tuple[Any, Any]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from chassis.dag.calling import CallingOperator, ClaudeOperator
 from chassis.dag.calls import PlanCall
 from chassis.workflow import Given, check_given, dump_plan
+from chassis.workflow.given import check_timezone
+from chassis.workflow.schedules import schedule_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,14 +21,17 @@ if TYPE_CHECKING:
     from chassis.workflow import WorkflowSpec
 
 PLANNER_AGENT = "planning-agent"
+NONE = "none"
+"""What takes away a schedule, a budget or a demand for approval that the workflow has."""
 
 
 class PlanOperator(ClaudeOperator):
     """Asks the planning agent for a plan of the run's requirement, or for changes to the workflow's.
 
     The XCom holds ``workflow_id``, ``plan`` (YAML), ``digest``, ``usage``, ``cost_usd``, ``model``, ``attempts``,
-    ``simulated``, ``request_ids`` and ``continues`` (the run that is planned on from; empty for none). What the person
-    gave is checked first: Claude can't repair that.
+    ``simulated``, ``request_ids``, ``continues`` (the run that is planned on from; empty for none) and ``changes``
+    (lines: what changes in the workflow, and what it keeps). What the person gave is checked first: Claude can't
+    repair that.
     """
 
     def prepare(self, context: Context, settings: Settings) -> PlanCall:
@@ -51,7 +56,7 @@ def plan_call(
     """The call for a plan, on the account of the operator's task. Runs in a worker.
 
     :param current: the plan that is to be changed; None: a plan is to be made from nothing
-    :param comment: what a reviewer of the current plan wants changed
+    :param comment: what a reviewer of the current plan wants changed; all that was given is in that plan then
     :param done: what is done already, in a run of the workflow
     :raises PlanError: what the person gave is wrong
     :raises DefinitionError: an agent's file or the catalogue is wrong
@@ -60,9 +65,16 @@ def plan_call(
     from chassis.catalogue import load_catalogue
     from chassis.claude.options import connection_model
     from chassis.planning import build_request
+    from chassis.plans.store import PlanStore, newest_plan
 
     params = context["params"]
     given = given_from(params)
+    head = current
+    if comment and current is not None:
+        given = Given(requirement=current.requirement)
+    elif head is None and given.workflow_id is not None:
+        head = newest_plan(PlanStore(settings.plans_root, settings.storage_conn_id), given.workflow_id)
+    check_timezone(given, head)
     catalogue = load_catalogue(settings.services_file)
     planner = load_agent(settings.agents_folder, PLANNER_AGENT)
     workers = load_workers(settings)
@@ -74,6 +86,7 @@ def plan_call(
         settings=settings,
         model=params["model"] or planner.model or connection_model(settings.conn_id),
         current=current,
+        head=head,
         comment=comment,
         done=done,
     )
@@ -88,6 +101,7 @@ def plan_call(
         planned_at=context["dag_run"].run_after.isoformat(),
         planner_run=context["run_id"],
         base=None if current is None else dump_plan(current),
+        plans_root=settings.plans_root,
     )
 
 
@@ -100,17 +114,38 @@ def load_workers(settings: Settings) -> dict[str, AgentDefinition]:
 
 
 def given_from(params: Mapping[str, Any]) -> Given:
-    """What the person gave, from the planner's params.
+    """What the person gave, from the planner's params; what they left empty was not given.
 
     :raises PlanError: lists what is wrong with it, such as a cron or a timezone that doesn't exist
     """
-    schedule = {"cron": params["schedule"], "timezone": params["timezone"]} if params["schedule"] else None
-    return check_given(
-        {
-            "requirement": params["requirement"],
-            "workflow_id": params["workflow_id"] or None,
-            "inputs": params["inputs"],
-            "schedule": schedule,
-            "limits": {"budget_usd": params["budget_usd"], "max_parallel": params["max_parallel"]},
-        }
-    )
+    given = {
+        "requirement": params["requirement"],
+        "inputs": dict(params["inputs"]),
+        **({"workflow_id": params["workflow_id"]} if params["workflow_id"] else {}),
+    }
+    schedule, timezone = _word(params["schedule"]), _word(params["timezone"])
+    if schedule:
+        where = {"timezone": timezone} if timezone else {}
+        given["schedule"] = None if schedule.lower() == NONE else schedule_of(schedule) | where
+    elif timezone:
+        given["timezone"] = timezone
+    if (approve := params["approve"]) is not None:
+        given["approve"] = None if approve == NONE else approve
+    limits = {}
+    if budget := _word(params["budget_usd"]):
+        limits["budget_usd"] = None if budget.lower() == NONE else _number(budget)
+    if params["max_parallel"] is not None:
+        limits["max_parallel"] = params["max_parallel"]
+    return check_given(given | ({"limits": limits} if limits else {}))
+
+
+def _word(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _number(text: str) -> Any:
+    """The number that a text is; the text itself, for the rules to refuse, when it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return text

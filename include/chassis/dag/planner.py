@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 from chassis.dag.approval import ApprovePlanOperator
 from chassis.dag.calling import reported
 from chassis.dag.factory import ERROR_TAG, TAG, digest_tag
-from chassis.dag.plan_calls import PlanOperator
+from chassis.dag.plan_calls import NONE, PlanOperator
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.deciding import Approve, plan_code
 from chassis.errors import ChassisError, NotApprovedError
@@ -156,13 +156,14 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
             None,
             type=optional,
             title="Schedule",
-            description="Cron of the workflow, such as 0 6 * * 1; empty for none.",
+            description="Cron such as 0 6 * * 1, or a preset such as @daily. Empty: the workflow keeps its own; "
+            "none takes it away.",
         ),
         "timezone": Param(
-            "UTC",
-            type="string",
+            None,
+            type=optional,
             title="Timezone",
-            description="Timezone of the schedule, such as Europe/Berlin.",
+            description="Of the schedule, such as Europe/Berlin. Empty: the workflow's own, else UTC.",
         ),
         "model": Param(
             None,
@@ -172,18 +173,20 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
         ),
         "budget_usd": Param(
             None,
-            type=["number", "null"],
+            type=["string", "number", "null"],
+            pattern=r"^\s*([nN][oO][nN][eE]|[0-9]*\.?[0-9]*)\s*$",
             exclusiveMinimum=0,
             title="Budget",
-            description="US dollars that one run of the workflow may spend; at most one call goes past it.",
+            description="US dollars that one run may spend; at most one call goes past it. Empty: the workflow keeps "
+            "its own; none takes it away.",
         ),
         "max_parallel": Param(
-            16,
-            type="integer",
+            None,
+            type=["integer", "null"],
             minimum=1,
             maximum=1000,
-            title="Side by side",
-            description="Calls to Claude that one run may have at a time.",
+            title="Maximum parallel calls",
+            description="Calls to Claude that one run may have at a time. Empty: the workflow's own, else 16.",
         ),
         "action": Param(
             RUN,
@@ -195,9 +198,9 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
         "approve": Param(
             None,
             type=optional,
-            enum=[None, "changed", "always"],
+            enum=[None, "changed", "always", NONE],
             title="Approval",
-            description="When a person must approve the plan, besides what is configured: when it changed, or always.",
+            description="Require approval in addition to the configured policy. The workflow keeps it.",
         ),
     }
 
@@ -205,23 +208,30 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
 class PublishOperator(BaseOperator):
     """Stores the plan that was approved, and no other.
 
-    The XCom holds ``workflow_id``, ``revision``, ``digest`` and ``changed``.
+    The XCom holds ``workflow_id``, ``revision``, ``digest``, ``changed`` and ``changes`` (lines: what the workflow kept
+    of what people gave, and what changed from the revision before).
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from chassis.plans.store import PlanStore
+        from chassis.plans.store import PlanStore, newest_plan
+        from chassis.workflow.changes import told_changes
 
         settings = Settings.load()
         with reported(self, context):
             spec = self._approved(context, settings)
-            published = PlanStore(settings.plans_root, settings.storage_conn_id).publish(spec)
+            store = PlanStore(settings.plans_root, settings.storage_conn_id)
+            changes = told_changes(newest_plan(store, spec.id), spec)
+            published = store.publish(spec)
         state = "published" if published.changed else "already the newest revision"
         self.log.info("Workflow %s, revision %d: %s.", published.workflow_id, published.revision, state)
+        for line in changes:
+            self.log.info("%s", line)
         return {
             "workflow_id": published.workflow_id,
             "revision": published.revision,
             "digest": published.digest,
             "changed": published.changed,
+            "changes": changes,
         }
 
     def _approved(self, context: Context, settings: Settings) -> WorkflowSpec:
@@ -316,10 +326,22 @@ class TriggerWorkflowOperator(TriggerDagRunOperator):
             raise AirflowSkipException("The plan is published; a run was not asked for.")
         self.trigger_dag_id = context["ti"].xcom_pull(task_ids="publish", map_indexes=-1)["workflow_id"]
         self.trigger_run_id = triggered_run_id(context["run_id"])
-        self.conf = dict(params["inputs"])
+        self.conf = given_inputs(context)
         if source := context["ti"].xcom_pull(task_ids="plan", map_indexes=-1).get("continues"):
             self.conf[CARRY_OVER] = source
         super().execute(context)
+
+
+def given_inputs(context: Context) -> dict[str, Any]:
+    """The inputs that the person gave to the planner, with the values that the approved plan has: it may be edited."""
+    approved = load_plan(
+        context["ti"].xcom_pull(task_ids="approve", map_indexes=-1)["plan"], source="as approved"
+    )
+    return {
+        name: approved.inputs[name].default
+        for name in context["params"]["inputs"]
+        if name in approved.inputs and approved.inputs[name].default is not None
+    }
 
 
 def triggered_run_id(planner_run_id: str) -> str:

@@ -10,6 +10,7 @@ from chassis.deciding import checked_edit
 from chassis.errors import NotStoredError, PlanError, RecordBrokenError
 from chassis.ledger.identity import run_folder
 from chassis.workflow import dump_plan, load_plan, plan_digest
+from chassis.workflow.given import with_given_inputs
 
 if TYPE_CHECKING:
     from chassis.estimate import Estimate
@@ -127,7 +128,8 @@ def edited_plan(text: str, proposal: Proposal, settings: Settings) -> WorkflowSp
 
     workers, services = load_workers(settings), load_catalogue(settings.services_file).names
     spec = checked_edit(text, agents=workers, services=services, workflow_id=proposal.workflow_id)
-    provenance = proposal.spec().provenance
+    before = proposal.spec()
+    spec, provenance = with_given_inputs(spec, before), before.provenance
     if provenance is not None:
         used = sorted({task.agent for task in spec.tasks})
         provenance = provenance.model_copy(update={"agents": {name: workers[name].digest for name in used}})

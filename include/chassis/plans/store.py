@@ -241,6 +241,18 @@ class PlanStore:
         return newest(ref for workflow_id, name in names.items() if (ref := PlanRef.parse(workflow_id, name)))
 
 
+def newest_plan(store: PlanStore, workflow_id: str) -> WorkflowSpec | None:
+    """The newest plan of a workflow; None when there is none that can be read: it keeps nothing, and can't be compared.
+
+    :raises StoreError: it can't be told
+    """
+    revisions = store.revisions(workflow_id) if is_id(workflow_id) else ()
+    try:
+        return store.read(revisions[-1]) if revisions else None
+    except PlanError:
+        return None
+
+
 def _edited(where: str, what: str) -> PlanError:
     return PlanError(
         [PlanFault("edited", where, what)],

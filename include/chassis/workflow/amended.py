@@ -46,7 +46,7 @@ def amended_plan(
             message = f"must have a value of type {spec.inputs[name].type}, not nothing (null)"
             faults.append(PlanFault("bad_default", f"input {shown(name)}", message))
         elif name in spec.inputs:
-            data["inputs"][name]["default"] = value
+            data["inputs"][name] |= {"default": value, "given": True}
     try:
         plan = check_plan(data, agents=agents, services=services)
     except PlanError as error:

@@ -16,12 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from chassis.text import signs
 from chassis.workflow.names import shown
-from chassis.workflow.spec import Limits, TaskSpec, WorkflowSpec
+from chassis.workflow.spec import Limits, Schedule, TaskSpec, WorkflowSpec
 
 _PARTS = frozenset({"for_each", "schedule", "limits", "per_task"})
 """Fields that are parts with fields of their own. A change is told of each of these, not of the part as a whole."""
 
 _LABELS = {
+    "approve": "approval demanded",
+    "given": "given by a person",
     "for_each.items": "items",
     "for_each.input": "items from input",
     "for_each.output_of": "items from the output of",
@@ -152,6 +154,62 @@ def plan_changes(old: WorkflowSpec | None, new: WorkflowSpec) -> PlanChanges:
         tasks=tuple(_part_changes(tasks_before, tasks_after)),
         reordered=kept != [task_id for task_id in tasks_after if task_id in tasks_before],
     )
+
+
+def told_changes(old: WorkflowSpec | None, new: WorkflowSpec) -> list[str]:
+    """What planning a workflow again did, in short lines for a log and a terminal: what it kept of what people gave,
+    and what changed. None for a new workflow.
+
+    :param old: the workflow's plan before; None when there was none
+    """
+    if old is None:
+        return []
+    changes = plan_changes(old, new)
+    found = list(_kept(old, new))
+    for change in changes.workflow:
+        if change.field == "requirement":
+            found.append("requirement changed")
+        elif change.field.startswith("schedule."):
+            told = f"schedule: {schedule_text(old.schedule)} -> {schedule_text(new.schedule)}"
+            found += [told] if told not in found else []
+        else:
+            found += change.lines()
+    for kind, parts in (("input", changes.inputs), ("task", changes.tasks)):
+        found += [f"{kind} {shown(part.name)} {part.kind}{_in_brief(part)}" for part in parts]
+    return found + (["tasks in another order"] if changes.reordered else [])
+
+
+def _in_brief(part: PartChange) -> str:
+    if part.kind != "changed":
+        return ""
+    values = [line for change in part.fields if change.field == "default" for line in change.lines()[:1]]
+    return f": {', '.join(values or dict.fromkeys(change.label for change in part.fields))}"
+
+
+def _kept(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[str]:
+    """What people gave to a workflow that its next plan has, too."""
+    if old.schedule is not None and old.schedule == new.schedule:
+        yield f"schedule kept: {schedule_text(new.schedule)}"
+    before, after = (dict(_flat({"limits": _content(spec).get("limits", {})})) for spec in (old, new))
+    for field, value in after.items():
+        if _canonical(before.get(field)) == _canonical(value):
+            yield f"{FieldChange(field=field).label} kept: {_one(value)}"
+    if old.approve is not None and old.approve == new.approve:
+        yield f"approval demanded kept: {old.approve}"
+    for name, each in new.inputs.items():
+        then = old.inputs.get(name)
+        if then is not None and then.given and _canonical(then.default) == _canonical(each.default):
+            yield f"input {shown(name)} kept: {_one(each.default)}"
+
+
+def schedule_text(schedule: Schedule | None) -> str:
+    """A schedule on one line: ``0 6 * * 1 Europe/Berlin``."""
+    if schedule is None:
+        return "none"
+    if schedule.asset is not None:
+        return f"asset {_one(schedule.asset)}"
+    catchup = ", with catchup" if schedule.catchup else ""
+    return f"{schedule.cron or schedule.preset} {schedule.timezone}{catchup}"
 
 
 def _content(spec: WorkflowSpec | None) -> dict[str, Any]:

@@ -9,26 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chassis.errors import PlanError, PlanFault
+from chassis.workflow.given import lay_over
 from chassis.workflow.names import shown, suggestion
-from chassis.workflow.proposal import (
-    AnswerReader,
-    Given,
-    input_schema,
-    object_schema,
-    task_schema,
-    text_schema,
-)
+from chassis.workflow.proposal import AnswerReader, input_schema, object_schema, task_schema, text_schema
 from chassis.workflow.values import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from chassis.workflow.given import Given
     from chassis.workflow.spec import WorkflowSpec
 
 NEW, CHANGED = "new", "changed"
 _KEYS = frozenset({"title", "inputs", "removed_inputs", "tasks", "removed"})
-_ONLY_OF_PLANS = ("model", "retries", "timeout_minutes")
-"""Fields of a task that planners don't set and people do: a changed task keeps them."""
 
 
 def delta_schema(agents: Sequence[str]) -> dict[str, Any]:
@@ -76,8 +69,7 @@ def delta_schema(agents: Sequence[str]) -> dict[str, Any]:
 def plan_from_delta(answer: Any, current: WorkflowSpec, given: Given) -> dict[str, Any]:
     """The plan that the changes make of the current one, for ``check_plan`` to check.
 
-    What the person gave is laid over it. What they left open (no schedule, a limit at its default) stays as the
-    current plan has it, and so do its id, tags and owner.
+    What the person gave is laid over it. What they left open stays as the current plan has it.
 
     :raises PlanError: the changes don't fit the current plan; what else ``check_plan`` would find is listed, too
     """
@@ -91,7 +83,7 @@ class _Delta(AnswerReader):
     """Changes on their way into the current plan."""
 
     def __init__(self, answer: Mapping[str, Any], current: WorkflowSpec, given: Given) -> None:
-        super().__init__(given)
+        super().__init__(given, current)
         self.answer = answer
         self.base = current.model_dump(mode="json", exclude={"provenance"}, exclude_defaults=True)
 
@@ -105,19 +97,7 @@ class _Delta(AnswerReader):
         plan["inputs"] = self._changed_inputs()
         self.lay_over(plan["inputs"])
         plan["tasks"] = self._changed_tasks()
-        plan |= self._given_parts()
-        return self.checked(plan)
-
-    def _given_parts(self) -> dict[str, Any]:
-        parts: dict[str, Any] = {}
-        if self.given.schedule is not None:
-            parts["schedule"] = self.given.schedule.model_dump(mode="json", exclude_defaults=True)
-        if self.given.limits is not None:
-            set_ = self.given.limits.model_dump(mode="json", exclude_defaults=True)
-            parts["limits"] = self.base.get("limits", {}) | set_
-        if self.given.owner != Given.model_fields["owner"].default:
-            parts["owner"] = self.given.owner
-        return parts
+        return self.checked(lay_over(plan, self.given))
 
     def _changed_inputs(self) -> dict[str, Any]:
         inputs: dict[str, Any] = dict(self.base.get("inputs", {}))
@@ -148,10 +128,9 @@ class _Delta(AnswerReader):
             for code, message in _wrong_kind(task_id, kind, known, removed, seen):
                 self.fault(code, place, message)
             seen.add(task_id)
-            kept = {
-                field: tasks[task_id][field] for field in _ONLY_OF_PLANS if field in tasks.get(task_id, {})
-            }
-            tasks[task_id] = kept | self.task(proposed, index)
+            if task_id in removed:
+                self.set_by_people.pop(task_id, None)  # It is another task that has its id.
+            tasks[task_id] = self.task(proposed, index)
         return list(tasks.values())
 
     def _proposed_tasks(self) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,7 +1,7 @@
 """The planner's answer: the schema that Claude answers in, and how the answer becomes a plan.
 
-Claude proposes a title, an id, inputs and tasks. What the person gave (requirement, workflow id, values of
-inputs, schedule, limits, owner) is laid over the proposal and can't be changed by it.
+Claude proposes a title, an id, inputs and tasks. What the person gave, now or to the workflow's last plan, is laid
+over the proposal and can't be changed by it, see ``given``.
 """
 
 from __future__ import annotations
@@ -9,68 +9,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
-
 from chassis.errors import DefinitionError, PlanError, PlanFault
-from chassis.workflow.check import check_plan, unwritable
-from chassis.workflow.messages import fault_of
+from chassis.workflow.check import check_plan
+from chassis.workflow.given import ONLY_OF_PLANS, Given, kept_inputs, kept_parts, lay_over
 from chassis.workflow.names import shown, suggestion
-from chassis.workflow.rules import input_name_fault, workflow_id_fault
-from chassis.workflow.spec import SCHEMA_VERSION, InputType, Limits, Line, Requirement, Schedule, fault
+from chassis.workflow.spec import SCHEMA_VERSION, InputType
 from chassis.workflow.values import kind_of, type_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from pydantic import JsonValue
 
-class Given(BaseModel):
-    """What the person gave. None leaves the id to the planner, and schedule and limits to their defaults."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-    requirement: Requirement
-    workflow_id: str | None = Field(None, description="Id of the workflow; None: the planner names it.")
-    inputs: dict[str, JsonValue] = Field(
-        {}, description="Values of inputs by name; they become the plan's defaults."
-    )
-    schedule: Schedule | None = None
-    limits: Limits | None = None
-    owner: Line = "chassis"
-
-    @field_validator("workflow_id")
-    @classmethod
-    def _usable_id(cls, workflow_id: str | None) -> str | None:
-        if workflow_id is not None and (wrong := workflow_id_fault(workflow_id)):
-            raise fault("bad_id", wrong)
-        return workflow_id
-
-    @field_validator("inputs")
-    @classmethod
-    def _usable_inputs(cls, inputs: dict[str, Any]) -> dict[str, Any]:
-        wrong = [message for name in inputs if (message := input_name_fault(name))]
-        wrong += [
-            f"{shown(name)} must be text, a number, true, false or a list of texts, not {kind_of(value)}"
-            for name, value in inputs.items()
-            if all(type_fault(value, type_) for type_ in get_args(InputType))
-        ]
-        wrong += [f"{shown(name)} {what}" for name, value in inputs.items() if (what := unwritable(value))]
-        if wrong:
-            raise fault("bad_given_input", f"can't be used: {'; '.join(wrong)}")
-        return inputs
-
-
-def check_given(data: Mapping[str, Any]) -> Given:
-    """What the person gave, from the parameters of a run or the options of a command.
-
-    :raises PlanError: lists all that is wrong with it
-    """
-    try:
-        return Given.model_validate(dict(data))
-    except ValidationError as error:
-        faults = [fault_of(each, data, root=Given) for each in error.errors(include_url=False)]
-        raise PlanError(
-            faults, subject="What was given", hint="Correct it and start the planner again."
-        ) from None
+    from chassis.workflow.spec import WorkflowSpec
 
 
 def proposal_schema(agents: Sequence[str]) -> dict[str, Any]:
@@ -198,12 +149,15 @@ _PROPOSAL_KEYS = frozenset({"title", "id", "inputs", "tasks"})
 _TASK_KEYS = frozenset(task_schema([])["properties"])
 
 
-def plan_from_proposal(proposal: Any, given: Given) -> dict[str, Any]:
-    """The plan that a proposal comes to, with what the person gave laid over it, for ``check_plan`` to check.
+def plan_from_proposal(proposal: Any, given: Given, head: WorkflowSpec | None = None) -> dict[str, Any]:
+    """The plan that a proposal comes to, for ``check_plan`` to check.
 
+    What the person gave is laid over it; what was given to the workflow's last plan stays where it isn't given anew.
+
+    :param head: the workflow's last plan; None when there is none
     :raises PlanError: the proposal can't become a plan; what else ``check_plan`` would find is listed, too
     """
-    reader = AnswerReader(given)
+    reader = AnswerReader(given, head)
     if not isinstance(proposal, dict):
         message = f"must be a mapping with title, id, inputs and tasks, not {kind_of(proposal)}"
         raise PlanError([PlanFault("wrong_type", "the plan", message)])
@@ -216,11 +170,7 @@ def plan_from_proposal(proposal: Any, given: Given) -> dict[str, Any]:
     reader.lay_over(plan["inputs"])
     if "tasks" in proposal:
         plan["tasks"] = _tasks(reader, proposal["tasks"])
-    for name in ("schedule", "limits"):
-        if (part := getattr(given, name)) is not None:
-            plan[name] = part.model_dump(mode="json", exclude_defaults=True)
-    plan["owner"] = given.owner
-    return reader.checked(plan)
+    return reader.checked(lay_over(plan | kept_parts(head), given))
 
 
 def _tasks(reader: AnswerReader, proposed: Any) -> Any:
@@ -234,8 +184,17 @@ def _tasks(reader: AnswerReader, proposed: Any) -> Any:
 class AnswerReader:
     """Brings inputs and tasks of an answer into a plan's form. What can't be brought over becomes a fault."""
 
-    def __init__(self, given: Given) -> None:
+    def __init__(self, given: Given, head: WorkflowSpec | None) -> None:
         self.given = given
+        self.kept = kept_inputs(given, head)
+        self.set_by_people = (
+            {}
+            if head is None
+            else {
+                task.id: task.model_dump(mode="json", include=set(ONLY_OF_PLANS), exclude_defaults=True)
+                for task in head.tasks
+            }
+        )
         self.faults: list[PlanFault] = []
 
     def checked(self, plan: dict[str, Any]) -> dict[str, Any]:
@@ -263,9 +222,15 @@ class AnswerReader:
         return inputs
 
     def lay_over(self, inputs: Any) -> None:
-        """Put the values that the person gave into the inputs by name."""
-        if isinstance(inputs, dict):
-            for name, value in self.given.inputs.items():
+        """Put the values that people gave into the inputs by name: those that were kept, where they still fit."""
+        if not isinstance(inputs, dict):
+            return
+        for name, value in self.kept.items():
+            type_ = inputs.get(name, {}).get("type")
+            if type_ in get_args(InputType) and type_fault(value, type_) is None:
+                inputs[name] |= {"default": value, "given": True}
+        for name, value in self.given.inputs.items():
+            if value is not None:
                 self._lay_over(inputs, name, value)
 
     def _lay_over(self, inputs: dict[str, Any], name: str, value: JsonValue) -> None:
@@ -278,14 +243,16 @@ class AnswerReader:
             message = f"is given by the person and {wrong}; declare it with the type of what was given"
             self.fault("given_input_type", f"input {shown(name)}", message)
         else:
-            inputs[name]["default"] = value
+            inputs[name] |= {"default": value, "given": True}
 
     def task(self, proposed: dict[str, Any], index: int) -> dict[str, Any]:
         """One task."""
         task_id = proposed.get("id")
         where = f"task {shown(task_id)}" if isinstance(task_id, str) else f"tasks[{index}]"
         self.refuse_keys(proposed, _TASK_KEYS, where)
-        task = {key: value for key, value in proposed.items() if value is not None and key in _TASK_KEYS}
+        set_by_people = self.set_by_people.get(task_id, {}) if isinstance(task_id, str) else {}
+        told = {key: value for key, value in proposed.items() if value is not None and key in _TASK_KEYS}
+        task = set_by_people | told
         if isinstance(text := task.get("output_schema"), str):
             del task["output_schema"]
             try:

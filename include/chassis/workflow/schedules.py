@@ -41,6 +41,12 @@ def cron_fault(cron: str, presets: tuple[str, ...]) -> str | None:
     return None
 
 
+def schedule_of(text: str) -> dict[str, str]:
+    """The fields of a schedule that a person wrote on one line: a cron, however it is spaced, or a preset."""
+    words = " ".join(text.split())
+    return {"preset": words.lower()} if words.startswith("@") else {"cron": words}
+
+
 def timezone_fault(timezone: str) -> str | None:
     """What is wrong with the name of a timezone, with the nearest right one; None when it is known."""
     if timezone == "UTC" or timezone in _timezones():

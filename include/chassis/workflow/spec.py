@@ -39,6 +39,8 @@ MAX_OUTPUT_SCHEMA = 20_000
 Preset = Literal["@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"]
 InputType = Literal["string", "integer", "number", "boolean", "array"]
 PRESETS: tuple[str, ...] = get_args(Preset)
+Demand = Literal["changed", "always"]
+"""When a person must approve a workflow's plans: unless the plan is the newest revision, or always."""
 
 
 def fault(code: str, message: str) -> PydanticCustomError:
@@ -156,6 +158,9 @@ class InputSpec(_Part):
         None, description="Value when none is given; None: one must be given at trigger."
     )
     description: Description = ""
+    given: bool = Field(
+        False, description="Whether a person gave the default: planning the workflow again keeps it."
+    )
 
     @model_validator(mode="after")
     def _default_fits(self) -> Self:
@@ -311,4 +316,7 @@ class WorkflowSpec(_Part):
     )
     tasks: Annotated[tuple[TaskSpec, ...], at_most(MAX_TASKS), AfterValidator(_some)]
     limits: Limits = Limits()
+    approve: Demand | None = Field(
+        None, description="When a person must approve further plans; None: as the planner is configured."
+    )
     provenance: Provenance | None = None

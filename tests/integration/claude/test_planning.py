@@ -38,6 +38,7 @@ def plan(connect: Connect, with_client: WithClient, simulator: Simulator, contro
         attempts: int = 1,
         current: WorkflowSpec | None = None,
         comment: str = "",
+        head: WorkflowSpec | None = None,
         **given: Any,
     ) -> Proposal:
         connect.to(simulator.url)
@@ -60,6 +61,7 @@ def plan(connect: Connect, with_client: WithClient, simulator: Simulator, contro
                 services=catalogue.names,
                 attempts=attempts,
                 current=current,
+                head_of=lambda workflow_id: head if head is not None and head.id == workflow_id else None,
             )
         )
         return proposal
@@ -95,6 +97,15 @@ def test_what_the_person_gave_is_laid_over_the_plan(plan: Plan) -> None:
     ).spec
     assert (spec.id, spec.schedule, spec.limits) == ("mine", schedule, limits)
     assert spec.inputs["product"].default == "cat insurance"
+
+
+def test_a_workflow_that_claude_names_as_before_keeps_what_people_gave_to_it(plan: Plan) -> None:
+    requirement = "Add pet insurance product to all services"
+    head = plan(requirement, schedule=Schedule(preset="@daily"), inputs={"product": "cat insurance"}).spec
+    again = plan(requirement, head=head).spec
+    assert again.id == head.id, "nobody named the workflow"
+    assert again.schedule == Schedule(preset="@daily")
+    assert again.inputs["product"].default == "cat insurance"
 
 
 def test_a_wrong_plan_goes_back_with_all_its_faults_and_is_repaired(

@@ -43,7 +43,13 @@ APPROVED = {
     "digest": "0" * 64,
     "decision": {"without": "no approval is asked for"},
 }
-PUBLISHED = {"workflow_id": "onboard", "revision": 3, "digest": "0" * 64, "changed": True}
+PUBLISHED = {
+    "workflow_id": "onboard",
+    "revision": 3,
+    "digest": "0" * 64,
+    "changed": True,
+    "changes": ["schedule kept: 0 6 * * 1 UTC"],
+}
 RUN = "planned__p1"
 
 

@@ -28,6 +28,7 @@ def test_run_shows_agent_plan_changes_results_and_totals(chassis: Chassis, plann
     expected = (
         "Agent planning-agent · Claude on Amazon Bedrock",
         "Plan onboard · revision 3 · by simulated, attempt 1 · simulated: not Claude",
+        "schedule kept: 0 6 * * 1 UTC",
         "pricing, claims",
         "update [pricing]: running",
         "update [claims]: done",
@@ -68,6 +69,34 @@ def test_run_sends_the_planner_what_the_person_gave(
         "max_parallel": 4,
         "action": "run",
     }
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_what_was_not_given_is_not_sent_so_that_the_workflow_keeps_it(
+    chassis: Chassis, fake: FakeAirflow, planner: FakeDag, command: str
+) -> None:
+    chassis(command, "Onboard")
+    (sent,) = fake.sent("POST", "/dags/plan_workflow/dagRuns")
+    assert sent["conf"] == {"requirement": "Onboard", "action": "run" if command == "run" else "publish"}
+
+
+def test_none_is_sent_to_take_away_what_the_workflow_has(
+    chassis: Chassis, fake: FakeAirflow, planner: FakeDag
+) -> None:
+    chassis("run", "Onboard", "--schedule", "none", "--budget", "None", "--no-approve")
+    (sent,) = fake.sent("POST", "/dags/plan_workflow/dagRuns")
+    assert {name: sent["conf"][name] for name in ("schedule", "budget_usd", "approve")} == {
+        "schedule": "none",
+        "budget_usd": "none",
+        "approve": "none",
+    }
+
+
+@pytest.mark.parametrize("budget", ["inf", "nan", "0", "-1", "much"])
+def test_a_budget_that_is_no_amount_is_refused(chassis: Chassis, planner: FakeDag, budget: str) -> None:
+    result = chassis("run", "Onboard", "--budget", budget)
+    assert result.exit_code == 2
+    assert "is not a valid amount" in result.stderr
 
 
 def test_run_plans_on_from_the_run_that_is_named(

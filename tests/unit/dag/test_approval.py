@@ -16,6 +16,7 @@ from airflow.sdk.execution_time import hitl
 
 from chassis.dag.answers import MAX_COMMENT, OPTIONS, plan_page
 from chassis.dag.approval import ApprovePlanOperator
+from chassis.dag.calls import PlanCall, restore_call
 from chassis.dag.planner import PublishOperator
 from chassis.dag.triggers import RESULT, HeldAnswerTrigger, ResumingClaudeTrigger
 from chassis.errors import (
@@ -30,17 +31,28 @@ from chassis.files import open_files
 from chassis.plans.store import PlanStore
 from chassis.records.decisions import Decision, Decisions
 from chassis.settings import Settings
-from chassis.workflow import Provenance, TaskSpec, WorkflowSpec, dump_plan, load_plan, plan_digest
+from chassis.workflow import (
+    InputSpec,
+    Limits,
+    Provenance,
+    Schedule,
+    TaskSpec,
+    WorkflowSpec,
+    dump_plan,
+    load_plan,
+    plan_digest,
+    plan_from_delta,
+)
 
 PARAMS: dict[str, Any] = {
     "requirement": "Add 1 and 2",
     "workflow_id": "sum",
     "inputs": {},
-    "schedule": "",
-    "timezone": "UTC",
+    "schedule": None,
+    "timezone": None,
     "model": "",
     "budget_usd": None,
-    "max_parallel": 16,
+    "max_parallel": None,
     "action": "run",
     "approve": "always",
 }
@@ -230,6 +242,29 @@ def test_an_answer_that_can_not_be_carried_out_is_written_down_and_asked_for_aga
     assert len(airflow.requests) == 2, "Airflow must forget the answer, or it takes no other"
 
 
+@pytest.mark.parametrize(
+    ("by_run", "by_plan", "asks"),
+    [(None, None, False), (None, "always", True), ("always", None, True), ("none", "always", False)],
+)
+def test_a_demand_for_approval_stays_with_the_workflow_until_it_is_taken_away(
+    monkeypatch: pytest.MonkeyPatch, by_run: str | None, by_plan: Any, asks: bool
+) -> None:
+    airflow = connected(Airflow(approve="never"), monkeypatch)
+    airflow.xcoms["plan"] = made(plan().model_copy(update={"approve": by_plan}))
+    airflow.params["approve"] = by_run
+    assert (airflow.visit() is None) is asks
+
+
+def test_an_input_that_a_person_edits_is_marked_as_given(airflow: Airflow) -> None:
+    spec = plan("Add {n}.").model_copy(update={"inputs": {"n": InputSpec(type="integer", default=1)}})
+    airflow.xcoms["plan"] = made(spec)
+    airflow.visit()
+    edited = spec.model_copy(update={"inputs": {"n": InputSpec(type="integer", default=2)}})
+    result = airflow.answered("Approve", plan=plan_digest(spec), edited_plan=dump_plan(edited))
+    assert result is not None
+    assert load_plan(result["plan"]).inputs["n"] == InputSpec(type="integer", default=2, given=True)
+
+
 def test_a_plan_made_anew_takes_the_place_of_the_one_that_waited(
     airflow: Airflow, decisions: Callable[[], list[str]]
 ) -> None:
@@ -299,6 +334,23 @@ def test_a_revision_is_asked_for_in_the_triggerer_and_put_to_the_person_again(
     assert result is not None
     assert result["digest"] == plan_digest(plan("Say one plus two."))
     assert decisions() == ["proposed", "revise", "proposed", "refused", "approved"]
+
+
+def test_a_revision_keeps_what_a_person_edited_against_what_the_planner_was_given(airflow: Airflow) -> None:
+    airflow.params |= {"schedule": "0 6 * * 1", "budget_usd": 5}
+    airflow.visit()
+    spec = plan().model_copy(
+        update={"schedule": Schedule(cron="0 7 * * 2"), "limits": Limits(budget_usd=9.0)}
+    )
+    digest = airflow.proposal["digest"]
+    airflow.answered("Revise", plan=digest, comment="Say it in words.", edited_plan=dump_plan(spec))
+    assert airflow.deferred is not None
+    call = restore_call(airflow.deferred.trigger.serialize()[1]["call"])
+    assert isinstance(call, PlanCall)
+    assert call.base is not None
+    revised = plan_from_delta({"title": "Sum"}, load_plan(call.base), call.given)
+    assert revised["schedule"]["cron"] == "0 7 * * 2", "the edit came after what the run was started with"
+    assert revised["limits"] == {"budget_usd": 9.0}
 
 
 def test_a_failed_revision_leaves_the_proposal_as_it_was(airflow: Airflow) -> None:
@@ -449,6 +501,17 @@ class TestPublish:
         log.add(self.decided(kind, plan()))
         assert self.publish(airflow, plan())["revision"] == 1
         assert plan_digest(store.read(store.get("sum"))) == plan_digest(plan())
+
+    def test_what_the_workflow_keeps_and_what_changed_is_left_with_the_revision(
+        self, airflow: Airflow, log: Decisions, store: PlanStore
+    ) -> None:
+        store.publish(plan("Add.").model_copy(update={"schedule": Schedule(preset="@daily")}))
+        spec = plan().model_copy(update={"schedule": Schedule(preset="@daily")})
+        log.add(self.decided("approved", spec))
+        assert self.publish(airflow, spec)["changes"] == [
+            "schedule kept: @daily UTC",
+            "task 'add' changed: instruction",
+        ]
 
     @pytest.mark.parametrize("kind", ["proposed", "revise", "rejected", "refused", "timeout"])
     def test_one_that_was_not_is_refused(

@@ -8,23 +8,23 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from chassis.dag.plan_calls import given_from
-from chassis.dag.planner import AwaitWorkflowSensor, TriggerWorkflowOperator, planner_dag
+from chassis.dag.planner import AwaitWorkflowSensor, TriggerWorkflowOperator, given_inputs, planner_dag
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ChassisError, PlanError
 from chassis.plans.store import PlanStore, Published
 from chassis.settings import Settings
-from chassis.workflow import TaskSpec, WorkflowSpec
+from chassis.workflow import InputSpec, TaskSpec, WorkflowSpec, dump_plan
 
 PARAMS: dict[str, Any] = {
     "requirement": "Add 1 and 2",
     "workflow_id": "",
     "continue_from": None,
     "inputs": {},
-    "schedule": "",
-    "timezone": "UTC",
+    "schedule": None,
+    "timezone": None,
     "model": "",
     "budget_usd": None,
-    "max_parallel": 16,
+    "max_parallel": None,
     "action": "run",
     "approve": None,
 }
@@ -56,7 +56,7 @@ def test_a_scheduled_planner_brings_its_requirement_along() -> None:
 
 def test_what_may_be_left_empty_in_the_form_is_nullable() -> None:
     params = planner_dag("plan_things").params
-    for name in ("workflow_id", "schedule", "model", "budget_usd", "approve"):
+    for name in ("workflow_id", "schedule", "timezone", "model", "budget_usd", "max_parallel", "approve"):
         assert params[name] is None
         assert "null" in params.get_param(name).schema["type"], f"Airflow's form would demand {name}"
 
@@ -66,8 +66,36 @@ def test_what_the_person_gave_is_taken_over() -> None:
     assert given.workflow_id == "sum"
     assert given.schedule is not None
     assert (given.schedule.cron, given.schedule.timezone) == ("0 6 * * 1", "Europe/Berlin")
-    assert given_from(PARAMS).schedule is None
     assert given_from(PARAMS).workflow_id is None
+
+
+def test_what_was_left_empty_was_not_given_and_none_takes_it_away() -> None:
+    assert given_from(PARAMS).model_fields_set == {"requirement", "inputs"}
+    taken = given_from(PARAMS | {"schedule": " None ", "budget_usd": "none", "approve": "none"})
+    assert taken.model_fields_set == {"requirement", "inputs", "schedule", "limits", "approve"}
+    assert (taken.schedule, taken.approve) == (None, None)
+    assert taken.limits is not None
+    assert taken.limits.model_dump(exclude_unset=True) == {"budget_usd": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "expected"),
+    [
+        ("@daily", "preset", "@daily"),
+        (" 0  6 * *\t1 ", "cron", "0 6 * * 1"),
+        ("@Weekly", "preset", "@weekly"),
+    ],
+)
+def test_a_schedule_is_a_cron_however_it_is_spaced_or_a_preset(text: str, field: str, expected: str) -> None:
+    schedule = given_from(PARAMS | {"schedule": text}).schedule
+    assert getattr(schedule, field) == expected
+
+
+@pytest.mark.parametrize(("typed", "usd"), [("5", 5.0), (" 2.50 ", 2.5), (7, 7.0), (0.1, 0.1)])
+def test_a_budget_is_a_number_however_the_form_sends_it(typed: Any, usd: float) -> None:
+    limits = given_from(PARAMS | {"budget_usd": typed}).limits
+    assert limits is not None
+    assert limits.budget_usd == usd
 
 
 def test_all_that_is_wrong_with_what_was_given_is_said_at_once() -> None:
@@ -143,6 +171,17 @@ def test_a_plan_that_airflow_can_not_build_is_not_waited_for(waiting: Waiting) -
     waiting.dag = SimpleNamespace(tags=["chassis", "plan-error"], bundle_version=None)
     with pytest.raises(ChassisError, match="can't build the plan of workflow 'w'"):
         waiting.poke(plan)
+
+
+def test_the_run_gets_the_given_inputs_as_the_approved_plan_has_them() -> None:
+    inputs = {"n": InputSpec(type="integer", default=2), "other": InputSpec(type="integer", default=3)}
+    task = TaskSpec(id="add", name="Add", instruction="Add.")
+    spec = WorkflowSpec(schema_version=1, id="w", title="W", requirement="R", inputs=inputs, tasks=(task,))
+    ti = SimpleNamespace(xcom_pull=lambda **_: {"plan": dump_plan(spec)})
+    context: Any = {"ti": ti, "params": {"inputs": {"n": 1, "edited_away": 1}}}
+    assert given_inputs(context) == {"n": 2}, (
+        "an edit that took an input out, or gave it another value, counts"
+    )
 
 
 def test_publishing_only_skips_the_run() -> None:

@@ -77,6 +77,7 @@ EDITS: dict[str, Any] = {
     "tags": ["other"],
     "tasks": [{"id": "only", "name": "Only", "instruction": "Do it for {product}."}],
     "limits": {"max_parallel": 3},
+    "approve": "always",
 }
 
 

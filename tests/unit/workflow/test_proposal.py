@@ -132,7 +132,7 @@ def test_a_proposal_becomes_a_plan_with_what_the_person_gave_laid_over_it() -> N
     assert (spec.id, spec.requirement, spec.owner) == ("onboard_pet", "Add pet insurance", "insurance")
     assert (spec.schedule, spec.limits) == (given.schedule, given.limits)
     assert spec.inputs == {
-        "product": InputSpec(type="string", default="pet insurance", description="What to add.")
+        "product": InputSpec(type="string", default="pet insurance", description="What to add.", given=True)
     }
     assert spec.tasks[0].output_schema == {"type": "array", "items": {"type": "string"}}
     assert spec.tasks[1].for_each is not None

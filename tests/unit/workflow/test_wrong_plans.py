@@ -17,6 +17,7 @@ import pytest
 import chassis.workflow
 from chassis.errors import PlanError, PlanFault
 from chassis.workflow import Given, check_given, check_plan, load_plan, plan_from_proposal
+from chassis.workflow.given import check_timezone
 from chassis.workflow.yaml_text import read_yaml
 from tests.unit.workflow.wrong_plans import AGENTS, CASES, PLAN, SERVICES, Case
 
@@ -175,6 +176,18 @@ PROPOSALS: list[Refusal] = [
         "bad_given_input",
         "inputs",
         "the name 'item' is taken",
+    ),
+    (
+        lambda: check_timezone(check_given({"requirement": "x", "timezone": "Europe/Berlin"}), None),
+        "timezone_alone",
+        "timezone",
+        "give a schedule, too",
+    ),
+    (
+        lambda: check_given({"requirement": "x", "timezone": "Europe/Berln"}),
+        "unknown_timezone",
+        "timezone",
+        "'Europe/Berlin'",
     ),
 ]
 

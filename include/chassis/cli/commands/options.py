@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+NONE = "none"
+"""What takes away what a workflow was given before."""
+
+
+def dollars_or_none(text: str) -> float | str:
+    """A budget as the person wrote it: dollars, or ``none`` for no budget."""
+    if text.strip().lower() == NONE:
+        return NONE
+    try:
+        dollars = float(text)
+    except ValueError:
+        dollars = math.nan
+    if not 0 < dollars < math.inf:
+        raise typer.BadParameter(f"{text!r} is not a valid amount; give US dollars, such as 5, or {NONE}.")
+    return dollars
+
 
 HomeOption = Annotated[
     Path,
@@ -51,19 +69,41 @@ ContinueOption = Annotated[
 ]
 ScheduleOption = Annotated[
     str,
-    typer.Option("--schedule", metavar="CRON", help="When the workflow runs by itself, such as '0 6 * * 1'."),
+    typer.Option(
+        "--schedule",
+        metavar="CRON",
+        help="When the workflow runs by itself: a cron such as '0 6 * * 1', a preset such as @daily, or none.",
+        show_default="the workflow's own",
+    ),
 ]
 TimezoneOption = Annotated[
-    str, typer.Option("--timezone", metavar="NAME", help="Timezone of the schedule, such as Europe/Berlin.")
+    str,
+    typer.Option(
+        "--timezone",
+        metavar="NAME",
+        help="Timezone of the schedule, such as Europe/Berlin.",
+        show_default="the workflow's own, else UTC",
+    ),
 ]
 BudgetOption = Annotated[
-    float | None,
+    Any,  # float, "none" or None, see dollars_or_none
     typer.Option(
-        "--budget", metavar="USD", min=0, help="US dollars that one run may spend.", show_default="no limit"
+        "--budget",
+        metavar="USD",
+        parser=dollars_or_none,
+        help="US dollars that one run may spend, or none.",
+        show_default="the workflow's own",
     ),
 ]
 MaxParallelOption = Annotated[
-    int, typer.Option("--max-parallel", min=1, help="Calls to Claude that one run may have at a time.")
+    int | None,
+    typer.Option(
+        "--max-parallel",
+        min=1,
+        max=1000,
+        help="Maximum parallel calls to Claude in one run.",
+        show_default="the workflow's own, else 16",
+    ),
 ]
 WorkflowArgument = Annotated[str, typer.Argument(help="Id of the workflow.", show_default=False)]
 TaskArgument = Annotated[str, typer.Argument(help="Id of the task.", show_default=False)]

@@ -12,6 +12,7 @@ from chassis.cli.commands.deciding import decide, on_terminal, where_to_decide
 from chassis.cli.commands.following import interruptible, show_end, watch
 from chassis.cli.commands.options import (
     HOME,
+    NONE,
     BedrockOption,
     BudgetOption,
     ContinueOption,
@@ -25,7 +26,7 @@ from chassis.cli.commands.options import (
     WorkflowIdOption,
 )
 from chassis.cli.console import FAILED, err, out, print_json, reports_errors, tell
-from chassis.cli.text import one_line
+from chassis.cli.text import one_line, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,24 +46,28 @@ class _Request:
     workflow_id: str
     schedule: str
     timezone: str
-    budget: float | None
-    max_parallel: int
+    budget: float | str | None
+    max_parallel: int | None
     continue_from: str
-    approve: bool
+    approve: bool | None
 
     def conf(self, action: str) -> dict[str, Any]:
-        """The parameters of the planner's run."""
-        return {
-            "requirement": self.requirement,
+        """The parameters of the planner's run: those that were given, as a workflow keeps what isn't given anew."""
+        approve = None if self.approve is None else "always" if self.approve else NONE
+        given = {
             "workflow_id": self.workflow_id,
             "inputs": self.inputs,
             "schedule": self.schedule,
             "timezone": self.timezone,
             "budget_usd": self.budget,
             "max_parallel": self.max_parallel,
+            "continue_from": self.continue_from,
+            "approve": approve,
+        }
+        return {
+            "requirement": self.requirement,
             "action": action,
-            **({"continue_from": self.continue_from} if self.continue_from else {}),
-            **({"approve": "always"} if self.approve else {}),
+            **{name: value for name, value in given.items() if value not in (None, "", {})},
         }
 
 
@@ -73,12 +78,17 @@ def run(
     workflow_id: WorkflowIdOption = "",
     continue_from: ContinueOption = "",
     schedule: ScheduleOption = "",
-    timezone: TimezoneOption = "UTC",
+    timezone: TimezoneOption = "",
     budget: BudgetOption = None,
-    max_parallel: MaxParallelOption = 16,
+    max_parallel: MaxParallelOption = None,
     approve: Annotated[
-        bool, typer.Option("--approve", help="Show the plan and ask before it is published.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--approve/--no-approve",
+            help="Show the workflow's plans and ask before they are published.",
+            show_default="the workflow's own",
+        ),
+    ] = None,
     bedrock: BedrockOption = False,
     as_json: JsonOption = False,
     home: HomeOption = HOME,
@@ -116,9 +126,9 @@ def plan(
     workflow_id: WorkflowIdOption = "",
     continue_from: ContinueOption = "",
     schedule: ScheduleOption = "",
-    timezone: TimezoneOption = "UTC",
+    timezone: TimezoneOption = "",
     budget: BudgetOption = None,
-    max_parallel: MaxParallelOption = 16,
+    max_parallel: MaxParallelOption = None,
     bedrock: BedrockOption = False,
     home: HomeOption = HOME,
 ) -> None:
@@ -135,7 +145,7 @@ def plan(
         budget,
         max_parallel,
         continue_from,
-        approve=False,
+        approve=None,
     )
     target = connect_or_start(home, bedrock=bedrock, tell=tell)
     with target.airflow as airflow:
@@ -158,10 +168,12 @@ def _plan(
     with interruptible(target.airflow, PLANNER, planner.run_id):
         with _progress(console, "Planning"):
             planner.wait_for_plan(_tell_retry)
-        _have_approved(target.airflow, planner, console, asks=request.approve or on_terminal())
+        _have_approved(target.airflow, planner, console, asks=bool(request.approve) or on_terminal())
         planned = planner.wait_until_published()
         shape = shape_of_plan(load_plan(planned.plan), planned.revision, request.inputs)
         console.print(_headline(planned))
+        for line in planned.changes:
+            console.print(Text(f"  {plain(line)}"))
         console.print(plan_table(shape))
         with _progress(console, "Waiting for Airflow to have the workflow"):
             planner.wait_for_workflow(runs=not publish_only)

@@ -1,0 +1,204 @@
+"""What people give to a workflow, and how it stays: planning again keeps it until a person changes it.
+
+Claude makes the tasks. The schedule, the limits, the values of inputs, the approval that is demanded, the owner and the
+tags are people's: given with a requirement, by ``chassis limits``, or by an edit of a plan. What is not given when a
+workflow is planned again stays as its last plan has it. What is given as None is taken away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_serializer,
+)
+
+from chassis.errors import PlanError, PlanFault
+from chassis.workflow.check import unwritable
+from chassis.workflow.messages import fault_of
+from chassis.workflow.names import shown
+from chassis.workflow.rules import input_name_fault, workflow_id_fault
+from chassis.workflow.schedules import timezone_fault
+from chassis.workflow.spec import Demand, InputType, Limits, Line, Requirement, Schedule, fault
+from chassis.workflow.values import kind_of, type_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chassis.workflow.spec import WorkflowSpec
+
+ONLY_OF_PLANS = ("model", "retries", "timeout_minutes")
+"""Fields of a task that planners don't set and people do: a task of the same id keeps them."""
+
+_PARTS = ("schedule", "limits", "approve", "owner", "tags")
+"""Fields of a plan that planners don't set and people do."""
+
+
+class Given(BaseModel):
+    """What the person gave this time. A field that isn't set was not given; None that is set takes it away.
+
+    The same holds for the fields of ``schedule`` and ``limits``: a limit that isn't set stays.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    requirement: Requirement
+    workflow_id: str | None = Field(None, description="Id of the workflow; None: the planner names it.")
+    inputs: dict[str, JsonValue] = Field(
+        {}, description="Values of inputs by name; they become the plan's defaults. None: no longer given."
+    )
+    schedule: Schedule | None = None
+    timezone: str | None = Field(
+        None, description="Of the schedule that the workflow has, without another cron."
+    )
+    limits: Limits | None = None
+    approve: Demand | None = None
+    owner: Line = "chassis"
+
+    @field_validator("workflow_id")
+    @classmethod
+    def _usable_id(cls, workflow_id: str | None) -> str | None:
+        if workflow_id is not None and (wrong := workflow_id_fault(workflow_id)):
+            raise fault("bad_id", wrong)
+        return workflow_id
+
+    @field_validator("inputs")
+    @classmethod
+    def _usable_inputs(cls, inputs: dict[str, Any]) -> dict[str, Any]:
+        given = {name: value for name, value in inputs.items() if value is not None}
+        wrong = [message for name in inputs if (message := input_name_fault(name))]
+        wrong += [
+            f"{shown(name)} must be text, a number, true, false or a list of texts, not {kind_of(value)}"
+            for name, value in given.items()
+            if all(type_fault(value, type_) for type_ in get_args(InputType))
+        ]
+        wrong += [f"{shown(name)} {what}" for name, value in given.items() if (what := unwritable(value))]
+        if wrong:
+            raise fault("bad_given_input", f"can't be used: {'; '.join(wrong)}")
+        return inputs
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, timezone: str | None) -> str | None:
+        if timezone is not None and (wrong := timezone_fault(timezone)):
+            raise fault("unknown_timezone", wrong)
+        return timezone
+
+    @model_serializer(mode="wrap")
+    def _what_was_given(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # On the other side, too, what wasn't given must not look like what was taken away.
+        return {name: value for name, value in serialize(self).items() if name in self.model_fields_set}
+
+    @field_serializer("schedule", "limits")
+    def _part_as_given(self, part: Schedule | Limits | None) -> dict[str, Any] | None:
+        return None if part is None else part.model_dump(mode="json", exclude_unset=True)
+
+
+def check_given(data: Mapping[str, Any]) -> Given:
+    """What the person gave, from the parameters of a run or the options of a command.
+
+    :raises PlanError: lists all that is wrong with it
+    """
+    try:
+        return Given.model_validate(dict(data))
+    except ValidationError as error:
+        faults = [fault_of(each, data, root=Given) for each in error.errors(include_url=False)]
+        raise PlanError(
+            faults, subject="What was given", hint="Correct it and start the planner again."
+        ) from None
+
+
+def check_timezone(given: Given, head: WorkflowSpec | None) -> None:
+    """That a timezone given alone has a schedule to be the timezone of.
+
+    :param head: the workflow's last plan; None when there is none
+    :raises PlanError: it has none
+    """
+    if given.timezone is None or (
+        head is not None and head.schedule is not None and head.schedule.asset is None
+    ):
+        return
+    message = "is given without a schedule, and the workflow has none of its own; give a schedule, too"
+    raise PlanError(
+        [PlanFault("timezone_alone", "timezone", message)],
+        subject="What was given",
+        hint="Correct it and start the planner again.",
+    )
+
+
+def kept_parts(head: WorkflowSpec | None) -> dict[str, Any]:
+    """The parts of a workflow's last plan that are people's, as data: schedule, limits, approval, owner, tags."""
+    return {} if head is None else head.model_dump(mode="json", include=set(_PARTS), exclude_defaults=True)
+
+
+def kept_inputs(given: Given, head: WorkflowSpec | None) -> dict[str, JsonValue]:
+    """Values that people gave to inputs of the workflow's last plan, and don't give anew."""
+    if head is None:
+        return {}
+    return {
+        name: each.default
+        for name, each in head.inputs.items()
+        if each.given and each.default is not None and name not in given.inputs
+    }
+
+
+def lay_over(plan: dict[str, Any], given: Given) -> dict[str, Any]:
+    """The plan with what the person gave in place of what stood there; but for the values of inputs."""
+    plan = dict(plan)
+    if "schedule" in given.model_fields_set:
+        _lay(
+            plan,
+            "schedule",
+            None if given.schedule is None else _schedule(plan.get("schedule"), given.schedule),
+        )
+    elif given.timezone is not None and "asset" not in plan.get("schedule", {"asset": ""}):
+        plan["schedule"] = plan["schedule"] | {"timezone": given.timezone}
+    if given.limits is not None:
+        set_ = given.limits.model_dump(mode="json", exclude_unset=True)
+        limits = {name: value for name, value in (plan.get("limits", {}) | set_).items() if value is not None}
+        _lay(plan, "limits", limits or None)
+    for name in ("approve", "owner"):
+        if name in given.model_fields_set:
+            _lay(plan, name, getattr(given, name))
+    return plan
+
+
+def _lay(plan: dict[str, Any], name: str, value: Any) -> None:
+    if value is None:
+        plan.pop(name, None)
+    else:
+        plan[name] = value
+
+
+def _schedule(old: dict[str, Any] | None, new: Schedule) -> dict[str, Any]:
+    """The new schedule, in the timezone of the old one unless another is given."""
+    stays = (
+        {}
+        if old is None or new.asset is not None
+        else {name: old[name] for name in ("timezone", "catchup") if name in old}
+    )
+    return stays | new.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+
+
+def with_given_inputs(spec: WorkflowSpec, before: WorkflowSpec) -> WorkflowSpec:
+    """A plan that a person made of another, with the inputs marked whose values they changed.
+
+    :param before: the plan that was changed
+    """
+    inputs = {
+        name: each.model_copy(update={"given": True}) if _changed(name, each.default, before) else each
+        for name, each in spec.inputs.items()
+    }
+    return spec.model_copy(update={"inputs": inputs})
+
+
+def _changed(name: str, value: JsonValue, before: WorkflowSpec) -> bool:
+    return value is not None and name in before.inputs and before.inputs[name].default != value
