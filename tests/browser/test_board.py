@@ -49,8 +49,8 @@ def test_the_tab_shows_the_runs_board_in_airflows_page(page: Page, finished: str
     page.get_by_role("link", name="Chassis").or_(page.get_by_role("tab", name="Chassis")).first.click()
     shown = board(page)
     expect(shown.get_by_role("heading", level=1)).to_be_visible()
-    expect(shown.get_by_role("link", name="pricing", exact=True)).to_be_visible()
-    expect(shown.get_by_text("Simulated: a local simulator answered")).to_be_visible()
+    expect(shown.get_by_role("link", name="update_service: pricing", exact=True)).to_be_visible()
+    expect(shown.get_by_text("a local simulator answered")).to_be_visible()
     expect(shown.locator("header.unframed")).to_be_hidden()
     page.screenshot(path=screenshots / "board.png")
 
@@ -95,8 +95,8 @@ def test_rows_are_found_by_text_and_by_state(page: Page, finished: str) -> None:
     shown.get_by_role("searchbox").fill("claims")
     expect(shown.locator("tr[data-index]:visible")).to_have_count(1)
     shown.get_by_role("searchbox").fill("")
-    shown.get_by_label("Only rows in this state").select_option("attention")
-    expect(shown.get_by_text("No row matches.")).to_be_visible()
+    shown.get_by_label("Filter by state").select_option("attention")
+    expect(shown.get_by_text("No task matches the filter.")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -127,7 +127,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(page: Page, finished: str,
 def test_every_row_is_reached_by_keyboard(page: Page, finished: str) -> None:
     page.goto(f"/chassis/dags/{WORKFLOW}/runs/{quote(finished, safe='')}")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="To the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     wanted = page.locator("#content a, #content input, #content select, #content [tabindex='0']").count()
     reached = set()
     for _ in range(wanted + 10):

@@ -76,7 +76,7 @@ class TestAWholeWay:
         # The plan is read in Airflow's own page of the run, edited there, checked, and approved as edited.
         page.goto(LINKS.airflow_tab("plan_workflow", planner_run))
         tab = page.frame_locator("iframe")
-        expect(tab.get_by_role("heading", name="Waits for a decision")).to_be_visible()
+        expect(tab.get_by_role("heading", name="Decision required")).to_be_visible()
         expect(tab.get_by_text("This is the first revision of the workflow")).to_be_visible()
         page.screenshot(path=screenshots / "plan-in-airflow.png")
         page.goto(LINKS.plan("plan_workflow", planner_run))
@@ -91,9 +91,7 @@ class TestAWholeWay:
         page.get_by_label("Comment").fill("Cancelling matters, too.")
         page.get_by_role("button", name="Approve as edited").click()
         expect(
-            page.get_by_text("An answer was given by admin").or_(
-                page.get_by_text("Approved as edited by admin")
-            )
+            page.get_by_text("admin chose Approve").or_(page.get_by_text("Approved as edited by admin"))
         ).to_be_visible()
 
         run_id = f"planned__{planner_run}"
@@ -161,41 +159,40 @@ class TestAPlanIsSentBack:
         # A plan isn't sent back without a word; with one, Claude is asked again.
         page.goto(address)
         page.get_by_role("button", name="Revise").click()
-        expect(page.get_by_text("Say what is to be different")).to_be_visible()
+        expect(page.get_by_text("A comment is required")).to_be_visible()
         page.get_by_label("Comment").fill("also add the billing service")
         page.get_by_role("button", name="Revise").click()
-
-        def proposed_again() -> bool:
-            path = f"/dags/plan_workflow/dagRuns/{run_id}/taskInstances/approve/xcomEntries/proposal"
-            return airflow.get(path, deserialize=True)["value"]["number"] == 2
-
-        wait_for("the second proposal", proposed_again)
+        # The page that the person has open shows what comes of it by itself.
+        expect(page.get_by_text("admin chose Revise").or_(page.get_by_text("Proposal 2"))).to_be_visible()
+        expect(page.get_by_text("Proposal 2")).to_be_visible(timeout=60_000)
         await_state(airflow, "plan_workflow", run_id, ("approve", -1), "awaiting_input")
-        page.goto(address)
-        expect(page.get_by_text("Proposal 2")).to_be_visible()
         expect(page.get_by_text("also add the billing service").first).to_be_visible()
         expect(page.locator("#history-heading + ol li")).to_have_count(3)
 
         # A form that was opened before shows another plan than the one that waits: it decides nothing.
         page.locator("input[name=digest]").evaluate("field => field.value = '0'.repeat(64)")
         page.get_by_role("button", name="Approve", exact=True).click()
-        expect(page.get_by_text("This is another plan than the one that you had before you")).to_be_visible()
+        expect(page.get_by_text("The plan has changed since you opened this page")).to_be_visible()
         assert airflow.states("plan_workflow", run_id)["approve", -1] == "awaiting_input"
 
         # Of two who decide at once, one is too late, and is told so.
         late = page.context.new_page()
         late.goto(address)
+        late.get_by_label("Comment").fill("half a sen")
         page.goto(address)
         page.get_by_role("button", name="Reject").click()
         expect(
-            page.get_by_text("An answer was given").or_(page.get_by_text("not carried out"))
+            page.get_by_text("admin chose Reject").or_(page.get_by_text("The plan was rejected"))
         ).to_be_visible()
+        # Who is writing is told so, and loses nothing of it.
+        expect(late.get_by_text("This page is out of date")).to_be_visible()
+        expect(late.get_by_label("Comment")).to_have_value("half a sen")
         late.get_by_role("button", name="Approve", exact=True).click()
-        expect(late.get_by_text("Somebody has decided already")).to_be_visible()
+        expect(late.get_by_text("Somebody has already decided")).to_be_visible()
         late.close()
         assert airflow.wait_run("plan_workflow", run_id) == "failed"
         page.goto(address)
-        expect(page.get_by_text("This plan is not carried out")).to_be_visible()
+        expect(page.get_by_text("The plan was rejected")).to_be_visible()
 
 
 class TestATaskIsAmended:
@@ -209,7 +206,7 @@ class TestATaskIsAmended:
             "Add {product} to {item}, with a waiting period."
         )
         page.get_by_label("Reason").fill("The waiting period was forgotten.")
-        page.get_by_role("button", name="Rerun amended").click()
+        page.get_by_role("button", name="Amend and rerun").click()
         expect(page.get_by_role("heading", name="Amendments")).to_be_visible()
         assert airflow.wait_run(dag_id, run_id) == "success"
         page.goto(LINKS.task(dag_id, run_id, "update_service", 0))

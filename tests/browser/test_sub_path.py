@@ -111,12 +111,12 @@ def test_a_persons_way_stays_below_the_sub_path(
     wait_for("the question", lambda: airflow.states(PLANNER, planner_run)["approve", -1] == "awaiting_input")
     page.get_by_role("link", name="Workflows").first.click()
     frame(page).locator(f"a[href='{LINKS.plan(PLANNER, planner_run)}']").click()
-    expect(frame(page).get_by_role("heading", name="Waits for a decision")).to_be_visible()
+    expect(frame(page).get_by_role("heading", name="Decision required")).to_be_visible()
     assert below.simulator_url
     simulator = SimulatorControl(below.simulator_url)
     simulator.set_latency(4)
     frame(page).get_by_role("button", name="Approve", exact=True).click()
-    expect(frame(page).get_by_text("Waits for a decision")).to_be_hidden()
+    expect(frame(page).get_by_text("Decision required")).to_be_hidden()
     assert airflow.wait_run(PLANNER, planner_run) == "success"
     page.reload()
     expect(frame(page).get_by_text("Approved by admin", exact=True)).to_be_visible()

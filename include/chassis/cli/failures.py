@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chassis.errors import ChassisError, restore_error
+from chassis.errors import failure_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chassis.cli.airflow_api import Airflow, Json
+    from chassis.errors import ChassisError
 
 _KEY = "error"  # under which Chassis's operators leave ChassisError.describe(), see chassis.dag.calling
-
-
-class TaskFailedError(ChassisError):
-    """A task failed without saying why in Chassis's own way: killed, timed out, or a foreign fault."""
 
 
 def read_failure(
@@ -21,21 +20,14 @@ def read_failure(
 ) -> ChassisError:
     """The error that made a task instance fail."""
     value = airflow.xcom(dag_id, run_id, task_id, map_index=map_index, key=_KEY)
-    if isinstance(value, dict) and isinstance(value.get("class"), str):
-        return restore_error(value)
-    events = airflow.log(dag_id, run_id, task_id, try_number, map_index=map_index) if try_number else []
-    reason = next((text for event in reversed(events) if (text := _error_text(event))), "")
-    return TaskFailedError(f"Task {task_id} failed: {reason or 'its log gives no reason'}")
+
+    def log() -> Iterator[Json]:
+        if try_number:
+            yield from airflow.log(dag_id, run_id, task_id, try_number, map_index=map_index)
+
+    return failure_of(value, log(), task_id)
 
 
 def error_document(error: ChassisError) -> Json:
     """An error in ``--json`` documents: the same three fields for every class."""
     return {"class": type(error).__name__, "message": error.message.rstrip(), "hint": error.hint}
-
-
-def _error_text(event: Json) -> str:
-    if event.get("level") not in ("error", "critical"):
-        return ""
-    for detail in event.get("error_detail") or ():
-        return f"{detail['exc_type']}: {detail['exc_value']}"
-    return str(event.get("event", ""))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chassis.cli.errors import AirflowRefusedError, StackError, UsageError
-from chassis.cli.failures import TaskFailedError, read_failure
+from chassis.cli.failures import read_failure
 from chassis.cli.follow import patiently
 from chassis.cli.report import FINISHED
 from chassis.cli.spending import SPENDING_KEY
+from chassis.errors import TaskFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

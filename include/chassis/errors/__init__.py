@@ -37,6 +37,7 @@ from chassis.errors.claude import (
     UnreachableError,
 )
 from chassis.errors.deployment import DefinitionError, SettingsError
+from chassis.errors.failures import TaskFailedError, failure_of
 from chassis.errors.plans import (
     ApprovalTimeoutError,
     NotApprovedError,
@@ -82,8 +83,10 @@ __all__ = [
     "StoreError",
     "StreamBrokenError",
     "TaskBlockedError",
+    "TaskFailedError",
     "ThrottledError",
     "UnexpectedError",
     "UnreachableError",
+    "failure_of",
     "restore_error",
 ]

@@ -27,14 +27,14 @@ HEADERS = {
 
 _TITLES = {
     401: "You are not signed in",
-    403: "You may not see this",
-    404: "There is nothing here",
-    503: "Not available at the moment",
+    403: "You do not have permission",
+    404: "Page not found",
+    503: "Temporarily unavailable",
 }
 
 _PLAINER = {
-    "Not Found": "No page has this address.",
-    "Forbidden": "Airflow's roles don't give you the right to it. Who manages them can.",
+    "Not Found": "There is no page at this address.",
+    "Forbidden": "Your Airflow roles don't give you permission. Ask an Airflow administrator.",
 }
 """What FastAPI and Airflow say, so that it tells what to do."""
 
@@ -80,10 +80,10 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _malformed(request: Request, error: Exception) -> Response:
-    """What is no number where one must be: said without repeating what was sent."""
+    """What isn't a number where one must be: said without repeating what was sent."""
     assert isinstance(error, RequestValidationError)
     where = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
-    return _answer(request, 422, detail=f"This can't be read: {where}.")
+    return _answer(request, 422, detail=f"Invalid value: {where}.")
 
 
 async def _failed(request: Request, error: Exception) -> Response:
@@ -99,7 +99,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 def _answer(request: Request, status: int, *, detail: str, remedy: str = "") -> Response:
     if not wants_html(request):
         return JSONResponse({"detail": detail, "remedy": remedy}, status)
-    title = _TITLES.get(status, "This didn't work")
+    title = _TITLES.get(status, "Something went wrong")
     return page(
         request, "error.html", status_code=status, status=status, title=title, detail=detail, remedy=remedy
     )

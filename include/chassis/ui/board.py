@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import HTTPException, Request, status
 from fastapi.responses import RedirectResponse, Response
 from markupsafe import Markup
@@ -14,12 +15,18 @@ from markupsafe import Markup
 from chassis.settings import Settings
 from chassis.text import one_line
 from chassis.ui.board_view import Board, Group
+from chassis.ui.budget_view import least
+from chassis.ui.failures import reasons
 from chassis.ui.graph_svg import Node, draw_plan
 from chassis.ui.links import Links, links_of
 from chassis.ui.pages import page, parts
 from chassis.ui.queries import EVER, PLANNER, RunState, read_run
-from chassis.ui.rules import Read, Routes
+from chassis.ui.rules import Read, Routes, may
 from chassis.ui.run_plans import RunPlan, plan_of_run
+
+if TYPE_CHECKING:
+    from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+    from sqlalchemy.orm import Session
 
 router = Routes()
 # A card has the first line of a result.
@@ -30,13 +37,15 @@ _LONGEST_FIRST_LINE = 240
 
 
 @router.get("/dags/{dag_id}/runs/{run_id:path}/changes", rule=SEES_BOARDS)
-def show_changes(request: Request, session: SessionDep, dag_id: str, run_id: str, since: str = "") -> Any:
+def show_changes(
+    request: Request, session: SessionDep, user: GetUserDep, dag_id: str, run_id: str, since: str = ""
+) -> Any:
     """What changed on a board, as parts of its page.
 
     :param since: the ``since`` of the answer before; empty for all of it
     """
     run = _find(session, dag_id, run_id, _moment(since))
-    plan, board = _board(run)
+    plan, board = _board(session, user, run)
     links, now = links_of(request), datetime.now(UTC)
     drawn = parts(_PARTS)
     changed = board.changed()
@@ -62,13 +71,13 @@ def show_changes(request: Request, session: SessionDep, dag_id: str, run_id: str
 
 
 @router.get("/dags/{dag_id}/runs/{run_id:path}", rule=SEES_BOARDS)
-def show_board(request: Request, session: SessionDep, dag_id: str, run_id: str) -> Response:
+def show_board(request: Request, session: SessionDep, user: GetUserDep, dag_id: str, run_id: str) -> Response:
     """Where a run stands. For a planner's run that is its plan."""
     run = _find(session, dag_id, run_id, EVER)
     links = links_of(request)
     if any(instance.operator == PLANNER for instance in run.instances):
         return RedirectResponse(links.plan(dag_id, run_id), status.HTTP_303_SEE_OTHER)
-    plan, board = _board(run)
+    plan, board = _board(session, user, run)
     now = datetime.now(UTC)
     return page(
         request,
@@ -102,15 +111,15 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else EVER
 
 
-def _board(run: RunState) -> tuple[RunPlan | None, Board]:
+def _board(session: Session, user: BaseUser, run: RunState) -> tuple[RunPlan | None, Board]:
     plan = plan_of_run(Settings.load(), run.dag_id, run.bundle_version)
-    return plan, Board(run, plan.spec if plan else None)
+    may_read_logs = may(user, "GET", run.dag_id, DagAccessEntity.TASK_LOGS)
+    return plan, Board(run, plan.spec if plan else None, reasons(session, run) if may_read_logs else {})
 
 
 def _limit(plan: RunPlan | None) -> float | None:
     """US dollars that the run may spend: the plan's limit, or the deployment's if that is less; None for no limit."""
-    limits = (plan.spec.limits.budget_usd if plan else None, Settings.load().run_budget_usd)
-    return min((limit for limit in limits if limit is not None), default=None)
+    return least(plan.spec.limits.budget_usd if plan else None, Settings.load().run_budget_usd)
 
 
 def _graph(links: Links, board: Board) -> Markup:

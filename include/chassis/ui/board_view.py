@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -22,6 +22,10 @@ SETTLED = timedelta(seconds=60)
 
 ACTIVE = frozenset({"queued", "running"})
 DONE = frozenset({"success", "skipped"})
+NEVER_BEGUN = frozenset({None, "scheduled", "queued", "upstream_failed", "skipped"})
+"""States in which a task did nothing; Airflow gives some of them a start and an end all the same."""
+_NOT_DONE_WELL = {"failed": "failed", "upstream_failed": "did not run"}
+"""States that keep what follows from running, in words; the first is the reason of the second."""
 _QUIET = frozenset({None, "success", "skipped", "scheduled", "queued", "removed"})
 
 
@@ -29,7 +33,9 @@ _QUIET = frozenset({None, "success", "skipped", "scheduled", "queued", "removed"
 class Row:
     """One task, or one item of a mapped task.
 
+    :ivar task: name of its task
     :ivar waits: names of what it still waits for; empty once it has started
+    :ivar problem: why it failed, or did not run, where its card doesn't say so
     :ivar quiet: whether it needs no look, and may be folded away among many
     """
 
@@ -37,6 +43,8 @@ class Row:
     name: str
     mapped: bool
     waits: tuple[str, ...]
+    task: str = ""
+    problem: str = ""
 
     @property
     def key(self) -> str:
@@ -44,12 +52,17 @@ class Row:
         return f"{self.at.task_id}--{self.at.map_index}"
 
     @property
+    def label(self) -> str:
+        """Its task's id with its item, as errors name it: no other row has that, while names may be the same."""
+        return f"{self.at.task_id} [{self.name}]" if self.at.map_index >= 0 else self.at.task_id
+
+    @property
     def quiet(self) -> bool:
         return self.at.state in _QUIET
 
     def seconds(self, now: datetime) -> float | None:
         """How long its current try has taken; None before it started."""
-        if self.at.start is None or self.at.state in {None, "scheduled", "queued"}:
+        if self.at.start is None or self.at.state in NEVER_BEGUN:
             return None
         return max(0.0, ((self.at.end or now) - self.at.start).total_seconds())
 
@@ -84,11 +97,18 @@ class Board:
     """A run's board.
 
     :param spec: the run's plan; None for a DAG that isn't from the plan store
+    :param reasons: why tasks failed that left no card, by task id and map index
     """
 
-    def __init__(self, run: RunState, spec: WorkflowSpec | None) -> None:
+    def __init__(
+        self,
+        run: RunState,
+        spec: WorkflowSpec | None,
+        reasons: Mapping[tuple[str, int], str] | None = None,
+    ) -> None:
         self.run = run
         self.spec = spec
+        self._reasons = reasons or {}
         self._tasks: Mapping[str, TaskSpec] = {task.id: task for task in spec.tasks} if spec else {}
         self._graph = TaskGraph(spec.tasks) if spec else None
         self._by_task: dict[str, list[Instance]] = {}
@@ -153,6 +173,8 @@ class Board:
                 self._item(task_id, each) if each.map_index >= 0 else name,
                 mapped,
                 self._waits(each),
+                task=name,
+                problem=self._problem(each),
             )
             for each in instances
         )
@@ -189,19 +211,65 @@ class Board:
             if not all(each.state in DONE for each in self._awaited(upstream, instance))
         )
 
-    def _awaited(self, upstream: str, instance: Instance) -> Iterable[Instance]:
-        """The instances of a dependency that an instance waits for: its own item's, or all."""
-        there = self._by_task.get(upstream, [])
-        same = self._graph is not None and self._graph.group_of(upstream) == self._graph.group_of(
-            instance.task_id
-        )
-        if same and instance.map_index >= 0:
-            return [each for each in there if each.map_index == instance.map_index]
-        return self._settled(upstream)
+    def causes(self, task_id: str, map_index: int) -> list[Row]:
+        """The failed tasks and items that kept one from running, however far upstream."""
+        todo = [each for each in self._by_task.get(task_id, []) if each.map_index == map_index]
+        seen: set[tuple[str, int]] = set()
+        found: list[Instance] = []
+        while todo:
+            instance = todo.pop()
+            for upstream in self._dependencies(instance.task_id):
+                for each in self._needed(upstream, instance):
+                    if each.state in _NOT_DONE_WELL and (each.task_id, each.map_index) not in seen:
+                        seen.add((each.task_id, each.map_index))
+                        (found if each.state == "failed" else todo).append(each)
+        wanted = {(each.task_id, each.map_index) for each in found}
+        rows = (row for group in self.groups for row in group.rows)
+        return [row for row in rows if (row.at.task_id, row.at.map_index) in wanted]
 
-    def _settled(self, task_id: str) -> Iterable[Instance]:
-        """A task's instances; of a big one only as many as tell whether all are done."""
-        pending = self._pending.get(task_id)
+    def _problem(self, instance: Instance) -> str:
+        """Why an instance failed that left no card, or didn't run at all; else empty."""
+        if instance.state != "upstream_failed":
+            return self._reasons.get((instance.task_id, instance.map_index), "")
+        told = []
+        for upstream in self._dependencies(instance.task_id):
+            states = self._own_item(upstream, instance) or self._states[upstream]
+            if words := next((words for state, words in _NOT_DONE_WELL.items() if state in states), ""):
+                told.append(f"{self._name(upstream)} {words}")
+        return f"Not started: {'; '.join(told) or 'an upstream task failed'}."
+
+    def _own_item(self, upstream: str, instance: Instance) -> Collection[str | None]:
+        """The state of a dependency's same item, where that alone is awaited; else empty."""
+        if not self._same_items(upstream, instance):
+            return ()
+        return {each.state for each in self._needed(upstream, instance)}
+
+    @cached_property
+    def _states(self) -> Mapping[str, Collection[str | None]]:
+        """The states that each task's instances are in: looked up once, not for each row."""
+        found: defaultdict[str, set[str | None]] = defaultdict(set)
+        for instance in self.run.instances:
+            found[instance.task_id].add(instance.state)
+        return found
+
+    def _same_items(self, upstream: str, instance: Instance) -> bool:
+        """Whether an instance waits for its own item of a dependency only, and not for all of it."""
+        if self._graph is None or instance.map_index < 0:
+            return False
+        return self._graph.group_of(upstream) == self._graph.group_of(instance.task_id)
+
+    def _needed(self, upstream: str, instance: Instance) -> list[Instance]:
+        """The instances of a dependency that an instance needs: its own item's, or all."""
+        there = self._by_task.get(upstream, [])
+        if self._same_items(upstream, instance):
+            return [each for each in there if each.map_index == instance.map_index]
+        return there
+
+    def _awaited(self, upstream: str, instance: Instance) -> Iterable[Instance]:
+        """The same; of all of a big task only one that isn't done, if there is any."""
+        if self._same_items(upstream, instance):
+            return self._needed(upstream, instance)
+        pending = self._pending.get(upstream)
         return (pending,) if pending is not None else ()
 
     @cached_property

@@ -106,8 +106,10 @@ def _field(change: FieldChange) -> FieldView:
             change.label, (*names, *(Piece("new", one_line(name)) for name in change.added)), names=True
         )
     before, after = _text(change.before), _text(change.after)
-    pieces = tuple(_compared(before, after))
-    return FieldView(change.label, pieces or (Piece("same", "in another order"),))
+    # Two numbers woven into each other, figure by figure, are neither.
+    numbers = isinstance(change.before, int | float) or isinstance(change.after, int | float)
+    pieces = tuple(_whole(before, after) if numbers else _compared(before, after))
+    return FieldView(change.label, pieces or (Piece("same", "order changed"),))
 
 
 def _text(value: object) -> str:

@@ -47,11 +47,13 @@ router = Routes()
 Choice = Literal["Approve", "Revise", "Reject"]
 DECIDES = Every((Change(DagAccessEntity.HITL_DETAIL), SEES_PLANS))
 
-_DONE = Message("warn", "Somebody has decided already", "Your answer was not taken. This is what stands now.")
+_DONE = Message(
+    "warn", "Somebody has already decided", "Your answer was not accepted. The page shows the current state."
+)
 _OTHER_PLAN = Message(
     "warn",
-    "This is another plan than the one that you had before you",
-    "Nothing was decided. Please look again.",
+    "The plan has changed since you opened this page",
+    "Nothing was decided. Check the current plan, then decide.",
 )
 
 
@@ -96,9 +98,9 @@ def check(
     if isinstance(edited, Response):
         return edited
     if edited is None:
-        return asked.page(answer, Message("good", "The plan stands as it was proposed"))
+        return asked.page(answer, Message("good", "The plan is unchanged"))
     message = Message(
-        "good", "The edited plan is valid", "Nothing is decided yet: approve it to have it published."
+        "good", "The edited plan is valid", "Nothing is decided yet. Approve the plan to publish it."
     )
     return asked.page(answer, message, **checked_view(proposed, edited, Settings.load()))
 
@@ -122,12 +124,12 @@ def decide(
     if isinstance(edited, Response):
         return edited
     if choice == "Revise" and not answer.comment:
-        message = Message("bad", "Say what is to be different", "Claude revises a plan by your comment.")
+        message = Message(
+            "bad", "A comment is required", "Say what Claude should change, then choose Revise again."
+        )
         return asked.page(answer, message, status_code=status.HTTP_422_UNPROCESSABLE_CONTENT)
     if len(answer.comment) > MAX_COMMENT:
-        message = Message(
-            "bad", "The comment is too long", f"It may have {MAX_COMMENT:,} characters at most."
-        )
+        message = Message("bad", "The comment is too long", f"The limit is {MAX_COMMENT:,} characters.")
         return asked.page(answer, message, status_code=status.HTTP_422_UNPROCESSABLE_CONTENT)
     text = answer.text if edited is not None else ""
     params = {"plan": answer.digest, "comment": answer.comment, "edited_plan": text}
@@ -199,7 +201,7 @@ class _Asked:
 def _planner_run(session: Session, dag_id: str, run_id: str) -> PlannerRun:
     planning = planning_instance(session, dag_id, run_id)
     if planning is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, "This run asks for no decision.")
+        raise HTTPException(status.HTTP_404_NOT_FOUND, "This run does not need a decision.")
     return read_planner_run(session, planning)
 
 

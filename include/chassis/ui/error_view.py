@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.errors import restore_error
+from chassis.errors import ChassisError, restore_error
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class ErrorView:
 
 def view_error(value: Any) -> ErrorView | None:
     """From the XCom ``error`` (``ChassisError.describe()``); None when there is none that can be read."""
-    if not isinstance(value, dict):
-        return None
-    try:
-        error = restore_error(value)
-    except (KeyError, TypeError, ValueError):
-        return None
-    return ErrorView(type(error).__name__, error.message, error.hint, str(getattr(error, "request_id", "")))
+    return view(restore_error(value)) if isinstance(value, dict) else None
+
+
+def view(error: ChassisError) -> ErrorView:
+    """An error as a page shows it."""
+    request_id = str(getattr(error, "request_id", ""))
+    return ErrorView(type(error).__name__, error.message, error.hint, request_id)

@@ -33,12 +33,12 @@ MAX_LINES = 3_000
 _CLASS = re.compile(r"[^a-z0-9_-]")
 _STATES_FIRST = (
     "failed",
-    "upstream_failed",
     "up_for_retry",
     "running",
     "deferred",
     "awaiting_input",
     "queued",
+    "upstream_failed",
 )
 """The state that colours a box with instances in several: what needs a look first, then what goes on."""
 
@@ -200,7 +200,11 @@ def _told(task: TaskSpec, node: Node, name: str, note: str) -> str:
         parts.append(one_line(note))
     if node.mark:
         parts.append(f"{node.mark} since the last revision")
-    parts += [f"{count} {state.replace('_', ' ')}" for state, count in node.counts.items() if count]
+    parts += [
+        f"{count} {'no status' if state == 'none' else state}"
+        for state, count in node.counts.items()
+        if count
+    ]
     if task.depends_on:
         parts.append(f"after {', '.join(task.depends_on)}")
     return "; ".join(parts)

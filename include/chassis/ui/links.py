@@ -56,6 +56,10 @@ class Links:
         """The plan of a run."""
         return f"{self.board(dag_id, run_id)}/plan"
 
+    def plan_news(self, dag_id: str, run_id: str) -> str:
+        """Whether the plan's page would show something else now, for its refresh."""
+        return f"{self.plan(dag_id, run_id)}/news"
+
     def check(self, dag_id: str, run_id: str) -> str:
         """Takes an edited plan, says what is wrong with it."""
         return f"{self.board(dag_id, run_id)}/check"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import Request
+from fastapi import HTTPException, Request, status
 from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
@@ -19,6 +19,7 @@ from chassis.estimate import Estimate
 from chassis.files import open_files
 from chassis.records.decisions import Decisions
 from chassis.settings import Settings
+from chassis.ui.budget_view import hold_against
 from chassis.ui.change_view import ChangesView, view_changes
 from chassis.ui.pages import page
 from chassis.ui.plan_view import view_plan
@@ -75,6 +76,11 @@ class Draft:
     changes: ChangesView | None = None
     estimate: Estimate | None = None
 
+    @property
+    def returned(self) -> bool:
+        """Whether the page comes back with what somebody typed."""
+        return self.message is not None
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -106,6 +112,19 @@ class Approval:
     verdict: Verdict | None
 
 
+@router.get("/dags/{dag_id}/runs/{run_id:path}/plan/news", rule=SEES_PLANS)
+def show_news(dag_id: str, run_id: str, session: SessionDep) -> dict[str, Any]:
+    """What the page of a planner's run asks time and again: whether it would show something else now.
+
+    :raises HTTPException: 404, there is no such run
+    """
+    planning = planning_instance(session, dag_id, run_id)
+    if planning is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, "This run has no plan that could change.")
+    run = read_planner_run(session, planning)
+    return {"mark": run.mark, "active": run.active}
+
+
 @router.get("/dags/{dag_id}/runs/{run_id:path}/plan", rule=SEES_PLANS)
 def show_plan(
     request: Request, dag_id: str, run_id: str, user: GetUserDep, session: SessionDep
@@ -133,7 +152,7 @@ def render_plan(
     settings = Settings.load()
     if planning is None:
         return _workflow_page(request, session, user, run, settings)
-    planner = read_planner_run(session, planning)
+    planner = read_planner_run(session, planning, logs=may(user, "GET", dag_id, DagAccessEntity.TASK_LOGS))
     return _planner_page(request, session, user, planner, settings, draft or Draft(), status_code)
 
 
@@ -148,6 +167,7 @@ def _planner_page(
 ) -> HTMLResponse:
     spec = load_plan(run.text, source="as proposed") if run.text is not None else None
     compared = _compared(user, run, spec, settings) if spec else Compared()
+    estimate = _estimate(run, spec, settings) if spec else None
     return page(
         request,
         "planner_plan.html",
@@ -158,11 +178,14 @@ def _planner_page(
         stage=run.stage,
         plan=view_plan(spec, changes=compared.changes, catalogue=_catalogue(settings)) if spec else None,
         compared=compared,
-        estimate=_estimate(run, spec, settings) if spec else None,
+        estimate=estimate,
+        budget=hold_against(estimate, spec, settings),
+        warnings=[],
         history=_history(run, settings),
         why_not=why_not(session, user, run) if run.stage == "waiting" else "",
         draft=draft,
         sheets=["plan.css"],
+        scripts=["plan.js"],
     )
 
 
@@ -172,6 +195,7 @@ def _workflow_page(
     found = plan_of_run(settings, run.dag_id, run.bundle_version)
     before = revision_before(settings, found.ref) if found else None
     compared, plan, approval, amended = Compared(), None, None, RunAmendments()
+    estimate = _estimated(found.spec, settings) if found else None
     if found:
         compared = Compared(
             words=f"revision {before.ref.revision}" if before else "",
@@ -188,7 +212,8 @@ def _workflow_page(
         found=found,
         plan=plan,
         compared=compared,
-        estimate=_estimated(found.spec, settings) if found else None,
+        estimate=estimate,
+        budget=hold_against(estimate, found.spec if found else None, settings),
         approval=approval,
         amended=amended,
         sheets=["plan.css"],

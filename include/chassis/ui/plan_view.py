@@ -52,6 +52,7 @@ class PlanView:
     :ivar shown_text: the same in signs
     :ivar facts: schedule, limits and the like, by name
     :ivar services: entries of the catalogue that the plan's items name
+    :ivar simulated: whether the simulator made it, and not Claude
     """
 
     workflow_id: str
@@ -65,6 +66,7 @@ class PlanView:
     tasks: tuple[TaskRow, ...]
     graph: Markup
     services: tuple[Service, ...]
+    simulated: bool
 
     @property
     def deceives(self) -> bool:
@@ -100,6 +102,7 @@ def view_plan(
             spec.tasks, nodes, label=f"The plan's {len(spec.tasks)} tasks and what each waits for"
         ),
         services=tuple(_services(spec, catalogue)) if catalogue else (),
+        simulated=spec.provenance is not None and spec.provenance.simulated,
     )
 
 
@@ -147,21 +150,17 @@ def items_in_words(task: TaskSpec) -> str:
 
 def _facts(spec: WorkflowSpec) -> list[tuple[str, str]]:
     schedule, limits = spec.schedule, spec.limits
-    found = (
-        [("Schedule", one_line(schedule_in_words(spec)))]
-        if schedule
-        else [("Schedule", "none: it is started")]
-    )
+    found = [("Schedule", one_line(schedule_in_words(spec)))] if schedule else [("Schedule", "Manual")]
     found += [
-        ("Budget of a run", f"${limits.budget_usd:,.2f}" if limits.budget_usd is not None else "no limit"),
-        ("Side by side", f"{limits.max_parallel} calls"),
+        ("Budget per run", f"${limits.budget_usd:,.2f}" if limits.budget_usd is not None else "no limit"),
+        ("Maximum parallel calls", f"{limits.max_parallel:,}"),
     ]
     if limits.max_minutes is not None:
-        found.append(("Time of a run", f"{limits.max_minutes:,} min at most"))
+        found.append(("Time limit per run", f"{limits.max_minutes:,} min"))
     if limits.max_tokens is not None:
-        found.append(("Tokens of a run", f"{limits.max_tokens:,} at most"))
+        found.append(("Token limit per run", f"{limits.max_tokens:,}"))
     if limits.max_calls is not None:
-        found.append(("Calls of a run", f"{limits.max_calls:,} at most"))
+        found.append(("Call limit per run", f"{limits.max_calls:,}"))
     each = limits.per_task.model_dump(exclude_none=True)
     if each:
         found.append(("Each task", ", ".join(f"{name} {value:,}" for name, value in each.items())))
@@ -175,12 +174,12 @@ def schedule_in_words(spec: WorkflowSpec) -> str:
         return ""
     if schedule.asset is not None:
         return f"when {schedule.asset} is updated"
-    catchup = ", missed runs are made up for" if schedule.catchup else ""
+    catchup = "; missed runs are caught up" if schedule.catchup else ""
     return f"{schedule.cron or schedule.preset}, {schedule.timezone}{catchup}"
 
 
 def _default(value: Any) -> str:
-    return "must be given" if value is None else f"default {one_line(pretty(value), 200)}"
+    return "required" if value is None else f"default {one_line(pretty(value), 200)}"
 
 
 def _services(spec: WorkflowSpec, catalogue: Catalogue) -> list[Service]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -12,9 +13,10 @@ from airflow.models.dag import DagModel
 
 from chassis.dag.proposals import PROPOSAL_KEY
 from chassis.text import one_line, signs
-from chassis.ui.error_view import ErrorView, view_error
+from chassis.ui.error_view import ErrorView
+from chassis.ui.failures import why_failed
 from chassis.ui.rules import may
-from chassis.ui.run_facts import find_instance, question_of, xcoms
+from chassis.ui.run_facts import find_instance, first_failed, question_of, xcoms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +68,8 @@ class PlannerRun:
     :ivar planned: XComs of ``plan``
     :ivar approved: XComs of ``approve``
     :ivar published: what ``publish`` returned
+    :ivar failed_task: the task of it that failed first; empty when none did
+    :ivar failure: why it failed
     """
 
     dag_id: str
@@ -76,6 +80,8 @@ class PlannerRun:
     planned: Mapping[str, Any]
     approved: Mapping[str, Any]
     published: Mapping[str, Any] | None
+    failed_task: str = ""
+    failure: ErrorView | None = None
 
     @property
     def stage(self) -> Stage:
@@ -107,9 +113,33 @@ class PlannerRun:
         return Verdict.of(self.settled) or Verdict()
 
     @property
-    def error(self) -> ErrorView | None:
-        """Why a task of it failed."""
-        return view_error(self.approved.get("error")) or view_error(self.planned.get("error"))
+    def active(self) -> bool:
+        """Whether anything may soon change without a person."""
+        if self.failed_task:
+            return False
+        return self.stage in ("planning", "answered") or (self.stage == "decided" and self.published is None)
+
+    @property
+    def mark(self) -> str:
+        """Another one as soon as the page would show something else."""
+        proposal, published = self.proposal or {}, self.published or {}
+        facts = (
+            self.stage,
+            *(proposal.get("number"), proposal.get("asked"), proposal.get("digest")),
+            *(published.get("revision"), self.failed_task),
+        )
+        return sha256(repr(facts).encode()).hexdigest()[:16]
+
+    @property
+    def chosen(self) -> str:
+        """What a person has answered that isn't carried out yet; empty when nobody can tell."""
+        return ", ".join(self.question.chosen_options or ()) if self.question is not None else ""
+
+    @property
+    def answered_by(self) -> str:
+        """Who has answered so; empty when nobody can tell."""
+        by = self.question.responded_by if self.question is not None else None
+        return one_line(by["name"] or by["id"], 60) if by else ""
 
     @property
     def text(self) -> str | None:
@@ -127,11 +157,15 @@ def _time(value: Any) -> str:
         return ""
 
 
-def read_planner_run(session: Session, planning: TaskInstance) -> PlannerRun:
-    """What is known of the run that a planning task belongs to."""
+def read_planner_run(session: Session, planning: TaskInstance, *, logs: bool = False) -> PlannerRun:
+    """What is known of the run that a planning task belongs to.
+
+    :param logs: whether logs may be read, and are, for why a task failed that left no error
+    """
     dag_id, run_id = planning.dag_id, planning.run_id
     approving = find_instance(session, dag_id, run_id, APPROVE)
     published = xcoms(session, dag_id, run_id, PUBLISH).get(RETURNED)
+    failed = first_failed(session, dag_id, run_id)
     return PlannerRun(
         dag_id=dag_id,
         run_id=run_id,
@@ -141,6 +175,8 @@ def read_planner_run(session: Session, planning: TaskInstance) -> PlannerRun:
         planned=xcoms(session, dag_id, run_id, planning.task_id),
         approved=xcoms(session, dag_id, run_id, APPROVE),
         published=published if isinstance(published, dict) else None,
+        failed_task=failed.task_id if failed is not None else "",
+        failure=why_failed(session, failed, log=logs) if failed is not None else None,
     )
 
 
@@ -151,15 +187,13 @@ def why_not(session: Session, user: BaseUser, run: PlannerRun) -> str:
     the plan becomes: who may start a planner would otherwise be able to change any workflow.
     """
     if not may(user, "PUT", run.dag_id, DagAccessEntity.HITL_DETAIL):
-        return (
-            f"You may look at this plan. To decide on it takes the right to answer for the DAG {run.dag_id}."
-        )
+        return f"You can view this plan. To decide, you need permission to answer for the DAG {run.dag_id}."
     workflow_id = str((run.proposal or {}).get("workflow_id", ""))
     if session.get(DagModel, workflow_id) is not None and not may(user, "PUT", workflow_id):
-        return f"You may look at this plan. To decide on it takes the right to change the workflow {workflow_id}."
+        return f"You can view this plan. To decide, you need permission to edit the workflow {workflow_id}."
     asked = run.question.assigned_users if run.question is not None else []
     ids = {each["id"] for each in asked}
     if ids and not get_auth_manager().is_authorized_hitl_task(assigned_users=ids, user=user):
         names = ", ".join(sorted(one_line(each["name"] or each["id"], 60) for each in asked))
-        return f"You may look at this plan. Only these may decide on it: {names}."
+        return f"You can view this plan. Only these users can decide: {names}."
     return ""

@@ -28,7 +28,7 @@ _LABELS = {
     "service": "Service",
     "catalogue": "Services that a plan may name",
     "agents": "Agents that a plan may name",
-    "faults": "What is wrong with the answer",
+    "faults": "Problems with the answer",
 }
 
 

@@ -62,6 +62,14 @@ def failed_instances(session: Session, dag_id: str, run_id: str, task_id: str) -
     return list(session.scalars(statement.order_by(TaskInstance.map_index)))
 
 
+def first_failed(session: Session, dag_id: str, run_id: str) -> TaskInstance | None:
+    """The task of a run that failed first; None when none did."""
+    statement = select(TaskInstance).where(
+        TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.state == "failed"
+    )
+    return session.scalar(statement.order_by(TaskInstance.end_date).limit(1))
+
+
 def planning_instance(session: Session, dag_id: str, run_id: str) -> TaskInstance | None:
     """The task of a run that asks for a plan; None when the run is no planner's."""
     return session.scalar(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -15,9 +16,11 @@ from chassis.records.amendments import Amendments, what_holds
 from chassis.records.transcripts import Transcripts
 from chassis.rerun import FAILED
 from chassis.settings import Settings
-from chassis.ui.error_view import view_error
+from chassis.ui.board_view import NEVER_BEGUN, Board, Row
+from chassis.ui.failures import why_failed
 from chassis.ui.items import item_of
 from chassis.ui.pages import page
+from chassis.ui.queries import read_run
 from chassis.ui.reruns import AT_WORK
 from chassis.ui.rules import Every, Read, Routes, may
 from chassis.ui.run_facts import failed_instances, find_instance, find_run, xcoms
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 router = Routes()
 
 SEES_RESULTS = Every((Read(DagAccessEntity.RUN), Read(DagAccessEntity.XCOM), Read(DagAccessEntity.TASK_LOGS)))
-_ENDED_BADLY = frozenset({"failed", "up_for_retry", "upstream_failed"})
 
 
 @router.get("/dags/{dag_id}/runs/{run_id:path}/tasks/{task_id}/{map_index}", rule=SEES_RESULTS)
@@ -80,9 +82,11 @@ def show_task(
         instance=instance,
         task=task,
         item=item,
+        begun=instance.state not in NEVER_BEGUN,
         title=task.name if task else instance.task_display_name or task_id,
         result=view_result(left.get("return_value")),
-        error=view_error(left.get("error")) if instance.state in _ENDED_BADLY else None,
+        error=why_failed(session, instance),
+        causes=_causes(session, spec, instance),
         spending=left.get("spending"),
         tries=tries,
         number=number,
@@ -95,6 +99,14 @@ def show_task(
         refused=_why_not(user, instance, dag_id),
         sheets=["plan.css"],
     )
+
+
+def _causes(session: Session, spec: WorkflowSpec | None, instance: TaskInstance) -> list[Row]:
+    """The failed tasks that kept this one from running; none for a task that ran, or where nobody can tell."""
+    if instance.state != "upstream_failed":
+        return []
+    run = read_run(session, instance.dag_id, instance.run_id, datetime.now(UTC))
+    return Board(run, spec).causes(instance.task_id, instance.map_index) if run else []
 
 
 def _form(
@@ -119,7 +131,7 @@ def _failed_items(session: Session, instance: TaskInstance) -> int:
 def _why_not(user: Any, instance: TaskInstance, dag_id: str) -> str:
     """Why a task can't be amended by this user now; empty when it can."""
     if not may(user, "PUT", dag_id, DagAccessEntity.TASK_INSTANCE):
-        return "To amend a task and run it again takes the right to edit the tasks of this DAG."
+        return "To amend and rerun a task, you need permission to edit task instances of this DAG."
     if instance.state in AT_WORK:
-        return "The task is at work. It can be amended when it has ended, or when it is marked as failed."
+        return "The task is running. You can amend it when it has ended or is marked as failed."
     return ""

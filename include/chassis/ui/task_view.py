@@ -97,10 +97,10 @@ def _turn(turn: Turn) -> TurnView:
     if turn.system:
         sent.append(("System prompt", tuple(system_parts(turn.system))))
     for message in turn.messages:
-        who = "Chassis" if message.get("role") == "user" else "Claude, before"
+        who = "Chassis" if message.get("role") == "user" else "Claude (earlier)"
         sent.append((who, tuple(message_parts(message))))
     if turn.answer_schema is not None:
-        sent.append(("Form of the answer", (Part("JSON schema", pretty(turn.answer_schema), data=False),)))
+        sent.append(("Answer format", (Part("JSON schema", pretty(turn.answer_schema), data=False),)))
     return TurnView(turn, tuple(sent), tuple(answer_parts(turn.answer)))
 
 

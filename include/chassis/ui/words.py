@@ -10,28 +10,12 @@ from markupsafe import Markup
 from chassis.figures import counted, dollars, duration
 
 NOTHING = "–"
-
-STATES = {
-    "success": "success",
-    "failed": "failed",
-    "running": "running",
-    "queued": "queued",
-    "scheduled": "scheduled",
-    "deferred": "asking Claude",
-    "awaiting_input": "waits for a person",
-    "up_for_retry": "waits for a retry",
-    "up_for_reschedule": "looks again soon",
-    "upstream_failed": "not started: something before it failed",
-    "skipped": "skipped",
-    "removed": "no longer in the plan",
-    "restarting": "restarting",
-}
-"""What Airflow's states mean here. Every other state is called what Airflow calls it."""
+_TEN_CENTS = 0.1
 
 
 def state_words(state: str | None) -> str:
-    """A task instance's or a run's state, for people."""
-    return "not started" if state is None else STATES.get(state, state.replace("_", " "))
+    """A task instance's or a run's state, by Airflow's own name."""
+    return "no status" if state is None else state
 
 
 def moment(value: datetime | str | None) -> Markup | str:
@@ -50,6 +34,21 @@ def usd(value: float | None) -> str:
     return NOTHING if value is None else dollars(value)
 
 
+def usd_column(value: float | None) -> str:
+    """Dollars in a column, where all have the same number of decimals; a dash for what has no price."""
+    return NOTHING if value is None else f"${value:,.4f}"
+
+
+def usd_about(value: float | None) -> str:
+    """Estimated dollars: no more decimals than an estimate deserves."""
+    return NOTHING if value is None else f"${value:,.2f}" if value >= _TEN_CENTS else f"${value:,.4f}"
+
+
+def upper_first(text: str) -> str:
+    """A text that begins with a capital; the rest stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def number(value: int | None) -> str:
     """A count, with commas."""
     return NOTHING if value is None else f"{value:,}"
@@ -66,5 +65,8 @@ FILTERS: dict[str, Any] = {
     "number": number,
     "seconds": seconds,
     "state_words": state_words,
+    "upper_first": upper_first,
     "usd": usd,
+    "usd_about": usd_about,
+    "usd_column": usd_column,
 }

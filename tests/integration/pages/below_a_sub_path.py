@@ -1,4 +1,4 @@
-"""Asks Airflow's own API server app for pages below a sub-path; prints what their addresses lead to, as JSON."""
+"""Asks Airflow's own API server app for pages below a sub-path; prints what they say and lead to, as JSON."""
 
 from __future__ import annotations
 
@@ -65,6 +65,41 @@ def write_waiting() -> None:
         )
 
 
+def fail_by_others() -> None:
+    """Of the run's items, one failed by an exception in its log, one without any; so the join never ran."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete, update
+
+    log = Path(sys.argv[1]) / f"logs/dag_id={WORKFLOW}/run_id={RUN}/task_id=do/map_index=2/attempt=1.log"
+    log.parent.mkdir(parents=True)
+    now = datetime.now(UTC)
+    detail = [{"exc_type": "AirflowException", "exc_value": "<b>The bucket is gone", "frames": []}]
+    events: list[dict[str, object]] = [
+        {"level": "info", "event": "Begun."},
+        {"level": "error", "event": "Task failed with exception", "error_detail": detail},
+        {"level": "info", "event": "Ended."},
+    ]
+    log.write_text("".join(f"{json.dumps({'timestamp': now.isoformat(), **each})}\n" for each in events))
+    with create_session() as session:
+        session.execute(delete(XComModel).where(XComModel.task_id == "do", XComModel.map_index.in_([2, 3])))
+        of_run = update(TaskInstance).where(TaskInstance.dag_id == WORKFLOW, TaskInstance.run_id == RUN)
+        session.execute(
+            of_run.where(TaskInstance.map_index.in_([2, 3])).values(state="failed", updated_at=now)
+        )
+        session.execute(
+            of_run.where(TaskInstance.task_id == "join").values(
+                state="upstream_failed",
+                try_number=0,
+                start_date=now,
+                end_date=now,
+                duration=0.0,
+                updated_at=now,
+            )
+        )
+
+
 prepare(Path(sys.argv[1]))
 os.environ["AIRFLOW__API__BASE_URL"] = f"http://testserver{SUB_PATH}"
 write_run(5)
@@ -75,4 +110,14 @@ workflows = client.get(f"{SUB_PATH}/chassis/workflows").text
 found = re.findall(r'(?:href|src|data-changes)="([^"#]+)', board + workflows)
 addresses = {html.unescape(each) for each in found}
 statuses = {each: client.get(each).status_code for each in sorted(addresses)}
-print(json.dumps({"addresses": statuses, "workflows": workflows}))
+fail_by_others()
+failed = {
+    name: client.get(f"{SUB_PATH}/chassis/dags/{WORKFLOW}/runs/{RUN}{path}").text
+    for name, path in (
+        ("board", ""),
+        ("by an exception", "/tasks/do/2"),
+        ("in silence", "/tasks/do/3"),
+        ("upstream", "/tasks/join/-1"),
+    )
+}
+print(json.dumps({"addresses": statuses, "workflows": workflows, "failed": failed}))

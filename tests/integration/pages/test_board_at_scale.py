@@ -55,3 +55,26 @@ def test_the_page_of_all_workflows_has_what_waits_for_a_decision_and_keeps_plann
     assert "planner" not in workflows
     assert "planner" in others
     assert "paused" in others
+
+
+class TestWhatFailedByOthers:
+    """A failure that isn't Chassis's own is told on pages as ``chassis status`` tells it: by the task's log."""
+
+    def test_board_and_task_page_tell_the_logs_last_error(self, below: Any) -> None:
+        for page in ("board", "by an exception"):
+            assert "Task do failed: AirflowException: &lt;b&gt;The bucket is gone" in below["failed"][page]
+
+    def test_where_the_log_names_no_error_that_is_said_and_what_it_may_have_been(self, below: Any) -> None:
+        assert "Task do failed: its log gives no reason" in below["failed"]["in silence"]
+        assert "Its worker may have been killed" in below["failed"]["in silence"]
+
+    def test_a_failed_task_is_not_said_to_have_no_result_yet(self, below: Any) -> None:
+        for page in below["failed"].values():
+            assert "There is none yet" not in page
+            assert "No result yet" not in page
+
+    def test_what_never_started_names_what_failed_before_it_and_took_no_time(self, below: Any) -> None:
+        board, page = below["failed"]["board"], below["failed"]["upstream"]
+        assert re.search(r"Not started: [^<]+ failed\.", board)
+        assert re.findall(r'href="[^"]+/tasks/do/(\d)">', page) == ["2", "3"]
+        assert "0.0 s" not in board + page

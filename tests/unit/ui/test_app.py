@@ -86,7 +86,7 @@ def test_what_may_work_later_says_so_in_its_status(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "said"), [("/nothing", "No page has this address"), ("/forbidden", "roles")]
+    ("path", "said"), [("/nothing", "There is no page at this address"), ("/forbidden", "roles")]
 )
 def test_what_is_refused_says_why(client: TestClient, path: str, said: str) -> None:
     assert said in client.get(path).text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,8 +35,34 @@ def test_hostile_text_makes_no_element(text: str) -> None:
 
 def test_a_state_is_a_word_and_not_a_colour_alone() -> None:
     assert ">failed</span>" in row(state="failed")
-    assert "not started: something before it failed" in row(state="upstream_failed")
-    assert ">not started</span>" in row(state=None)
+    assert ">upstream_failed</span>" in row(state="upstream_failed")
+    assert ">no status</span>" in row(state=None)
+
+
+@pytest.mark.parametrize("state", ["success", "deferred", "up_for_retry", "awaiting_input", "removed"])
+def test_a_state_is_called_what_airflow_calls_it(state: str) -> None:
+    assert f">{state}</span>" in row(state=state)
+
+
+def test_costs_in_a_column_have_the_same_number_of_decimals() -> None:
+    assert [re.findall(r"\$[\d.]+", row(usd=usd)) for usd in (0.00306, 0.5, 12)] == [
+        ["$0.0031"],
+        ["$0.5000"],
+        ["$12.0000"],
+    ]
+
+
+def test_rows_of_several_tasks_with_the_same_item_have_links_that_are_not_called_the_same() -> None:
+    labels = []
+    for task_id in ("review", "fix"):
+        instance = Instance(task_id, 0, "success", 1, None, None, None, EVER, "", changed=True, card={})
+        drawn = str(
+            parts("board_parts.html").row(
+                Links(), RUN, Row(instance, "claims", True, (), task="T"), datetime.now(UTC)
+            )
+        )
+        labels += [re.sub(r"<[^>]+>", "", link) for link in re.findall(r"<a [^>]+>(.*?)</a>", drawn)]
+    assert len(labels) == len(set(labels)) == 6
 
 
 def test_what_was_carried_over_or_amended_says_so() -> None:

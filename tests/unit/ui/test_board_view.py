@@ -3,6 +3,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from chassis.ui.board_view import OVERLAP, SETTLED, Board
 from chassis.ui.queries import Instance, RunState
 from chassis.workflow import load_plan
@@ -125,6 +127,40 @@ def test_how_long_a_try_takes_counts_on_while_it_runs() -> None:
     )
     seconds = [board(each).groups[0].rows[0].seconds(NOW) for each in (running, ended, queued)]
     assert seconds == [9, 5, None]
+
+
+@pytest.mark.parametrize("state", ["upstream_failed", "skipped", "scheduled", None])
+def test_what_never_ran_took_no_time_although_airflow_has_its_start_and_end(state: str | None) -> None:
+    (row,) = board(at("join", -1, state, start=NOW, end=NOW)).groups[0].rows
+    assert row.seconds(NOW) is None
+
+
+class TestWhyATaskFailedOrNeverRan:
+    RUN = (
+        at("prepare", -1, "success"),
+        at("do", 0, "success"),
+        at("do", 1, "failed"),
+        at("verify", 0, "failed"),
+        at("verify", 1, "upstream_failed"),
+        at("join", -1, "upstream_failed"),
+    )
+
+    def test_a_row_names_what_it_waited_for_in_vain(self) -> None:
+        rows = {row.key: row.problem for group in board(*self.RUN).groups for row in group.rows}
+        assert rows["verify--1"] == "Not started: Do it failed."
+        assert rows["join---1"] == "Not started: Verify failed."
+        assert rows["do--0"] == ""
+
+    def test_a_row_without_a_card_tells_the_reason_that_was_found(self) -> None:
+        reasons = {("do", 1): "Task do failed: ValueError"}
+        shown = Board(RunState("two_steps", "r", "failed", NOW, None, None, {}, self.RUN), SPEC, reasons)
+        assert shown.groups[1].rows[1].problem == "Task do failed: ValueError"
+
+    def test_the_causes_are_the_failed_ones_however_far_upstream_and_of_an_item_its_own(self) -> None:
+        shown = board(*self.RUN)
+        assert [row.label for row in shown.causes("join", -1)] == ["do [two]", "verify [one]"]
+        assert [row.label for row in shown.causes("verify", 1)] == ["do [two]"]
+        assert shown.causes("prepare", -1) == []
 
 
 def test_a_refresh_looks_back_a_little_until_the_run_has_settled() -> None:

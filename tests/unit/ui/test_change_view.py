@@ -47,6 +47,12 @@ class TestTexts:
             ("new", "four five six"),
         ]
 
+    def test_two_numbers_are_not_woven_into_each_other(self) -> None:
+        assert [(piece.kind, piece.text) for piece in field(1.0, 0.2).pieces] == [
+            ("gone", "1.0"),
+            ("new", "0.2"),
+        ]
+
     def test_what_wasnt_there_is_new(self) -> None:
         assert [piece.kind for piece in field(None, 5.0).pieces] == ["new"]
 

@@ -104,6 +104,7 @@ class TestWhatABoxTells:
             ({"running": 1, "success": 1}, "running"),
             ({"skipped": 2}, "skipped"),
             ({"success": 1, "failed": 0}, "success"),
+            ({"upstream_failed": 1, "running": 1}, "running"),
         ],
     )
     def test_the_state_that_needs_a_look_first_is_its_own(self, counts: dict[str, int], state: str) -> None:

@@ -82,5 +82,5 @@ class TestServices:
 
 def test_a_schedule_is_told_with_its_timezone() -> None:
     spec = plan(task("a"), schedule={"cron": "0 6 * * 1", "timezone": "Europe/Berlin", "catchup": True})
-    assert schedule_in_words(spec) == "0 6 * * 1, Europe/Berlin, missed runs are made up for"
+    assert schedule_in_words(spec) == "0 6 * * 1, Europe/Berlin; missed runs are caught up"
     assert schedule_in_words(plan(task("a"))) == ""

@@ -53,6 +53,32 @@ class TestStages:
         assert run().text == "planned"
 
 
+class TestMarks:
+    """A page asks for the mark of its run, and loads itself again when there is another one."""
+
+    def test_each_thing_that_changes_the_page_changes_the_mark(self) -> None:
+        first = {"plan": "p", "digest": "d", "number": 1, "asked": 1}
+        runs = [
+            run("deferred"),
+            run("success", "awaiting_input", proposal=first),
+            run("success", "awaiting_input", answered=True, proposal=first),
+            run("success", "awaiting_input", proposal=first | {"number": 2}),
+            run("success", "awaiting_input", proposal=first | {"asked": 2}),
+            run("success", "success", proposal=first, return_value=SETTLED),
+            run("success", "failed", proposal=first),
+        ]
+        assert len({each.mark for each in runs}) == len(runs)
+
+    def test_the_same_page_has_the_same_mark(self) -> None:
+        waiting = [run("success", "awaiting_input", proposal=PROPOSAL) for _ in range(2)]
+        assert waiting[0].mark == waiting[1].mark
+
+    def test_a_run_that_waits_for_a_person_or_has_ended_is_asked_for_less_often(self) -> None:
+        assert run("deferred").active
+        assert not run("success", "awaiting_input", proposal=PROPOSAL).active
+        assert run("success", "success", return_value=SETTLED).active, "it is published next"
+
+
 class TestVerdicts:
     def test_a_decision_is_read_in_signs(self) -> None:
         verdict = Verdict.of({"decision": {"by": "Ann\u202e", "comment": "ok", "at": "2026-01-01T00:00:00"}})

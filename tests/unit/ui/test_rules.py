@@ -14,6 +14,7 @@ EXPECTED = {
     "GET /dags/{dag_id}/runs/{run_id:path}": "Read RUN, TASK_INSTANCE, XCOM",
     "GET /dags/{dag_id}/runs/{run_id:path}/changes": "Read RUN, TASK_INSTANCE, XCOM",
     "GET /dags/{dag_id}/runs/{run_id:path}/plan": "Read RUN + Read XCOM",
+    "GET /dags/{dag_id}/runs/{run_id:path}/plan/news": "Read RUN + Read XCOM",
     "POST /dags/{dag_id}/runs/{run_id:path}/check": "PUT HITL_DETAIL + Read RUN + Read XCOM",
     "POST /dags/{dag_id}/runs/{run_id:path}/decision": "PUT HITL_DETAIL + Read RUN + Read XCOM",
     "GET /dags/{dag_id}/runs/{run_id:path}/amendments": "Read RUN",

@@ -12,6 +12,7 @@ from chassis.files import open_files
 from chassis.plans.refs import PlanRef
 from chassis.records.amendments import Amendments, Change
 from chassis.settings import Settings
+from chassis.ui.budget_view import BudgetView
 from chassis.ui.links import Links
 from chassis.ui.pages import templates
 from chassis.ui.plan_page import Compared
@@ -70,6 +71,7 @@ def shown(amended: RunAmendments) -> str:
             plan=view_plan(PLAN),
             compared=Compared(),
             estimate=None,
+            budget=BudgetView(),
             approval=None,
             amended=amended,
             sheets=[],
@@ -104,8 +106,8 @@ def test_a_withdrawn_one_is_listed_and_not_counted(settings: Settings, amendment
     found = read(settings)
     assert found.counting == 0
     page = shown(found)
-    assert "doesn't count" in page
-    assert "doesn't go by this plan alone" not in page
+    assert "not in effect" in page
+    assert "differs from its plan" not in page
 
 
 def test_a_run_that_goes_by_its_plan_says_nothing_of_amendments(settings: Settings) -> None:
@@ -132,5 +134,5 @@ def test_a_record_store_that_can_not_be_read_hides_no_plan(
     found = read(settings)
     assert "is no entry of a log" in found.unreadable
     page = shown(found)
-    assert "It can't be told what was amended in this run." in page
+    assert "The amendments of this run can't be read." in page
     assert "Add {product} to {item}." in page

@@ -28,6 +28,8 @@ def rendered(*, failed_items: int = 0, refused: str = "") -> str:
             item="<b>claims",
             title="Update",
             instance=instance,
+            begun=True,
+            causes=[],
             task=SimpleNamespace(instruction="Do it."),
             tries=[],
             turns=[],
@@ -44,7 +46,7 @@ def rendered(*, failed_items: int = 0, refused: str = "") -> str:
 
 def test_where_several_items_failed_all_of_them_can_be_amended_at_once() -> None:
     page = rendered(failed_items=3)
-    assert 'name="all_failed" value="1"> All 3 failed items of this task' in page
+    assert 'name="all_failed" value="1"> Apply to all 3 failed items of this task' in page
     assert "<b>claims" not in page
 
 

@@ -62,8 +62,8 @@ class TestConversation:
         )
         views = view_turns(TryTranscript(task_id="a", item=None, try_number=1, turns=(first, second)))
         assert [[who for who, _ in view.sent] for view in views] == [
-            ["System prompt", "Chassis", "Form of the answer"],
-            ["Claude, before", "Chassis"],
+            ["System prompt", "Chassis", "Answer format"],
+            ["Claude (earlier)", "Chassis"],
         ]
         assert [view.said[0].text for view in views] == ["{}", "done"]
         assert view_turns(None) == []

@@ -119,7 +119,10 @@
       head.innerHTML = news.head;
       window.chassis.localize(head);
     }
-    if (graph && news.graph !== null && !graph.contains(document.activeElement)) graph.innerHTML = news.graph;
+    if (graph && news.graph !== null && !graph.contains(document.activeElement)) {
+      graph.innerHTML = news.graph;
+      window.chassis.fit();
+    }
     for (const row of news.rows) putRow(row);
     for (const [group, html] of Object.entries(news.groups)) putHead(group, html);
     if (news.rows.length) arrange();
@@ -142,7 +145,7 @@
         credentials: "same-origin",
       });
       if (answer.status === 401 || answer.status === 403) {
-        say("Signed out: load the page again.");
+        say("You are signed out. Reload the page to sign in.");
         return;
       }
       if (!answer.ok) throw new Error(String(answer.status));
@@ -150,7 +153,7 @@
       say(active ? "Live" : "");
       wait = active || ended ? ACTIVE_MS : IDLE_MS;
     } catch {
-      say("Airflow doesn't answer; trying again.");
+      say("Airflow doesn't respond. Trying again.");
     } finally {
       asking = false;
     }

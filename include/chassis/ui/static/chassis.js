@@ -1,4 +1,4 @@
-// What all pages need: leaving Airflow's frame, and moments in the time zone that Airflow shows.
+// What all pages need: leaving Airflow's frame, moments in the time zone that Airflow shows, drawings that fit.
 (() => {
   const framed = window.parent !== window;
 
@@ -49,8 +49,25 @@
     }
   };
 
+  // A drawing shrinks to fit as far as it can be read; of one that is still larger, a hint says that it scrolls.
+  const SMALLEST = 0.8;
+  const fit = () => {
+    for (const box of document.querySelectorAll(".scroll:has(svg.plan-graph)")) {
+      const drawing = box.querySelector("svg.plan-graph");
+      const { width, height } = drawing.viewBox.baseVal;
+      const scale = Math.max(SMALLEST, Math.min(1, box.clientWidth / width));
+      drawing.setAttribute("width", Math.floor(width * scale));
+      drawing.setAttribute("height", Math.floor(height * scale));
+      const hint = box.nextElementSibling;
+      const hidden = box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;
+      if (hint?.classList.contains("scroll-hint")) hint.hidden = !hidden;
+    }
+  };
+  window.addEventListener("resize", fit);
+
   // Also for what a page's own script puts in later.
   window.chassis = {
+    fit,
     localize(root) {
       const format = formatter();
       for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
@@ -61,4 +78,5 @@
     },
   };
   window.chassis.localize(document);
+  fit();
 })();

@@ -1,0 +1,41 @@
+"""Why a task failed: as it said itself, or else the last error in its log. The command line and the pages ask here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chassis.errors.base import ChassisError, restore_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class TaskFailedError(ChassisError):
+    """A task failed without saying why in Chassis's own way: killed, timed out, or by another's exception."""
+
+
+def failure_of(left: Any, log: Iterable[Mapping[str, Any]], task_id: str) -> ChassisError:
+    """The error that made a task fail.
+
+    :param left: its XCom ``error``; None when it has none
+    :param log: the events of its log, oldest first; read only when the task left no error
+    """
+    if isinstance(left, dict) and isinstance(left.get("class"), str):
+        return restore_error(left)
+    reason = ""
+    for event in log:
+        reason = _error_text(event) or reason
+    if reason:
+        return TaskFailedError(f"Task {task_id} failed: {reason}")
+    return TaskFailedError(
+        f"Task {task_id} failed: its log gives no reason",
+        hint="Its worker may have been killed, or somebody marked it as failed: see its audit log in Airflow.",
+    )
+
+
+def _error_text(event: Mapping[str, Any]) -> str:
+    if event.get("level") not in ("error", "critical"):
+        return ""
+    for detail in event.get("error_detail") or ():
+        return f"{detail['exc_type']}: {detail['exc_value']}"
+    return str(event.get("event", ""))
