@@ -49,7 +49,7 @@ def test_the_tab_shows_the_runs_board_in_airflows_page(page: Page, finished: str
     page.get_by_role("link", name="Chassis").or_(page.get_by_role("tab", name="Chassis")).first.click()
     shown = board(page)
     expect(shown.get_by_role("heading", level=1)).to_be_visible()
-    expect(shown.get_by_role("link", name="update_service: pricing", exact=True)).to_be_visible()
+    expect(shown.get_by_role("link", name="pricing of update_service", exact=True)).to_be_visible()
     expect(shown.get_by_text("a local simulator answered")).to_be_visible()
     expect(shown.locator("header.unframed")).to_be_hidden()
     page.screenshot(path=screenshots / "board.png")
