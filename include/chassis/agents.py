@@ -7,27 +7,57 @@ Front matter between two lines of ``---`` says who the agent is; the text after 
     description: Does one task of a workflow and reports the result.
     ---
     You do one task ...
+
+A folder of agents is used by Claude Code, too, and holds other files. So a file is an agent when it has front matter
+with a name or a description, or front matter that can't be read; anything else is left alone. A wrong file keeps
+nobody from using the others: it is named among the faults, with what is wrong in it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from chassis.errors import DefinitionError
+from chassis.agent_files import read_front_matter
+from chassis.errors import DefinitionError, PlanFault
 from chassis.workflow.messages import in_words
+from chassis.workflow.model_ids import is_claude_codes
 from chassis.workflow.names import is_agent_name, shown, suggestion
-from chassis.workflow.spec import Description, Line, as_tuple, fault, not_blank
-from chassis.workflow.yaml_text import YamlError, read_yaml
+from chassis.workflow.spec import Line, fault, folded, not_blank, one_line_only
 
-_FENCE = "---"
-_ALIASES = frozenset({"opus", "sonnet", "haiku", "default", "best"})
-"""Claude Code's short names for models. They stand for a model of the day, and Bedrock knows none of them."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PLANNER_AGENT = "planning-agent"
+"""The agent that makes plans; no task of a plan may name it."""
+
+NOT_USED = frozenset(
+    {
+        "background",
+        "color",
+        "disallowedTools",
+        "effort",
+        "hooks",
+        "initialPrompt",
+        "isolation",
+        "maxTurns",
+        "max_turns",
+        "mcpServers",
+        "memory",
+        "permissionMode",
+        "skills",
+        "tools",
+    }
+)
+"""Keys that Claude Code knows and that have no effect here: tasks have no tools yet."""
+
 
 _HINT = "Correct the file, or name another folder as [chassis] agents_folder."
 
@@ -40,43 +70,23 @@ def _agent_name(name: str) -> str:
     return name
 
 
-def _tools(value: Any) -> Any:
-    """Claude Code writes tools as ``Read, Grep``; a YAML list does as well."""
-    if isinstance(value, str):
-        value = [name.strip() for name in value.split(",") if name.strip()]
-    return as_tuple(value)
-
-
-def _model(value: Any) -> Any:
-    if value in _ALIASES:
-        raise fault(
-            "model_alias", f"{value!r} is a short name; write the Bedrock model id or inference profile"
-        )
-    # Claude Code's word for the model of the session; here: of the plan, the connection or the settings.
-    return None if value == "inherit" else value
-
-
 class AgentDefinition(BaseModel):
     """One agent."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     name: Annotated[str, AfterValidator(_agent_name)] = Field(description="What plans call it.")
-    description: Annotated[Description, AfterValidator(not_blank)] = Field(
-        description="What it is for. A planner chooses by it."
-    )
+    description: Annotated[
+        str,
+        BeforeValidator(folded),
+        Field(max_length=10_000),
+        AfterValidator(not_blank),
+        AfterValidator(one_line_only),
+    ] = Field(description="What it is for. A planner chooses by it. Several lines become one.")
     prompt: Annotated[str, Field(max_length=100_000), AfterValidator(not_blank)] = Field(
         description="The system prompt: the file's text after the front matter."
     )
-    model: Annotated[Line | None, BeforeValidator(_model)] = Field(
-        None, description="Bedrock model id; None: the connection's or the setting's."
-    )
-    tools: Annotated[tuple[Line, ...], BeforeValidator(_tools)] = Field(
-        (), description="Names of tools it may use."
-    )
-    max_turns: Annotated[int, Field(ge=1, le=1_000)] | None = Field(
-        None, description="Answers that it may give before its task fails; None: no limit of its own."
-    )
+    model: Line | None = Field(None, description="Bedrock model id; None: the connection's or the setting's.")
     max_tokens: Annotated[int, Field(ge=256, le=200_000)] | None = Field(
         None, description="Output tokens of one answer; None: the setting max_tokens."
     )
@@ -87,18 +97,44 @@ class AgentDefinition(BaseModel):
         canonical = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
-    color: Line | None = Field(None, exclude=True, description="Claude Code's colour for it; of no use here.")
+
+@dataclass(frozen=True)
+class AgentFolder:
+    """What a folder has of agents.
+
+    :ivar agents: those that can be used, by name, in the order of their names
+    :ivar faults: what is wrong with the other agent files; ``where`` is the file
+    :ivar notes: what has no effect in a file that can be used, such as a key that isn't known
+    :ivar wrong: the names that wrong files have for their agents, with the faults of each
+    """
+
+    folder: str
+    agents: Mapping[str, AgentDefinition]
+    faults: tuple[PlanFault, ...]
+    notes: tuple[PlanFault, ...]
+    wrong: Mapping[str, tuple[PlanFault, ...]]
+
+    def get(self, name: str) -> AgentDefinition:
+        """The agent of a name.
+
+        :raises DefinitionError: there is none, or its file is wrong
+        """
+        if name in self.agents:
+            return self.agents[name]
+        if name in self.wrong:
+            raise _wrong(f"The agent {shown(name)} in {self.folder} can't be used", self.wrong[name])
+        near = suggestion(name, self.agents)
+        raise DefinitionError(
+            f"There is no agent {shown(name)} in {self.folder}{near}.", hint="Add a file that defines it."
+        )
 
 
 def load_agents(folder: str | Path) -> dict[str, AgentDefinition]:
-    """All agents of a folder (its ``*.md`` files) by name, in the order of their names.
+    """The agents of a folder that can be used, by name, in the order of their names.
 
-    :raises DefinitionError: the folder has none, or a file is wrong; lists all faults of all files
+    :raises DefinitionError: there is none; lists what is wrong with those that can't be used
     """
-    agents, faults = _read_folder(folder)
-    if faults:
-        raise _wrong(folder, faults)
-    return {agent.name: agent for agent in sorted(agents, key=lambda agent: agent.name)}
+    return dict(read_agents(folder).agents)
 
 
 def load_agent(folder: str | Path, name: str) -> AgentDefinition:
@@ -106,73 +142,110 @@ def load_agent(folder: str | Path, name: str) -> AgentDefinition:
 
     :raises DefinitionError: there is no agent of this name, or its file is wrong
     """
-    agents, faults = _read_folder(folder)
-    found = [agent for agent in agents if agent.name == name]
-    if len(found) == 1:
-        return found[0]
-    if faults:
-        raise _wrong(folder, faults)
-    near = suggestion(name, [agent.name for agent in agents])
-    raise DefinitionError(
-        f"There is no agent {shown(name)} in {folder}{near}.", hint="Add a file that defines it."
+    return read_agents(folder).get(name)
+
+
+def read_agents(folder: str | Path) -> AgentFolder:
+    """All that a folder and its subfolders have of agents (``*.md``).
+
+    :raises DefinitionError: not one can be used; lists what is wrong with each
+    """
+    found: dict[str, list[tuple[str, AgentDefinition]]] = {}
+    faults: list[PlanFault] = []
+    notes: list[PlanFault] = []
+    wrong: dict[str, list[PlanFault]] = {}
+    for path in _markdown_files(folder):
+        read = _read_file(path)
+        where = path.relative_to(folder).as_posix()
+        notes += [PlanFault("agent_note", where, each) for each in read.notes]
+        its_faults = [PlanFault("agent_file", where, each) for each in read.faults]
+        faults += its_faults
+        if read.agent is not None:
+            found.setdefault(read.agent.name, []).append((where, read.agent))
+        elif its_faults and read.name:
+            wrong.setdefault(read.name, []).extend(its_faults)
+    for name, definitions in found.items():
+        where, first = definitions[0]
+        if any(other.digest != first.digest for _, other in definitions):
+            message = f"name {shown(name)} is the name of the agent in {where}, too; keep one of them"
+            twice = [PlanFault("agent_twice", other, message) for other, _ in definitions[1:]]
+            faults += twice
+            wrong.setdefault(name, []).extend(twice)
+    agents = {name: found[name][0][1] for name in sorted(found) if name not in wrong}
+    if not agents:
+        raise _none(folder, faults)
+    return AgentFolder(
+        str(folder),
+        agents,
+        tuple(faults),
+        tuple(notes),
+        {name: tuple(each) for name, each in wrong.items()},
     )
 
 
-def _read_folder(folder: str | Path) -> tuple[list[AgentDefinition], list[str]]:
-    """The agents that can be read, and what is wrong with the others."""
-    files = sorted(path for path in Path(folder).glob("*.md") if path.is_file())
-    if not files:
-        raise DefinitionError(
-            f"The folder {folder} has no agent files (*.md).",
-            hint="Add an agent definition, or name another folder as [chassis] agents_folder.",
-        )
-    agents: list[AgentDefinition] = []
-    faults: list[str] = []
-    defined_in: dict[str, str] = {}
-    for path in files:
-        agent, wrong = _read_file(path)
-        faults += [f"{path.name}: {each}" for each in wrong]
-        if agent is None:
-            continue
-        if agent.name in defined_in:
-            faults.append(
-                f"{path.name}: name {agent.name!r} is the name of the agent in {defined_in[agent.name]}, too"
-            )
-        defined_in.setdefault(agent.name, path.name)
-        agents.append(agent)
-    return agents, faults
+def _markdown_files(folder: str | Path) -> Iterator[Path]:
+    """All of the folder and of its subfolders, but for hidden ones; a link to a folder isn't followed."""
+    for here, subfolders, names in os.walk(folder):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(here, name)
+            if path.suffix.lower() == ".md" and (path.is_file() or path.is_symlink()):
+                yield path
 
 
-def _read_file(path: Path) -> tuple[AgentDefinition | None, list[str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        return None, [f"can't be read: {error}"]
-    first, *lines = text.split("\n")
-    if first.rstrip() != _FENCE or _FENCE not in (ends := [line.rstrip() for line in lines]):
-        return None, [
-            f"must begin with front matter: a line {_FENCE}, keys such as name, and a line {_FENCE} again"
-        ]
-    end = ends.index(_FENCE)
-    try:
-        front = read_yaml("\n".join(lines[:end]), first_line=2)
-    except YamlError as error:
-        return None, [str(fault) for fault in error.faults]
-    return _define(front, "\n".join(lines[end + 1 :]).strip())
+@dataclass(frozen=True)
+class _File:
+    """What one file is: an agent, a wrong agent (with faults), or no agent at all (with neither)."""
+
+    agent: AgentDefinition | None = None
+    name: str = ""
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def _define(front: Any, prompt: str) -> tuple[AgentDefinition | None, list[str]]:
-    if not isinstance(front, dict):
-        return None, ["the front matter must be a mapping with name and description"]
+def _read_file(path: Path) -> _File:
+    front = read_front_matter(path)
+    if front.faults or not front.keys:
+        return _File(name=front.name, faults=front.faults)
+    return _define(front.keys, front.text, front.name)
+
+
+def _define(front: dict[str, Any], prompt: str, name: str) -> _File:
+    notes = [f"{key} is not used yet" for key in front if key in NOT_USED]
+    known = AgentDefinition.model_fields.keys() - {"prompt"}
+    for key in front.keys() - known - NOT_USED - {"prompt"}:
+        notes.append(f"{shown(key)} is not a known key{suggestion(key, known | NOT_USED)}")
+    given = {key: value for key, value in front.items() if key in known}
+    if isinstance(model := given.get("model"), str) and is_claude_codes(model):
+        # Claude Code's names stand for a model of the day, and Bedrock knows none of them.
+        del given["model"]
+        if model != "inherit":
+            notes.append(f"model {model} is not used yet: Bedrock doesn't know this name")
+    faults = []
     if "prompt" in front:
-        return None, ["'prompt' is no key of the front matter; the prompt is the text after it"]
+        faults.append("'prompt' can't be in the front matter; the prompt is the text after it")
+    if not prompt:
+        faults.append("has no text after the front matter; it becomes the prompt")
+        prompt = "-"
     try:
-        return AgentDefinition.model_validate(front | {"prompt": prompt}), []
+        agent = AgentDefinition.model_validate(given | {"prompt": prompt})
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        return None, [in_words(each, each["loc"], AgentDefinition)[1] for each in errors]
+        faults += [in_words(each, each["loc"], AgentDefinition)[1] for each in errors]
+    if faults:
+        return _File(name=name, faults=tuple(faults), notes=tuple(notes))
+    return _File(agent, name, notes=tuple(sorted(notes)))
 
 
-def _wrong(folder: str | Path, faults: list[str]) -> DefinitionError:
+def _none(folder: str | Path, faults: list[PlanFault]) -> DefinitionError:
+    if faults:
+        return _wrong(f"No agent definition in {folder} can be used", faults)
+    return DefinitionError(
+        f"The folder {folder} has no agent files (*.md with front matter that names the agent).",
+        hint="Add an agent definition, or name another folder as [chassis] agents_folder.",
+    )
+
+
+def _wrong(what: str, faults: list[PlanFault] | tuple[PlanFault, ...]) -> DefinitionError:
     lines = "\n".join(f"- {each}" for each in faults)
-    return DefinitionError(f"Agent definitions in {folder} are wrong:\n{lines}\n", hint=_HINT)
+    return DefinitionError(f"{what}:\n{lines}\n", hint=_HINT)

@@ -8,6 +8,7 @@ seen, and nothing is taken out: what somebody hid, the reader is to see.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _OBEYED = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
 _HALVES = r"\ud800-\udfff"
@@ -16,16 +17,28 @@ HALVES = re.compile(f"[{_HALVES}]")
 
 _LINE_ENDS = r"\u2028\u2029"
 _TURNING = r"\u202a-\u202e\u2066-\u2069"
-_UNSEEN_LETTERS = r"\U000e0000-\U000e007f"
+_UNSEEN_LETTERS = "[\U000e0000-\U000e007f]"
 """Copies of the ASCII letters that no font shows and a model reads; made for flags, used for smuggling."""
+
+_FLAGS = [
+    "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in region) + "\U000e007f"
+    for region in ("gbeng", "gbsct", "gbwls")
+]
+"""England, Scotland, Wales: the flags that Unicode recommends and keyboards write with unseen letters. They are text:
+whoever reads them sees them, and there is no room in them for anything else."""
+
+_IN_A_FLAG = "|".join(
+    f"(?<={flag[:place]}){flag[place:]}" for flag in _FLAGS for place in range(1, len(flag))
+)
+_SMUGGLED = f"(?:(?!{_IN_A_FLAG}){_UNSEEN_LETTERS})"
 
 MARKS = re.compile(r"[\u061c\u200b\u200e\u200f\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb]")
 """Marks without width that order or divide a text; Arabic and Hebrew need some of them to be read right."""
 
-CONTROLS = re.compile(f"[{_OBEYED}{_HALVES}{_UNSEEN_LETTERS}]")
+CONTROLS = re.compile(f"[{_OBEYED}{_HALVES}]|{_SMUGGLED}")
 """What no text needs, line feed and tab apart: control characters, halves of a character, unseen letters."""
 
-DECEIVING = re.compile(f"[{_OBEYED}{_HALVES}{_UNSEEN_LETTERS}{_LINE_ENDS}{_TURNING}]")
+DECEIVING = re.compile(f"[{_OBEYED}{_HALVES}{_LINE_ENDS}{_TURNING}]|{_SMUGGLED}")
 """What may make a reader see another text than there is."""
 
 _FURTHER_LINE = re.compile(r"\n(?!- |  |\Z)")
@@ -54,6 +67,14 @@ def one_line(text: object, limit: int | None = None) -> str:
     """
     line = " ".join(signs(str(text)).split())
     return line if limit is None else _cut(line, limit)
+
+
+def same_name(text: str) -> str:
+    """The one spelling of a name by which names are compared: an é can be one character or two that look the same.
+
+    macOS gives the names of files in two, keyboards give one; to their author it is one name (Unicode's NFC).
+    """
+    return unicodedata.normalize("NFC", text)
 
 
 def _cut(text: str, limit: int) -> str:

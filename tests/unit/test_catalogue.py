@@ -53,25 +53,68 @@ def test_a_platform_may_have_no_services(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "must be a mapping, not nothing (null)"),
-        ("service: []", "'service' is no key; did you mean 'services'?"),
-        ("services: pricing", "services must be a list, not the text 'pricing'; write [pricing]"),
-        ("services: [pricing]", "services[0] must be a mapping, not the text 'pricing'"),
-        ("services: [{name: pricing}]", "services[0].description is missing"),
-        ("services: [{name: a, description: b, repo: c}]", "'repo' is no key of services[0]"),
-        ("services: [{name: 1, description: b}]", "services[0].name must be text, not the number 1"),
-        ("services: [{name: a, description: b}, {name: a, description: c}]", "'a' is there 2 times"),
-        ("services: [{name: ' ', description: b}]", "services[0].name must not be blank"),
+        ("", "the file: must be a mapping with services, not nothing (null)"),
+        ("service: []", "'service' is not a valid key; did you mean 'services'?"),
+        ("services: pricing", "services: must be a list of entries, not the text 'pricing'"),
         ("services: [", "line 2, column 1: is not YAML"),
     ],
 )
-def test_a_wrong_catalogue_is_refused_with_the_file_and_the_fault(
+def test_a_file_that_can_not_be_read_is_refused_with_all_faults(
     tmp_path: Path, text: str, words: str
 ) -> None:
     with pytest.raises(DefinitionError) as refused:
         load(tmp_path, text)
     assert words in refused.value.message
     assert str(tmp_path / "services.yaml") in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{name: a}", "services[1]: description is missing"),
+        (
+            "{name: a, description: b, repo: c}",
+            "services[1]: 'repo' is not a valid key; there are description, name, repository",
+        ),
+        (
+            '{name: a, description: "b", repository: 3}',
+            "services[1]: repository must be text, not the number 3",
+        ),
+    ],
+)
+def test_a_wrong_detail_is_named_and_left_out(tmp_path: Path, entry: str, said: str) -> None:
+    catalogue = load(tmp_path, f"services:\n- {{name: z, description: Z.}}\n- {entry}\n")
+    assert catalogue.names == ("z", "a")
+    assert [str(each).split("; write")[0] for each in catalogue.faults] == [said]
+    assert load_catalogue(tmp_path / "services.yaml", complete=True) == catalogue
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("pricing", "services[1]: must be a mapping with name and description, not the text 'pricing'"),
+        ("{name: 1.10, description: b}", "services[1]: name must be text, not the number 1.1"),
+        ("{name: ' ', description: b}", "services[1]: name must not be blank"),
+        ("{description: b}", "services[1]: name is missing"),
+        (
+            "{name: z, description: b}",
+            "services[1]: 'z' is the name of an entry before it, too; keep one of them",
+        ),
+    ],
+)
+def test_an_entry_without_a_name_of_its_own_is_left_out_of_a_run_and_keeps_from_planning(
+    tmp_path: Path, entry: str, said: str
+) -> None:
+    catalogue = load(tmp_path, f"services:\n- {{name: z, description: Z.}}\n- {entry}\n")
+    assert catalogue.names == ("z",)
+    assert str(catalogue.lost[0]).startswith(said)
+    with pytest.raises(DefinitionError, match="is wrong"):
+        load_catalogue(tmp_path / "services.yaml", complete=True)
+
+
+def test_a_description_over_several_lines_is_one_line(tmp_path: Path) -> None:
+    catalogue = load(tmp_path, "services:\n- name: a\n  description: >\n    One\n    two.\n\n")
+    assert catalogue.services[0].description == "One two."
 
 
 def test_a_catalogue_that_is_not_there_is_refused_with_the_way_out(tmp_path: Path) -> None:

@@ -91,7 +91,6 @@ def test_whatever_a_task_is_told_changes_its_fingerprint(changed: dict[str, Any]
         {"task": {"retries": 9, "timeout_minutes": 3}},  # how often, not what
         {"task": {"depends_on": ("discover",)}},  # the results themselves are in it
         {"task": {"model": "named-by-the-task"}},  # the model that is asked is in it
-        {"agent": {"color": "red"}},
         {"upstream": [{"usage": {"calls": 3}, "cost_usd": 9.0, "request_ids": ["r"], "carried_from": "r1"}]},
     ],
     ids=str,

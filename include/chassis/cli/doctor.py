@@ -149,6 +149,18 @@ def _settings_checks(facts: Facts) -> Iterator[Check]:
             "Set [chassis] records_root to a place where it can write, read and delete: "
             "without it no call is made.",
         )
+        yield Check(
+            "Agents",
+            not facts.agent_faults,
+            "; ".join(facts.agent_faults) or ", ".join(facts.agents),
+            "Correct these files; the other agents can be used meanwhile.",
+        )
+        yield Check(
+            "Services",
+            not facts.service_faults,
+            "; ".join(facts.service_faults) or f"{facts.services} in the catalogue",
+            "Correct [chassis] services_file.",
+        )
 
 
 def _pool_checks(home: Path, name: str) -> Iterator[Check]:

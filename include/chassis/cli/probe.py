@@ -42,6 +42,10 @@ class Facts(BaseModel):
     store_fault: str = Field("", description="Why the plan store can't be listed.")
     records: str = Field("", description="Root of the record store.")
     records_fault: str = Field("", description="Why a file can't be written, read and deleted there.")
+    agents: tuple[str, ...] = Field((), description="Names of the agents that can be used.")
+    agent_faults: tuple[str, ...] = Field((), description="What is wrong in the others' files.")
+    services: int = Field(0, description="Entries of the catalogue that can be used.")
+    service_faults: tuple[str, ...] = Field((), description="What is wrong in the catalogue.")
     claude_ok: bool = False
     claude: str = Field("", description="What the connection's test said.")
 
@@ -63,7 +67,29 @@ def read_facts() -> Facts:
         return Facts(**found, settings_fault=str(error))
     found |= {"pool": settings.pool, "conn_id": settings.conn_id}
     found |= {"store": settings.plans_root, "records": settings.records_root}
+    found |= _definitions(settings)
     return Facts(**found, **_store(settings), **_records(settings), **_connection(settings))
+
+
+def _definitions(settings: Settings) -> dict[str, Any]:
+    """The agents and the services, and what is wrong in their files."""
+    from chassis.agents import read_agents
+    from chassis.catalogue import load_catalogue
+
+    found: dict[str, Any] = {}
+    try:
+        folder = read_agents(settings.agents_folder)
+        found["agents"] = tuple(folder.agents)
+        found["agent_faults"] = tuple(str(fault) for fault in folder.faults)
+    except ChassisError as error:
+        found["agent_faults"] = (error.message,)
+    try:
+        catalogue = load_catalogue(settings.services_file)
+        found["services"] = len(catalogue.names)
+        found["service_faults"] = tuple(str(fault) for fault in catalogue.faults)
+    except ChassisError as error:
+        found["service_faults"] = (error.message,)
+    return found
 
 
 def _store(settings: Settings) -> dict[str, Any]:

@@ -133,20 +133,26 @@ def ceilings() -> dict[str, float]:
 
     :raises SettingsError: one of these settings can't be used
     """
-    from chassis.settings import Settings
-
-    settings = Settings.load() if is_remote() else _of_this_shell()
+    settings = settings_here()
     found = {name: getattr(settings, f"run_{name}") for name in CEILINGS}
     return {name: most for name, most in found.items() if most is not None}
 
 
-def _of_this_shell() -> Settings:
+def settings_here() -> Settings:
+    """The deployment's settings, as far as this machine knows.
+
+    Of the local stack it knows what this shell would hand over at its start.
+
+    :raises SettingsError: one of them can't be used
+    """
     from pydantic import ValidationError
 
     from chassis.errors import SettingsError
     from chassis.settings import Settings
 
-    variables = {f"run_{name}": f"AIRFLOW__CHASSIS__RUN_{name.upper()}" for name in CEILINGS}
+    if is_remote():
+        return Settings.load()
+    variables = {name: f"AIRFLOW__CHASSIS__{name.upper()}" for name in Settings.model_fields}
     given = {name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)}
     try:
         return Settings.model_validate(given)

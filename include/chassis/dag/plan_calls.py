@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from chassis.agents import AgentDefinition
     from chassis.planning import DoneTask
     from chassis.settings import Settings
     from chassis.workflow import WorkflowSpec
 
-PLANNER_AGENT = "planning-agent"
 NONE = "none"
 """What takes away a schedule, a budget or a demand for approval that the workflow has."""
 
@@ -61,9 +59,9 @@ def plan_call(
     :raises PlanError: what the person gave is wrong
     :raises DefinitionError: an agent's file or the catalogue is wrong
     """
-    from chassis.agents import load_agent
+    from chassis.agents import PLANNER_AGENT, read_agents
     from chassis.catalogue import load_catalogue
-    from chassis.claude.options import connection_model
+    from chassis.deployment import Deployment
     from chassis.planning import build_request
     from chassis.plans.store import PlanStore, newest_plan
 
@@ -75,16 +73,20 @@ def plan_call(
     elif head is None and given.workflow_id is not None:
         head = newest_plan(PlanStore(settings.plans_root, settings.storage_conn_id), given.workflow_id)
     check_timezone(given, head)
-    catalogue = load_catalogue(settings.services_file)
-    planner = load_agent(settings.agents_folder, PLANNER_AGENT)
-    workers = load_workers(settings)
+    # "All services" must mean all: what a run could do without, a plan can't.
+    catalogue = load_catalogue(settings.services_file, complete=True)
+    deployment = Deployment(settings, read_agents(settings.agents_folder), catalogue)
+    for fault in (*deployment.folder.faults, *deployment.folder.notes, *catalogue.faults):
+        operator.log.warning("%s", fault)
+    planner = deployment.folder.get(PLANNER_AGENT)
+    workers = deployment.askable
     request = build_request(
         given=given,
         catalogue=catalogue,
         agents=tuple(workers.values()),
         agent=planner,
         settings=settings,
-        model=params["model"] or planner.model or connection_model(settings.conn_id),
+        model=params["model"] or planner.model or deployment.connection_model,
         current=current,
         head=head,
         comment=comment,
@@ -103,14 +105,6 @@ def plan_call(
         base=None if current is None else dump_plan(current),
         plans_root=settings.plans_root,
     )
-
-
-def load_workers(settings: Settings) -> dict[str, AgentDefinition]:
-    """The agents that a plan may name: all but the planning agent."""
-    from chassis.agents import load_agents
-
-    agents = load_agents(settings.agents_folder)
-    return {name: agent for name, agent in agents.items() if name != PLANNER_AGENT}
 
 
 def given_from(params: Mapping[str, Any]) -> Given:

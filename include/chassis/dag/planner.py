@@ -213,12 +213,14 @@ class PublishOperator(BaseOperator):
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from chassis.deployment import Deployment
         from chassis.plans.store import PlanStore, newest_plan
         from chassis.workflow.changes import told_changes
 
         settings = Settings.load()
         with reported(self, context):
             spec = self._approved(context, settings)
+            Deployment.read(settings).require(spec, hint="Clear the task plan to plan again.")
             store = PlanStore(settings.plans_root, settings.storage_conn_id)
             changes = told_changes(newest_plan(store, spec.id), spec)
             published = store.publish(spec)

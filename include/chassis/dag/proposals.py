@@ -123,11 +123,12 @@ def edited_plan(text: str, proposal: Proposal, settings: Settings) -> WorkflowSp
 
     :raises PlanError: lists all faults
     """
-    from chassis.catalogue import load_catalogue
-    from chassis.dag.plan_calls import load_workers
+    from chassis.deployment import Deployment
 
-    workers, services = load_workers(settings), load_catalogue(settings.services_file).names
+    deployment = Deployment.read(settings)
+    workers, services = deployment.agents, deployment.catalogue.names
     spec = checked_edit(text, agents=workers, services=services, workflow_id=proposal.workflow_id)
+    deployment.require(spec, subject="The plan as edited")
     before = proposal.spec()
     spec, provenance = with_given_inputs(spec, before), before.provenance
     if provenance is not None:

@@ -23,10 +23,9 @@ from airflow.models.log import Log
 from fastapi import Depends, Form, HTTPException, Request, Response, status
 from fastapi.responses import RedirectResponse
 
-from chassis.catalogue import load_catalogue
 from chassis.dag.answers import MAX_COMMENT
-from chassis.dag.plan_calls import load_workers
 from chassis.deciding import checked_edit
+from chassis.deployment import Deployment
 from chassis.errors import PlanError
 from chassis.settings import Settings
 from chassis.ui.links import links_of
@@ -172,10 +171,11 @@ class _Asked:
         if text is None:
             return None
         settings = Settings.load()
-        agents = load_workers(settings)
-        services = load_catalogue(settings.services_file).names
+        deployment = Deployment.read(settings)
+        agents, services = deployment.agents, deployment.catalogue.names
         try:
             edited = checked_edit(text, agents=agents, services=services, workflow_id=proposed.id)
+            deployment.require(edited, subject="The plan as edited")
         except PlanError as error:
             message = Message("bad", "The edited plan can't be used", "Nothing was decided.")
             return self.page(

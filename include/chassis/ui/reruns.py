@@ -22,8 +22,7 @@ from fastapi import HTTPException, status
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from sqlalchemy import select
 
-from chassis.agents import load_agents
-from chassis.catalogue import load_catalogue
+from chassis.deployment import Deployment
 from chassis.errors import ChassisError, PlanFault
 from chassis.files import open_files
 from chassis.records.amendments import Amendments, Change, what_holds
@@ -299,15 +298,16 @@ def _withdraw(amendments: Amendments, number: int) -> None:
 
 def _plan_to_save(place: Place, change: Change) -> WorkflowSpec:
     """The workflow's newest plan with the change, held to the rules of any plan; whoever saves it, answers for it."""
-    store = store_of(place.settings)
+    store, deployment = store_of(place.settings), Deployment.read(place.settings)
     plan = amended_plan(
         store.read(store.get(place.dag_id)),
         place.task_id,
         instruction=change.instruction,
         inputs=change.inputs,
-        agents=load_agents(place.settings.agents_folder),
-        services=load_catalogue(place.settings.services_file).names,
+        agents=deployment.agents,
+        services=deployment.catalogue.names,
     )
+    deployment.require(plan, subject=f"The plan with task '{place.task_id}' amended")
     if plan.provenance is None:
         return plan
     who = {"approved_by": change.by, "approved_at": change.at, "edited": True}

@@ -11,6 +11,7 @@ from chassis.workflow.names import CARRY_OVER, nearest
 from chassis.workflow.placeholders import render_instruction
 from chassis.workflow.plan_text import dump_plan, load_plan, plan_digest
 from chassis.workflow.proposal import plan_from_proposal, proposal_schema
+from chassis.workflow.services import plan_warnings
 from chassis.workflow.spec import (
     ForEach,
     InputSpec,
@@ -45,6 +46,7 @@ __all__ = [
     "plan_digest",
     "plan_from_delta",
     "plan_from_proposal",
+    "plan_warnings",
     "proposal_schema",
     "render_instruction",
 ]

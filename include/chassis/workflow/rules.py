@@ -12,20 +12,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from chassis.errors import PlanFault
-from chassis.workflow import fan_out, output_schemas, values
+from chassis.workflow import fan_out, output_schemas, services, values
 from chassis.workflow.graph import find_cycles
 from chassis.workflow.names import CARRY_OVER, RESERVED_IDS, RESERVED_MARK, is_id, nearest, shown, suggestion
 from chassis.workflow.placeholders import ITEM, placeholders
 
 if TYPE_CHECKING:
     from chassis.workflow.spec import TaskSpec, WorkflowSpec
-
-_LIKE_A_SERVICE = 0.8
-"""How alike an item and a service must be for the item to be meant as one."""
-
-_COMPARED = 20
-"""Items of a list without a service that are compared with all services: comparing each of a plan's fifty
-thousand would take half a minute, and who misspells a list of services spells one of the first right, or nearly."""
 
 _RESERVED_TAGS = ("chassis", "plan-error")
 _RESERVED_TAG_STARTS = ("plan:", "revision:")
@@ -173,21 +166,7 @@ def _agents(draft: Draft) -> Iterator[PlanFault]:
 
 
 def _services(draft: Draft) -> Iterator[PlanFault]:
-    """A list with a service in it, or nearly one, is a list of services; any other list is the plan's own."""
-    services = frozenset(draft.services or ())
-    if not services:
-        return
-    for task in draft.spec.tasks:
-        items = task.for_each.items if task.for_each and task.for_each.items else ()
-        known = any(item in services for item in items)
-        if not known and not any(
-            nearest(item, services, cutoff=_LIKE_A_SERVICE) for item in items[:_COMPARED]
-        ):
-            continue
-        for item in items:
-            if item not in services:
-                message = f"for_each names the service {shown(item)}, which is not in the catalogue"
-                yield PlanFault("unknown_service", place(task), message + suggestion(item, services))
+    yield from services.service_faults(draft.spec, draft.services or ())
 
 
 def _output_schemas(draft: Draft) -> Iterator[PlanFault]:
@@ -227,7 +206,7 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (_dependencies, frozenset({"tasks.id", "tasks.depends_on"})),
     (_cycles, frozenset({"tasks.id", "tasks.depends_on"})),
     (_agents, frozenset({"tasks.agent"})),
-    (_services, frozenset({"tasks.for_each"})),
+    (_services, frozenset({"requirement", "tasks.id", "tasks.for_each", "tasks.instruction"})),
     (_placeholders, frozenset({"inputs", "tasks.for_each", "tasks.instruction"})),
     (_output_schemas, frozenset({"tasks.output_schema"})),
     (

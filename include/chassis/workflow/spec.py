@@ -80,10 +80,15 @@ def _some(tasks: tuple[Any, ...]) -> tuple[Any, ...]:
     return tasks
 
 
-def _one_line(text: str) -> str:
+def one_line_only(text: str) -> str:
     if has_control_character(text):
         raise fault("not_one_line", "must be one line without control characters")
     return text
+
+
+def folded(text: Any) -> Any:
+    """A text over several lines, as YAML's ``>`` and ``|`` give it, on one."""
+    return " ".join(text.split()) if isinstance(text, str) else text
 
 
 def _no_bool(value: Any) -> Any:
@@ -93,11 +98,11 @@ def _no_bool(value: Any) -> Any:
 
 
 Line = Annotated[
-    str, Field(min_length=1, max_length=200), AfterValidator(not_blank), AfterValidator(_one_line)
+    str, Field(min_length=1, max_length=200), AfterValidator(not_blank), AfterValidator(one_line_only)
 ]
 """One line of text for people or a name: 1 to 200 characters, not blank, no control characters."""
 
-Description = Annotated[str, Field(max_length=2_000), AfterValidator(_one_line)]
+Description = Annotated[str, Field(max_length=2_000), AfterValidator(one_line_only)]
 Requirement = Annotated[str, Field(max_length=MAX_REQUIREMENT), AfterValidator(not_blank)]
 Names = Annotated[tuple[str, ...], at_most(MAX_TASKS)]
 
@@ -175,7 +180,8 @@ class Schedule(_Part):
     cron: str | None = Field(None, description="Five fields: minute, hour, day of month, month, day of week.")
     preset: Preset | None = None
     asset: (
-        Annotated[str, Field(max_length=1_500), AfterValidator(_one_line), AfterValidator(not_blank)] | None
+        Annotated[str, Field(max_length=1_500), AfterValidator(one_line_only), AfterValidator(not_blank)]
+        | None
     ) = Field(None, description="Name or URI of the Airflow asset whose update starts a run.")
     timezone: str = Field("UTC", description="IANA name of the timezone that cron and preset are meant in.")
     catchup: bool = Field(

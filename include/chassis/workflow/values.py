@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from chassis.text import same_name
 from chassis.workflow.names import has_control_character, shown
 
 MAX_ITEMS = 1_000
@@ -79,7 +80,8 @@ def type_fault(value: Any, type_: str) -> str | None:
 def check_items(items: Any) -> list[str]:
     """What is wrong with the items of a fan-out, in words; nothing when they can be used, or there are none.
 
-    Items must be different because an item's name tells its task instance from the others.
+    Items must be different because an item's name tells its task instance from the others: to people, too, for whom
+    two spellings of an é are one.
     """
     if not isinstance(items, list | tuple):
         return [f"they must be a list of texts, not {kind_of(items)}"]
@@ -87,7 +89,7 @@ def check_items(items: Any) -> list[str]:
     if len(items) > MAX_ITEMS:
         faults.append(f"there are {len(items):,}, and at most {MAX_ITEMS:,} are allowed")
     bad = [f"[{index}] {wrong}" for index, item in enumerate(items) if (wrong := _item_fault(item))]
-    counts = Counter(item for item in items if isinstance(item, str))
+    counts = Counter(same_name(item) for item in items if isinstance(item, str))
     bad += [f"{shown(item)} is there {count} times" for item, count in counts.items() if count > 1]
     if len(bad) > _LISTED:
         bad[_LISTED:] = [f"and {len(bad) - _LISTED} more such"]

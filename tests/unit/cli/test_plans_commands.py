@@ -83,6 +83,37 @@ def test_diff_compares_the_texts_on_demand(chassis: Chassis, local: Path) -> Non
     assert not [line for line in changed if "instruction" in line]
 
 
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"agent": "code-reviewer"}, "names no known agent: 'code-reviewer'"),
+        ({"model": "opus"}, "'opus' is a short name that Bedrock doesn't know"),
+    ],
+)
+def test_validate_refuses_what_a_run_would_fail_by(
+    chassis: Chassis, tmp_path: Path, part: dict[str, str], said: str
+) -> None:
+    task = {"id": "add", "name": "Add", "instruction": "Add 5 and 3."} | part
+    plan = {"schema_version": 1, "id": "w", "title": "W", "requirement": "R", "tasks": [task]}
+    (tmp_path / "plan.yaml").write_text(json.dumps(plan))
+    result = chassis("validate", str(tmp_path / "plan.yaml"))
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_validate_takes_a_list_with_a_word_of_the_catalogue_and_warns(
+    chassis: Chassis, tmp_path: Path
+) -> None:
+    each = {"items": ["Introduction", "Findings", "Recommendations"]}
+    task = {"id": "write", "name": "Write", "instruction": "Write the section {item}.", "for_each": each}
+    plan = {"schema_version": 1, "id": "w", "title": "W", "requirement": "R", "tasks": [task]}
+    (tmp_path / "plan.yaml").write_text(json.dumps(plan))
+    result = chassis("validate", str(tmp_path / "plan.yaml"))
+    assert result.exit_code == 0
+    assert "is a valid plan" in result.stdout
+    assert "Warning: task 'write': 'Recommendations' is not a service of the catalogue" in result.stderr
+
+
 def test_validate_lists_every_fault_and_exits_with_2(chassis: Chassis, tmp_path: Path) -> None:
     file = tmp_path / "plan.yaml"
     tasks = [

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from airflow.serialization.serialized_objects import DagSerialization
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chassis.dag.factory import build_dag
@@ -59,12 +59,11 @@ field = st.from_regex(
 @example("59-0 * * * *")
 @example("*/99999999999 * * * *")
 @example("0 0 * * 1#5")
-def test_a_cron_that_keeps_the_rules_is_one_that_airflow_runs_by(cron: str) -> None:
+def test_a_cron_is_refused_or_is_one_that_airflow_runs_by(cron: str) -> None:
     data = {"schema_version": 1, "id": "w", "title": "W", "requirement": "R", "schedule": {"cron": cron}}
     try:
         plan = check_plan(data | {"tasks": [{"id": "a", "name": "A", "instruction": "I"}]})
     except PlanError:
-        assume(False)
-        raise
+        return  # Most crons made up like this are refused, which is right as well.
     dag = DagSerialization.from_dict(serialised(plan))
     assert dag.next_dagrun_info(last_automated_run_info=None) is not None

@@ -45,7 +45,7 @@ tasks:
     for_each: {input: regions}
   - id: deploy
     name: Deploy
-    instruction: Deploy it to {item}.
+    instruction: Deploy it to service {item}.
     for_each: {items: [pricing, claims]}
     depends_on: [verify, translate]
   - id: report
@@ -244,14 +244,14 @@ NAMES = [
         "[pricing, clams]",
         "unknown_service",
         "task 'deploy'",
-        "the service 'clams', which is not in the catalogue; did you mean 'claims'?",
+        "calls 'clams' a service, which is not in the catalogue; did you mean 'claims'?",
     ),
     Case(
         "[pricing, claims]",
-        "[prcing, other]",
+        "[other]",
         "unknown_service",
         "task 'deploy'",
-        "'prcing', which is not in the catalogue; did you mean 'pricing'?",
+        "calls 'other' a service, which is not in the catalogue; there are claims, contracts, pricing",
     ),
 ]
 

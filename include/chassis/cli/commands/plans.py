@@ -92,18 +92,23 @@ def diff(
 def validate(
     file: Annotated[Path, typer.Argument(help="A plan as YAML.", show_default=False)],
 ) -> None:
-    """Check a plan file against every rule."""
+    """Check a plan file against every rule, and against what the deployment has: agents, models, services."""
     from chassis.cli.errors import UsageError
     from chassis.cli.render import plan_table
     from chassis.cli.shape import shape_of_plan
-    from chassis.workflow import load_plan, plan_digest
+    from chassis.cli.target import settings_here
+    from chassis.deployment import Deployment
+    from chassis.workflow import plan_digest
 
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} can't be read: {error}") from None
-    spec = load_plan(text, source=str(file))
+    deployment = Deployment.read(settings_here())
+    spec = deployment.load(text, source=str(file))
     console = out()
+    for warning in deployment.warnings(spec):
+        tell(f"Warning: {warning}")
     console.print(
         Text(f"{file} is a valid plan of workflow {spec.id}, digest {plan_digest(spec)[:12]}.", style="green")
     )

@@ -1,0 +1,191 @@
+"""What a deployment has for plans, and what keeps a plan that obeys the rules from running there.
+
+``chassis.workflow`` judges a plan by itself. Whether its agents exist, its models can be asked, its services are in
+the catalogue, its asset is one that Airflow takes and its budget can be held, only the deployment knows: its folder
+of agents, its catalogue, its connection, the providers that are installed. All that lets a plan in (the planner, an
+edit, an amendment that is saved, ``chassis validate``, whatever publishes) asks here, so that a plan that was let in
+becomes a DAG, and no task of it fails for a reason that could be known beforehand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from chassis.agents import PLANNER_AGENT, AgentDefinition, read_agents
+from chassis.catalogue import load_catalogue
+from chassis.errors import PlanError, PlanFault
+from chassis.workflow import load_plan, plan_warnings
+from chassis.workflow.model_ids import model_fault
+from chassis.workflow.names import shown, suggestion
+from chassis.workflow.services import service_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from chassis.agents import AgentFolder
+    from chassis.catalogue import Catalogue
+    from chassis.settings import Settings
+    from chassis.workflow import TaskSpec, WorkflowSpec
+
+_HINT = "Correct the plan and try again; chassis validate FILE checks it without running anything."
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What there is for plans. Read anew each time: files and connections change.
+
+    :ivar folder: the agents, with what is wrong in their files
+    :ivar catalogue: the services, with what is wrong in their file
+    """
+
+    settings: Settings
+    folder: AgentFolder
+    catalogue: Catalogue
+
+    @classmethod
+    def read(cls, settings: Settings) -> Deployment:
+        """Read the files that the settings name.
+
+        :raises DefinitionError: there is no agent at all, or the catalogue can't be read
+        """
+        return cls(settings, read_agents(settings.agents_folder), load_catalogue(settings.services_file))
+
+    @cached_property
+    def agents(self) -> Mapping[str, AgentDefinition]:
+        """The agents that tasks may name, by name: all but the planning agent."""
+        return {name: agent for name, agent in self.folder.agents.items() if name != PLANNER_AGENT}
+
+    @cached_property
+    def askable(self) -> Mapping[str, AgentDefinition]:
+        """Those of :attr:`agents` whose model can be asked: what a planner may be offered."""
+        return {name: agent for name, agent in self.agents.items() if not self._model_fault(agent.model)}
+
+    @cached_property
+    def connection_model(self) -> str | None:
+        """The model that the connection names. Looks it up, which imports Airflow.
+
+        :raises ConnectionSetupError: the connection's options are wrong
+        """
+        from chassis.claude.options import connection_model
+
+        return connection_model(self.settings.conn_id)
+
+    @property
+    def _names(self) -> frozenset[str]:
+        """Names about which the rules need say nothing: of an agent's wrong file there is more to say."""
+        return frozenset({*self.agents, *self.folder.wrong})
+
+    def load(self, text: str | bytes, *, source: str = "") -> WorkflowSpec:
+        """The plan that a YAML text holds, held to the rules and to what there is here.
+
+        :raises PlanError: lists all faults
+        """
+        spec = load_plan(text, source=source, agents=self._names, services=self.catalogue.names)
+        self.require(spec, subject=f"The plan {source}".rstrip())
+        return spec
+
+    def require(self, spec: WorkflowSpec, *, subject: str = "The plan", hint: str = _HINT) -> None:
+        """Let nothing pass that can't run here.
+
+        :raises PlanError: lists all faults
+        """
+        if faults := self.faults(spec):
+            raise PlanError(faults, subject=subject, hint=hint)
+
+    def faults(self, spec: WorkflowSpec) -> list[PlanFault]:
+        """All that keeps the plan from running here; the plan itself obeys the rules."""
+        found = [*service_faults(spec, self.catalogue.names), *self._schedule_faults(spec)]
+        for task in spec.tasks:
+            wrong = [*self._agent_faults(task), *self._model_faults(task)]
+            found += wrong or self._price_faults(spec, task)
+        return list(dict.fromkeys(found))
+
+    def warnings(self, spec: WorkflowSpec) -> list[PlanFault]:
+        """What may be meant otherwise in the plan, and what is wrong in files that it doesn't need."""
+        return [*plan_warnings(spec, self.catalogue.names), *self.folder.faults, *self.catalogue.faults]
+
+    def _agent_faults(self, task: TaskSpec) -> Iterator[PlanFault]:
+        if task.agent in self.agents:
+            return
+        place = f"task {shown(task.id)}"
+        if wrong := self.folder.wrong.get(task.agent):
+            whose = "; ".join(str(each) for each in wrong)
+            yield PlanFault(
+                "wrong_agent", place, f"names the agent {shown(task.agent)}, whose file is wrong: {whose}"
+            )
+        else:
+            near = suggestion(task.agent, self.agents)
+            yield PlanFault("unknown_agent", place, f"names no known agent: {shown(task.agent)}{near}")
+
+    def _model_faults(self, task: TaskSpec) -> Iterator[PlanFault]:
+        agent = self.agents.get(task.agent)
+        if wrong := self._model_fault(task.model or (agent.model if agent else None)):
+            whose = "model" if task.model else f"the model of its agent {shown(task.agent)}"
+            yield PlanFault("bad_model", f"task {shown(task.id)}", f"{whose}: {wrong}")
+
+    def _model_fault(self, model: str | None) -> str | None:
+        if model is None or model_fault(model, ()) is None:
+            return None
+        return model_fault(model, {self.settings.model, *filter(None, [self.connection_model])})
+
+    def _price_faults(self, spec: WorkflowSpec, task: TaskSpec) -> Iterator[PlanFault]:
+        """A limit in dollars that nobody can hold, since nobody knows the price: the first call would be refused."""
+        limits, settings = spec.limits, self.settings
+        in_tokens = limits.max_tokens or settings.run_max_tokens
+        owner = next(
+            (
+                name
+                for name, given, held in (
+                    ("limits.budget_usd", limits.budget_usd, in_tokens),
+                    ("[chassis] run_budget_usd", settings.run_budget_usd, in_tokens),
+                    (
+                        "limits.per_task.budget_usd",
+                        limits.per_task.budget_usd,
+                        limits.per_task.max_tokens or in_tokens,
+                    ),
+                )
+                if given is not None and not held
+            ),
+            "",
+        )
+        if not owner:
+            return
+        from chassis.claude.usage import Usage, cost_usd
+
+        agent = self.agents[task.agent]
+        model = task.model or agent.model or self.connection_model or settings.model
+        if cost_usd(model, Usage()) is None:
+            way_out = "add max_tokens beside it, or name a model whose price is known"
+            message = (
+                f"the price of its model {shown(model)} isn't known, so {owner} can't be held; {way_out}"
+            )
+            yield PlanFault("price_unknown", f"task {shown(task.id)}", message)
+
+    @staticmethod
+    def _schedule_faults(spec: WorkflowSpec) -> Iterator[PlanFault]:
+        """What Airflow says of the asset, with the checks of the providers that are installed here."""
+        if spec.schedule is None or spec.schedule.asset is None:
+            return
+        from airflow.sdk import Asset
+
+        try:
+            Asset(spec.schedule.asset)
+        except Exception as error:  # noqa: BLE001  a provider's check may raise anything
+            message = f"asset {shown(spec.schedule.asset)} is not one that Airflow takes: {error}"
+            yield PlanFault("bad_asset", "schedule", message)
+
+
+def deployment_faults(spec: WorkflowSpec, settings: Settings) -> list[PlanFault]:
+    """All that keeps a plan from running in the deployment that these settings describe; none: it can run.
+
+    :raises DefinitionError: there is no agent at all, or the catalogue can't be read
+    :raises ConnectionSetupError: the connection's options are wrong
+    """
+    return Deployment.read(settings).faults(spec)
+
+
+def deployment_warnings(spec: WorkflowSpec, settings: Settings) -> list[PlanFault]:
+    """What a person should look at before the plan runs; no warning keeps it from running. Errors as above."""
+    return Deployment.read(settings).warnings(spec)
