@@ -13,7 +13,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from chassis.cli.errors import AirflowRefusedError, AirflowUnreachableError, SignInError
+from chassis.cli.errors import AirflowRefusedError, AirflowUnreachableError, SignInError, UsageError
+from chassis.workflow.names import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ Json = dict[str, Any]
 _API, _PAGES = "/api/v2", "/chassis"
 """Airflow's own API, and what Chassis adds to it."""
 _PAGE = 100  # Airflow's own upper limit ([api] maximum_page_limit)
+_LONGEST_ID = 512  # of an XCom's key; Airflow's other ids have 250 characters at most
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -82,6 +84,11 @@ class Airflow:
     def tasks(self, dag_id: str) -> list[Json]:
         """The tasks of a DAG's current version, with their downstream task ids."""
         return list(self._call("GET", f"/dags/{_segment(dag_id)}/tasks")["tasks"])
+
+    def params(self, dag_id: str) -> Json:
+        """The params of a DAG by name, with value and schema; none when there is no such DAG."""
+        found = self._find(f"/dags/{_segment(dag_id)}/details")
+        return {} if found is None else dict(found.get("params") or {})
 
     def import_errors(self) -> list[Json]:
         """DAG files that can't be imported."""
@@ -266,6 +273,12 @@ class Airflow:
 
 
 def _segment(value: str) -> str:
+    """An id as a part of a path.
+
+    :raises UsageError: no id can be that: the path would be another one's
+    """
+    if value in ("", ".", "..") or len(value) > _LONGEST_ID:
+        raise UsageError(f"{shown(value)} can't be the id of anything in Airflow.")
     return quote(value, safe="")
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from chassis.cli.errors import AirflowRefusedError, UsageError
-from chassis.cli.inputs import parse_inputs
+from chassis.cli.inputs import Input, input_values, parse_inputs
 from chassis.cli.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from chassis.cli.airflow_api import Airflow, Json
     from chassis.cli.report import Report
@@ -20,9 +20,28 @@ _MOST_NAMES = 10
 """Items of an amendment that its line names; ``--json`` has all."""
 
 
+@dataclass(frozen=True)
+class Change:
+    """What a retry is asked to change, as it was given."""
+
+    instruction: str | None
+    inputs: tuple[Input, ...]
+    reason: str
+    save: bool
+
+    def wish(self, types: Mapping[str, str]) -> Json:
+        """The change as Airflow's side takes it, see ``chassis.ui.reruns.Wish``.
+
+        :param types: the declared types of the workflow's inputs
+        :raises UsageError: an input's text can't be read as its type
+        """
+        inputs = input_values(self.inputs, types)
+        return {"instruction": self.instruction, "inputs": inputs, "reason": self.reason, "save": self.save}
+
+
 def change_of(
     instruction: str | None, inputs: Iterable[str], reason: str | None, *, save: bool, latest: bool
-) -> Json | None:
+) -> Change | None:
     """What a retry is asked to change; None when it is to run again as it was.
 
     :raises UsageError: the options don't go together
@@ -44,7 +63,7 @@ def change_of(
             "--latest takes the newest plan, and an amendment leaves the plan as it is: they don't go together.",
             hint="Leave out one of them.",
         )
-    return {"instruction": instruction, "inputs": changed, "reason": reason, "save": save}
+    return Change(instruction, tuple(changed), str(reason), save)
 
 
 def read_amendments(airflow: Airflow, workflow_id: str, run_id: str) -> list[Json]:

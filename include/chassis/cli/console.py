@@ -128,6 +128,12 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
             if kwargs.get("as_json"):
                 print_json(_failed_document(error))
             raise typer.Exit(exit_code(error)) from None
+        except BrokenPipeError:
+            raise  # whoever reads has enough: Typer ends quietly
+        except OSError as error:
+            where = f"{error.filename} can't be used" if error.filename else "The system refused a call"
+            show_error(ChassisError(f"{where}: {error.strerror or error}."))
+            raise typer.Exit(FAILED) from None
 
     return wrapper
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import typer
 
+from chassis.cli.arguments import CommandLine
 from chassis.cli.commands import approve, money, plans, run, runs, stack, transcript
 
 app = typer.Typer(
     name="chassis",
+    cls=CommandLine,
     help="From a requirement in plain words to a reviewed plan, an Airflow workflow, and Claude on Amazon "
     "Bedrock doing its tasks. Exit codes: 0 the run succeeded, 1 it failed, 2 wrong usage or an invalid "
     "plan, 3 Airflow or Bedrock out of reach.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chassis.cli.errors import UsageError
+from chassis.cli.plan_types import types_of_dag
 from chassis.cli.planner import planning_of
 from chassis.cli.report import Report, read_report
 from chassis.cli.shape import Shape, revision_of_tags, shape_of_dag, shape_of_plan
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chassis.cli.airflow_api import Airflow, Json
+    from chassis.workflow import WorkflowSpec
 
 _TAG = "chassis"  # of every DAG that Chassis builds, and of the planner
 _RECENT = 20
@@ -46,15 +48,32 @@ def find_run(airflow: Airflow, workflow_id: str, run_id: str | None) -> tuple[Js
 
 def find_shape(airflow: Airflow, home: Path, dag: Json, run: Json) -> Shape:
     """The tasks of a run: of the very plan it is pinned to if the plan store has it, else of today's DAG."""
-    workflow_id, version = dag["dag_id"], run["bundle_version"]
-    if version and not is_remote():
-        try:
-            store = open_store(home)
-            ref = store.version_heads(version)[workflow_id]
-            return shape_of_plan(store.read(ref), ref.revision, run["conf"] or {})
-        except (ChassisError, KeyError):
-            pass  # no plan of ours, or a broken one: its DAG says more than no table at all
-    return shape_of_dag(airflow.tasks(workflow_id), revision_of_tags(dag))
+    found = _find_plan(home, dag["dag_id"], run)
+    if found is not None:
+        spec, revision = found
+        return shape_of_plan(spec, revision, run["conf"] or {})
+    return shape_of_dag(airflow.tasks(dag["dag_id"]), revision_of_tags(dag))
+
+
+def input_types(airflow: Airflow, home: Path, dag: Json, run: Json) -> dict[str, str]:
+    """The declared types of the inputs of the plan that a run is pinned to, by name; else of today's DAG."""
+    found = _find_plan(home, dag["dag_id"], run)
+    if found is None:
+        return types_of_dag(airflow, dag["dag_id"])
+    return {name: given.type for name, given in found[0].inputs.items()}
+
+
+def _find_plan(home: Path, workflow_id: str, run: Json) -> tuple[WorkflowSpec, int] | None:
+    """The plan that a run is pinned to, and its revision; None if the plan store of this machine doesn't have it."""
+    version = run["bundle_version"]
+    if not version or is_remote():
+        return None
+    try:
+        store = open_store(home)
+        ref = store.version_heads(version)[workflow_id]
+        return store.read(ref), ref.revision
+    except (ChassisError, KeyError):
+        return None  # no plan of ours, or a broken one: its DAG says more than no table at all
 
 
 def report_of(airflow: Airflow, shape: Shape, workflow_id: str, run_id: str) -> Report:

@@ -76,6 +76,7 @@ class FakeDag:
     paused: bool = False
     bundle_version: str | None = None
     refuses: str = ""
+    params: dict[str, str] = field(default_factory=dict)
     starts: dict[str, FakeRun] = field(default_factory=dict)
 
 
@@ -197,6 +198,9 @@ class FakeAirflow:
         dag, rest = self.dags[parts[0]], parts[1:]
         if not rest:
             return 200, self._dag(parts[0])
+        if rest == ["details"]:
+            params = {name: {"value": None, "schema": {"type": kind}} for name, kind in dag.params.items()}
+            return 200, {**self._dag(parts[0]), "params": params}
         if rest == ["tasks"]:
             return 200, {"tasks": dag.tasks}
         if rest == ["clearTaskInstances"]:

@@ -61,7 +61,7 @@ def test_a_retry_with_another_instruction_is_sent_with_its_reason_and_followed(
 ) -> None:
     result = chassis(
         *("retry", "onboard", "update", "--item", "claims", "--downstream", "--save"),
-        *("--instruction", "Do it.", "--input", "product=pet", "--input", "n=3", "--reason", "short names"),
+        *("--instruction", "Do it.", "--input", "product=pet", "--input", "n:=3", "--reason", "short names"),
     )
     assert result.exit_code == 0, result.output
     assert fake.sent("POST", f"/chassis/dags/onboard/runs/{RUN}/tasks/update/1/amend") == [
@@ -114,7 +114,7 @@ def test_a_refusal_is_told_in_its_own_words_and_is_wrong_usage(
         ({"reason": "because"}, "belong to an amendment"),
         ({"save": True}, "belong to an amendment"),
         ({"instruction": "x", "reason": "y", "latest": True}, "don't go together"),
-        ({"inputs": ["a"], "reason": "y"}, "not NAME=VALUE"),
+        ({"inputs": ["a"], "reason": "y"}, "not NAME=TEXT"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_before_anything_is_asked(

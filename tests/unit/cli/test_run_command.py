@@ -49,7 +49,7 @@ def test_run_sends_the_planner_what_the_person_gave(
         "--input",
         "product=pet insurance",
         "--input",
-        "n=2",
+        "n:=2",
         "--workflow-id",
         "onboard",
         "--max-parallel",

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("run", "Onboard", "--input", "product"), "'product' is not NAME=VALUE"),
-        (("run",), "Missing argument"),
+        (("run", "Onboard", "--input", "product"), "'product' is not NAME=TEXT"),
+        (("run",), "Say what is to be done"),
         (("run", "Onboard", "--max-parallel", "0"), "--max-parallel"),
         (("status", "onbord"), "Did you mean 'onboard'?"),
         (("status", "onboard", "--run", "planned__p2"), f"Did you mean '{RUN}'?"),

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from chassis.cli.arguments import folder
+
 NONE = "none"
 """What takes away what a workflow was given before."""
 
@@ -31,6 +33,7 @@ HomeOption = Annotated[
         "--home",
         envvar="CHASSIS_HOME",
         resolve_path=True,
+        callback=folder,
         help="Folder of the local Airflow.",
         show_default=True,
     ),
@@ -51,7 +54,9 @@ BedrockOption = Annotated[
 InputOption = Annotated[
     list[str],
     typer.Option(
-        "--input", metavar="NAME=VALUE", help="Value of an input of the plan; may come several times."
+        "--input",
+        metavar="NAME=TEXT",
+        help="Value of an input, as text; NAME:=JSON for a list, a number, true or false. Repeat it for each input.",
     ),
 ]
 WorkflowIdOption = Annotated[
@@ -62,8 +67,8 @@ ContinueOption = Annotated[
     typer.Option(
         "--continue",
         metavar="RUN",
-        help="Change the workflow's plan instead of making a new one, and take over what this run of it has done; "
-        "latest for its newest run.",
+        help="Run ID or latest. Revises the workflow's existing plan, and reuses results of that run that are "
+        "still valid.",
         show_default="plan from nothing",
     ),
 ]
@@ -109,4 +114,13 @@ WorkflowArgument = Annotated[str, typer.Argument(help="Id of the workflow.", sho
 TaskArgument = Annotated[str, typer.Argument(help="Id of the task.", show_default=False)]
 RequirementArgument = Annotated[
     str, typer.Argument(help="What is to be done, in plain words.", show_default=False)
+]
+RequirementFileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--requirement-file",
+        metavar="FILE",
+        help="Read the requirement from this file; - for standard input.",
+        show_default=False,
+    ),
 ]

@@ -21,6 +21,7 @@ from chassis.cli.commands.options import (
     JsonOption,
     MaxParallelOption,
     RequirementArgument,
+    RequirementFileOption,
     ScheduleOption,
     TimezoneOption,
     WorkflowIdOption,
@@ -29,6 +30,9 @@ from chassis.cli.console import FAILED, err, out, print_json, reports_errors, te
 from chassis.cli.text import one_line, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from rich.console import Console
 
     from chassis.cli.airflow_api import Airflow
@@ -73,7 +77,8 @@ class _Request:
 
 @reports_errors
 def run(
-    requirement: RequirementArgument,
+    requirement: RequirementArgument = "",
+    requirement_file: RequirementFileOption = None,
     inputs: InputOption = [],  # noqa: B006  Typer copies it
     workflow_id: WorkflowIdOption = "",
     continue_from: ContinueOption = "",
@@ -94,12 +99,12 @@ def run(
     home: HomeOption = HOME,
 ) -> None:
     """Plan a requirement, run the plan and show the results; starts the local Airflow if none runs."""
-    from chassis.cli.inputs import parse_inputs
+    from chassis.cli.requirement import read_requirement
     from chassis.cli.target import connect_or_start
 
     request = _Request(
-        requirement,
-        parse_inputs(inputs),
+        read_requirement(requirement, requirement_file),
+        _inputs(home, workflow_id, inputs),
         workflow_id,
         schedule,
         timezone,
@@ -121,7 +126,8 @@ def run(
 
 @reports_errors
 def plan(
-    requirement: RequirementArgument,
+    requirement: RequirementArgument = "",
+    requirement_file: RequirementFileOption = None,
     inputs: InputOption = [],  # noqa: B006  Typer copies it
     workflow_id: WorkflowIdOption = "",
     continue_from: ContinueOption = "",
@@ -133,12 +139,12 @@ def plan(
     home: HomeOption = HOME,
 ) -> None:
     """Plan a requirement and publish the plan, without running it."""
-    from chassis.cli.inputs import parse_inputs
+    from chassis.cli.requirement import read_requirement
     from chassis.cli.target import connect_or_start
 
     request = _Request(
-        requirement,
-        parse_inputs(inputs),
+        read_requirement(requirement, requirement_file),
+        _inputs(home, workflow_id, inputs),
         workflow_id,
         schedule,
         timezone,
@@ -152,6 +158,19 @@ def plan(
         _, planned, _ = _plan(target, request, out(), publish_only=True)
         tell(f"The whole plan: chassis show {planned.workflow_id}")
         tell(f"Its page: {airflow.url}/dags/{planned.workflow_id}")
+
+
+def _inputs(home: Path, workflow_id: str, given: Iterable[str]) -> dict[str, Any]:
+    """The inputs' values, by the types of the workflow's plan where there is one."""
+    from chassis.cli.inputs import input_values, looks_like_json, parse_inputs
+    from chassis.cli.plan_types import declared_types
+
+    parsed = parse_inputs(given)
+    values = input_values(parsed, declared_types(home, workflow_id) if parsed else {})
+    for name in looks_like_json(parsed):
+        if isinstance(values[name], str):
+            tell(f"Input {name} is text. For a list, write --input '{name}:=[...]'.")
+    return values
 
 
 def _plan(

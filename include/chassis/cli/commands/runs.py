@@ -69,7 +69,7 @@ def retry(
     item: ItemOption = None,
     run: RunOption = None,
     downstream: Annotated[
-        bool, typer.Option("--downstream", help="Run again also what had succeeded after it.")
+        bool, typer.Option("--downstream", help="Also rerun downstream tasks that succeeded.")
     ] = False,
     latest: Annotated[
         bool, typer.Option("--latest", help="Go on by the newest revision of the plan, with its limits.")
@@ -79,11 +79,13 @@ def retry(
     ] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="NAME=VALUE", help="Another input, for this task of this run only."),
+        typer.Option(
+            "--input",
+            metavar="NAME=TEXT",
+            help="Another value of an input, for this task of this run only; NAME:=JSON for what isn't text.",
+        ),
     ] = None,
-    reason: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Why the instruction or an input is another.")
-    ] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Reason for the change.")] = None,
     save: Annotated[
         bool, typer.Option("--save", help="Make that the workflow's next revision, too.")
     ] = False,
@@ -98,7 +100,7 @@ def retry(
     from chassis.cli.latest import check_targets, wait_for_newest
     from chassis.cli.retry import find_targets, retry_amended
     from chassis.cli.retry import retry as clear
-    from chassis.cli.runs import find_run, find_shape, report_of
+    from chassis.cli.runs import find_run, find_shape, input_types, report_of
     from chassis.cli.target import connect
 
     console = out()
@@ -116,7 +118,8 @@ def retry(
         if change is None:
             cleared = clear(airflow, report, targets, downstream=downstream, latest=latest)
         else:
-            done = retry_amended(airflow, report, targets, change, downstream=downstream)
+            wish = change.wish(input_types(airflow, home, dag, dag_run))
+            done = retry_amended(airflow, report, targets, wish, downstream=downstream)
             _show_amending(console, workflow, done)
             cleared = done.cleared
         _show_cleared(console, report, cleared)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from chassis.cli.arguments import finite
 from chassis.cli.commands.options import HOME, BedrockOption, HomeOption, JsonOption
 from chassis.cli.console import FAILED, out, print_json, reports_errors, tell
 
@@ -76,7 +77,9 @@ def simulator(
     port: Annotated[
         int, typer.Option("--port", help="Port to listen on; 0 for a free one.", min=0, max=65535)
     ] = 8788,
-    latency: Annotated[float, typer.Option("--latency", help="Seconds that an answer takes.", min=0)] = 0.3,
+    latency: Annotated[
+        float, typer.Option("--latency", help="Seconds that an answer takes.", min=0, callback=finite)
+    ] = 0.3,
     requests_per_second: Annotated[
         int | None,
         typer.Option("--requests-per-second", help="Refuse what is over.", show_default="no limit", min=1),
