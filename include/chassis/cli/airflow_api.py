@@ -100,6 +100,10 @@ class Airflow:
             "POST", f"/dags/{_segment(dag_id)}/dagRuns", json={"logical_date": None, "conf": conf}
         )
 
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG run."""
+        self._call("PATCH", f"/dags/{_segment(dag_id)}", json={"is_paused": False})
+
     def runs(self, dag_id: str, *, limit: int) -> list[Json]:
         """A DAG's last runs, the newest first."""
         found = self._call(

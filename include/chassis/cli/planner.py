@@ -56,10 +56,11 @@ class PlannerRun:
         self.run_id = run_id
 
     @classmethod
-    def start(cls, airflow: Airflow, conf: Json) -> PlannerRun:
+    def start(cls, airflow: Airflow, conf: Json, *, unpause: bool = False) -> PlannerRun:
         """Start a run.
 
-        :raises UsageError: the parameters are refused, or the planner is paused
+        :param unpause: unpause the planner and the workflow, where they are paused
+        :raises UsageError: the parameters are refused, or the planner is paused, or the workflow that is to run
         :raises StackError: this Airflow has no planner
         """
         dag = airflow.find_dag(PLANNER)
@@ -68,10 +69,10 @@ class PlannerRun:
                 f"Airflow at {airflow.url} has no DAG {PLANNER}.",
                 hint="Put dags/plan_workflow.py into its DAG folder; `chassis doctor` checks the rest.",
             )
-        if dag["is_paused"]:
-            raise UsageError(
-                f"The DAG {PLANNER} is paused.", hint=f"Unpause it: {airflow.url}/dags/{PLANNER}"
-            )
+        check_paused(airflow, dag, unpause=unpause)
+        workflow_id = conf.get("workflow_id")
+        if conf["action"] == RUN and workflow_id and (workflow := airflow.find_dag(workflow_id)) is not None:
+            check_paused(airflow, workflow, unpause=unpause)
         try:
             run = airflow.trigger(PLANNER, conf)
         except AirflowRefusedError as error:
@@ -80,6 +81,10 @@ class PlannerRun:
             reason = error.detail.partition("\n")[0]  # then comes the JSON schema that it breaks
             raise UsageError(f"The planner refuses that: {reason}") from None
         return cls(airflow, run["dag_run_id"])
+
+    def planned_id(self) -> str:
+        """Id of the workflow that is planned, once there is a plan."""
+        return str(self._returned("plan")["workflow_id"])
 
     @property
     def started_run(self) -> str:
@@ -176,6 +181,27 @@ class PlannerRun:
 
     def _log_of(self, task_id: str) -> str:
         return f"Its log: chassis logs {PLANNER} {task_id} --run {self.run_id}"
+
+
+def is_paused(airflow: Airflow, workflow_id: str) -> bool:
+    """Whether there is such a workflow, and it is paused."""
+    dag = airflow.find_dag(workflow_id)
+    return dag is not None and bool(dag["is_paused"])
+
+
+def check_paused(airflow: Airflow, dag: Json, *, unpause: bool) -> None:
+    """See that a DAG isn't paused, before anything is paid for a run that would not start.
+
+    :raises UsageError: it is, and isn't to be unpaused
+    """
+    if not dag["is_paused"]:
+        return
+    if not unpause:
+        raise UsageError(
+            f"{dag['dag_id']} is paused.",
+            hint=f"Add --unpause, or unpause it on its page: {airflow.url}/dags/{dag['dag_id']}",
+        )
+    airflow.unpause(dag["dag_id"])
 
 
 def planning_of(airflow: Airflow, run_id: str) -> Json | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task_group
 
+from chassis.dag.conf import check_conf
 from chassis.dag.fan_out import Dependency, ItemsOperator
 from chassis.dag.operators import PlanErrorOperator, PlannedTaskOperator, timeout_of
 from chassis.text import signs
@@ -136,6 +137,7 @@ class _Builder:
             source=source.input or source.output_of or "",
             of_input=source.input is not None,
             path=source.path,
+            pre_execute=check_conf,
             retries=self.settings.task_retries,
             retry_delay=timedelta(seconds=self.settings.retry_delay_seconds),
         )
@@ -151,6 +153,7 @@ class _Builder:
             dependencies=[self._dependency(task.id, upstream) for upstream in task.depends_on],
             limits=self.spec.limits,
             item_inputs=self.item_inputs,
+            pre_execute=check_conf,
             task_display_name=task.name,
             doc_md=_as_text("Instruction", task.instruction),
             pool=self.settings.pool,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.dag.calling import CallingOperator, ClaudeOperator
 from chassis.dag.calls import PlanCall
+from chassis.dag.paused import refuse_paused
 from chassis.workflow import Given, check_given, dump_plan
-from chassis.workflow.given import check_timezone
+from chassis.workflow.given import check_inputs_size, check_timezone
 from chassis.workflow.schedules import schedule_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from chassis.settings import Settings
     from chassis.workflow import WorkflowSpec
 
+RUN, PUBLISH = "run", "publish"
 NONE = "none"
 """What takes away a schedule, a budget or a demand for approval that the workflow has."""
 
@@ -35,6 +37,9 @@ class PlanOperator(ClaudeOperator):
     def prepare(self, context: Context, settings: Settings) -> PlanCall:
         from chassis.dag.continuing import read_continuation
 
+        params = context["params"]
+        if params["action"] == RUN and params["workflow_id"]:
+            refuse_paused(context, params["workflow_id"])
         found = read_continuation(context, settings)
         if found is None:
             return plan_call(self, context, settings)
@@ -73,6 +78,7 @@ def plan_call(
     elif head is None and given.workflow_id is not None:
         head = newest_plan(PlanStore(settings.plans_root, settings.storage_conn_id), given.workflow_id)
     check_timezone(given, head)
+    check_inputs_size(given.inputs, settings.context_chars)
     # "All services" must mean all: what a run could do without, a plan can't.
     catalogue = load_catalogue(settings.services_file, complete=True)
     deployment = Deployment(settings, read_agents(settings.agents_folder), catalogue)

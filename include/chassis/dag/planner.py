@@ -16,8 +16,10 @@ from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
 from chassis.dag.approval import ApprovePlanOperator
 from chassis.dag.calling import reported
+from chassis.dag.conf import check_conf
 from chassis.dag.factory import ERROR_TAG, TAG, digest_tag
-from chassis.dag.plan_calls import NONE, PlanOperator
+from chassis.dag.paused import refuse_paused
+from chassis.dag.plan_calls import NONE, PUBLISH, RUN, PlanOperator
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.deciding import Approve, plan_code
 from chassis.errors import ChassisError, NotApprovedError
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from airflow.sdk.bases.notifier import BaseNotifier
 
     from chassis.workflow import WorkflowSpec
-
-RUN, PUBLISH = "run", "publish"
 
 _TRIES_TO_LOSE = 20
 
@@ -88,6 +88,7 @@ def planner_dag(
         plan = PlanOperator(
             task_id="plan",
             task_display_name="Plan with Claude",
+            pre_execute=check_conf,
             pool=settings.pool,
             execution_timeout=timedelta(minutes=settings.task_timeout_minutes),
         )
@@ -318,15 +319,15 @@ class TriggerWorkflowOperator(TriggerDagRunOperator):
     template_fields = ()
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            trigger_dag_id="", skip_when_already_exists=True, fail_when_dag_is_paused=True, **kwargs
-        )
+        super().__init__(trigger_dag_id="", skip_when_already_exists=True, **kwargs)
 
     def execute(self, context: Context) -> None:
         params = context["params"]
         if params["action"] != RUN:
             raise AirflowSkipException("The plan is published; a run was not asked for.")
         self.trigger_dag_id = context["ti"].xcom_pull(task_ids="publish", map_indexes=-1)["workflow_id"]
+        with reported(self, context):
+            refuse_paused(context, self.trigger_dag_id)
         self.trigger_run_id = triggered_run_id(context["run_id"])
         self.conf = given_inputs(context)
         if source := context["ti"].xcom_pull(task_ids="plan", map_indexes=-1).get("continues"):

@@ -46,7 +46,14 @@ from chassis.errors.plans import (
     PlanNotFoundError,
     PlanRejectedError,
 )
-from chassis.errors.runs import ContextError, ItemsError, RunNotFoundError, StoppedError, UnexpectedError
+from chassis.errors.runs import (
+    ContextError,
+    ItemsError,
+    RunNotFoundError,
+    StoppedError,
+    UnexpectedError,
+    WorkflowPausedError,
+)
 from chassis.errors.spending import LimitSpentError, PriceUnknownError
 from chassis.errors.stores import NotStoredError, RecordBrokenError, StoreError
 
@@ -87,6 +94,7 @@ __all__ = [
     "ThrottledError",
     "UnexpectedError",
     "UnreachableError",
+    "WorkflowPausedError",
     "failure_of",
     "restore_error",
 ]

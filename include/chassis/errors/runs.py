@@ -11,6 +11,12 @@ class RunNotFoundError(ChassisError):
     remedy = "See `chassis status WORKFLOW` for its newest run."
 
 
+class WorkflowPausedError(ChassisError):
+    """The workflow that is to run is paused. A retry can't help."""
+
+    remedy = "Unpause it on its page in Airflow, or plan with `chassis run --unpause`."
+
+
 class ItemsError(ChassisError):
     """The items of a fan-out, known only at run time, can't be used. A retry can't help."""
 

@@ -7,6 +7,7 @@ workflow is planned again stays as its last plan has it. What is given as None i
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import (
@@ -114,6 +115,35 @@ def check_given(data: Mapping[str, Any]) -> Given:
         raise PlanError(
             faults, subject="What was given", hint="Correct it and start the planner again."
         ) from None
+
+
+def size_fault(inputs: Mapping[str, Any], most: int) -> str | None:
+    """What keeps values of inputs from being put into a prompt whole; None when nothing does.
+
+    :param most: characters that a prompt has for them as JSON, see the setting ``context_chars``
+    """
+    sizes = {name: len(json.dumps(value, ensure_ascii=False)) for name, value in inputs.items()}
+    total = sum(sizes.values())
+    if total <= most:
+        return None
+    biggest = max(sizes, key=lambda name: sizes[name])
+    return (
+        f"the inputs have {total:,} characters, most of them in {shown(biggest)}, and at most {most:,} fit into a "
+        "prompt; shorten them, or give the place of the text instead of the text"
+    )
+
+
+def check_inputs_size(inputs: Mapping[str, Any], most: int) -> None:
+    """That values of inputs can be put into a prompt whole.
+
+    :raises PlanError: they can't
+    """
+    if wrong := size_fault(inputs, most):
+        raise PlanError(
+            [PlanFault("too_long", "inputs", wrong)],
+            subject="What was given",
+            hint="Correct it and start the planner again.",
+        )
 
 
 def check_timezone(given: Given, head: WorkflowSpec | None) -> None:

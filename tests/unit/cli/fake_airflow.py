@@ -197,6 +197,7 @@ class FakeAirflow:
             return 404, {"detail": f"The Dag with ID: `{parts[0]}` was not found"}
         dag, rest = self.dags[parts[0]], parts[1:]
         if not rest:
+            dag.paused = body["is_paused"] if method == "PATCH" else dag.paused
             return 200, self._dag(parts[0])
         if rest == ["details"]:
             params = {name: {"value": None, "schema": {"type": kind}} for name, kind in dag.params.items()}

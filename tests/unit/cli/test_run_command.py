@@ -211,6 +211,38 @@ def test_a_paused_planner_is_told_before_anything_waits(chassis: Chassis, planne
     assert "paused" in result.stderr
 
 
+def test_a_paused_workflow_is_told_before_anything_is_paid(
+    chassis: Chassis, fake: FakeAirflow, planner: FakeDag
+) -> None:
+    fake.dags["onboard"].paused = True
+    result = chassis("run", "Onboard", "--workflow-id", "onboard")
+    assert result.exit_code == 2
+    assert "onboard is paused. Add --unpause" in " ".join(result.stderr.split())
+    assert fake.sent("POST", "/dags/plan_workflow/dagRuns") == []
+
+
+def test_unpause_lets_planner_and_workflow_run_also_one_that_only_the_planner_names(
+    chassis: Chassis, fake: FakeAirflow, planner: FakeDag
+) -> None:
+    for named in ((), ("--workflow-id", "onboard")):
+        planner.starts["p1"] = planner_run()
+        planner.paused = fake.dags["onboard"].paused = True
+        assert chassis("run", "Onboard", "--unpause", *named).exit_code == 0
+        assert not planner.paused
+        assert not fake.dags["onboard"].paused
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [("run", "its run will not start"), ("plan", "by its schedule")]
+)
+def test_a_paused_workflow_that_only_the_planner_names_is_told(
+    chassis: Chassis, fake: FakeAirflow, planner: FakeDag, command: str, words: str
+) -> None:
+    fake.dags["onboard"].paused = True
+    planner.starts["p1"] = planner_run(trigger="skipped" if command == "plan" else "success")
+    assert words in " ".join(chassis(command, "Onboard").stderr.split())
+
+
 def test_approve_asks_before_anything_is_published_and_goes_on_to_the_results(
     chassis: Chassis, fake: FakeAirflow, planner: FakeDag
 ) -> None:

@@ -5,12 +5,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
-from chassis.dag.plan_calls import given_from
+from chassis.dag.paused import refuse_paused
+from chassis.dag.plan_calls import PlanOperator, given_from
 from chassis.dag.planner import AwaitWorkflowSensor, TriggerWorkflowOperator, given_inputs, planner_dag
 from chassis.dag.retry import ClaudeRetryPolicy
-from chassis.errors import ChassisError, PlanError
+from chassis.errors import ChassisError, PlanError, WorkflowPausedError
 from chassis.plans.store import PlanStore, Published
 from chassis.settings import Settings
 from chassis.workflow import InputSpec, TaskSpec, WorkflowSpec, dump_plan
@@ -182,6 +184,41 @@ def test_the_run_gets_the_given_inputs_as_the_approved_plan_has_them() -> None:
     assert given_inputs(context) == {"n": 2}, (
         "an edit that took an input out, or gave it another value, counts"
     )
+
+
+class Paused:
+    """A planner's run whose workflow is paused, is not, or isn't known to Airflow."""
+
+    def __init__(self, paused: bool | None) -> None:
+        self.paused, self.pushed = paused, {}
+
+    def get_dag(self, dag_id: str) -> Any:
+        if self.paused is None:
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.GENERIC_ERROR))
+        return SimpleNamespace(is_paused=self.paused)
+
+    def xcom_pull(self, task_ids: str, map_indexes: int) -> Any:
+        return {"workflow_id": "sum"}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+    def context(self, **params: Any) -> Any:
+        return {"ti": self, "params": PARAMS | params, "run_id": "r"}
+
+
+def test_a_paused_workflow_is_neither_planned_nor_started_and_that_is_final() -> None:
+    for operator in (PlanOperator(task_id="plan"), TriggerWorkflowOperator(task_id="trigger")):
+        ti = Paused(paused=True)
+        with pytest.raises(WorkflowPausedError, match="Workflow 'sum' is paused") as refused:
+            operator.execute(ti.context(workflow_id="sum"))
+        assert ti.pushed["error"]["class"] == "WorkflowPausedError"
+        assert not refused.value.retryable, "it isn't tried four times"
+
+
+@pytest.mark.parametrize("paused", [False, None])
+def test_a_workflow_that_runs_or_is_new_is_not_refused(paused: bool | None) -> None:
+    refuse_paused(Paused(paused=paused).context(), "sum")
 
 
 def test_publishing_only_skips_the_run() -> None:

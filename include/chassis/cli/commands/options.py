@@ -90,6 +90,7 @@ TimezoneOption = Annotated[
         show_default="the workflow's own, else UTC",
     ),
 ]
+UnpauseOption = Annotated[bool, typer.Option("--unpause", help="Unpause the workflow if it is paused.")]
 BudgetOption = Annotated[
     Any,  # float, "none" or None, see dollars_or_none
     typer.Option(

@@ -24,6 +24,7 @@ from chassis.cli.commands.options import (
     RequirementFileOption,
     ScheduleOption,
     TimezoneOption,
+    UnpauseOption,
     WorkflowIdOption,
 )
 from chassis.cli.console import FAILED, err, out, print_json, reports_errors, tell
@@ -54,6 +55,7 @@ class _Request:
     max_parallel: int | None
     continue_from: str
     approve: bool | None
+    unpause: bool
 
     def conf(self, action: str) -> dict[str, Any]:
         """The parameters of the planner's run: those that were given, as a workflow keeps what isn't given anew."""
@@ -94,6 +96,7 @@ def run(
             show_default="the workflow's own",
         ),
     ] = None,
+    unpause: UnpauseOption = False,
     bedrock: BedrockOption = False,
     as_json: JsonOption = False,
     home: HomeOption = HOME,
@@ -112,6 +115,7 @@ def run(
         max_parallel,
         continue_from,
         approve,
+        unpause,
     )
     console = err() if as_json else out()
     target = connect_or_start(home, bedrock=bedrock, tell=tell)
@@ -135,6 +139,7 @@ def plan(
     timezone: TimezoneOption = "",
     budget: BudgetOption = None,
     max_parallel: MaxParallelOption = None,
+    unpause: UnpauseOption = False,
     bedrock: BedrockOption = False,
     home: HomeOption = HOME,
 ) -> None:
@@ -152,6 +157,7 @@ def plan(
         max_parallel,
         continue_from,
         approve=None,
+        unpause=unpause,
     )
     target = connect_or_start(home, bedrock=bedrock, tell=tell)
     with target.airflow as airflow:
@@ -182,12 +188,14 @@ def _plan(
     from chassis.cli.shape import shape_of_plan
     from chassis.workflow import load_plan
 
+    action = PUBLISH if publish_only else RUN
     _introduce(console, target)
-    planner = PlannerRun.start(target.airflow, request.conf(PUBLISH if publish_only else RUN))
+    planner = PlannerRun.start(target.airflow, request.conf(action), unpause=request.unpause)
     with interruptible(target.airflow, PLANNER, planner.run_id):
         with _progress(console, "Planning"):
             planner.wait_for_plan(_tell_retry)
         _have_approved(target.airflow, planner, console, asks=bool(request.approve) or on_terminal())
+        _tell_paused(target.airflow, planner.planned_id(), request, action)
         planned = planner.wait_until_published()
         shape = shape_of_plan(load_plan(planned.plan), planned.revision, request.inputs)
         console.print(_headline(planned))
@@ -210,6 +218,19 @@ def _have_approved(airflow: Airflow, planner: PlannerRun, console: Console, *, a
         tell("Nothing is published yet.")
         where_to_decide(airflow, waiting)
         raise typer.Exit(FAILED)
+
+
+def _tell_paused(airflow: Airflow, workflow_id: str, request: _Request, action: str) -> None:
+    """Say that the workflow is paused, or unpause it: it can be that only the planner has told which one it is."""
+    from chassis.cli.planner import RUN, is_paused
+
+    if not is_paused(airflow, workflow_id):
+        return
+    if request.unpause:
+        airflow.unpause(workflow_id)
+        return
+    what = "its run will not start" if action == RUN else "it will not run by its schedule"
+    tell(f"Workflow {workflow_id} is paused: {what}. Unpause it: {airflow.url}/dags/{workflow_id}")
 
 
 def _introduce(console: Console, target: Target) -> None:
