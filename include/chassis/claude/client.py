@@ -10,18 +10,25 @@ Importing this module imports the Claude SDK (seconds of CPU): only functions im
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import ssl
 from functools import lru_cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import anthropic  # noqa: TID253  this module is imported inside functions only
 import httpx2  # noqa: TID253
-from anthropic.lib.bedrock._stream_decoder import get_response_stream_shape  # noqa: TID253
+from anthropic._streaming import ServerSentEvent  # noqa: TID253
+from anthropic.lib.bedrock._stream_decoder import (  # noqa: TID253
+    AWSEventStreamDecoder,
+    get_response_stream_shape,
+)
 
 if TYPE_CHECKING:
     from anthropic._models import FinalRequestOptions
     from botocore.credentials import Credentials
+    from botocore.eventstream import EventStreamMessage
 
     from chassis.claude.hook import BedrockAccess
 
@@ -61,6 +68,9 @@ class BedrockClient(anthropic.AsyncAnthropicBedrock):
         self._auth = access.auth
         self._anthropic_version = options.anthropic_version
 
+    def _make_sse_decoder(self) -> AWSEventStreamDecoder:
+        return _Decoder()
+
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         if isinstance(options.json_data, dict):
             options.json_data = {"anthropic_version": self._anthropic_version, **options.json_data}
@@ -82,6 +92,34 @@ class BedrockClient(anthropic.AsyncAnthropicBedrock):
         signed = AWSRequest(request.method.upper(), str(request.url), headers=headers, data=request.read())
         SigV4Auth(credentials.get_frozen_credentials(), "bedrock", self.aws_region).add_auth(signed)
         return {name: value for name, value in signed.prepare().headers.items() if value is not None}
+
+
+class _Decoder(AWSEventStreamDecoder):
+    """Reads what a stream's exception frame says, whatever its name; the SDK drops the words of one it doesn't know."""
+
+    def _parse_message_from_event(self, event: EventStreamMessage) -> ServerSentEvent | None:
+        frame = event.to_response_dict()
+        if frame["status_code"] == HTTPStatus.OK:
+            return super()._parse_message_from_event(event)
+        headers = frame["headers"]
+        name = headers.get(":exception-type") or headers.get(":error-code") or ""
+        words = headers.get(":error-message") or _words(frame["body"])
+        error = {"type": "error", "error": {"type": str(name), "message": str(words)}}
+        return ServerSentEvent(data=json.dumps(error), event="error")
+
+
+def _words(body: bytes) -> object:
+    """The message of a frame's body: of AWS's form, of Anthropic's, or of none."""
+    text = body.decode(errors="replace")
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(data, dict):
+        return text
+    inner = data.get("error")
+    told = (inner if isinstance(inner, dict) else data).get("message") or data.get("Message") or inner
+    return told or text
 
 
 @lru_cache(maxsize=8)

@@ -13,12 +13,12 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.claude.answers import decodable, listed, parse_answer, value_faults
-from chassis.claude.reply import Ask, Reply, tool_input
+from chassis.claude.blocks import sent_back
 from chassis.claude.request import ClaudeRequest, text_block
 from chassis.claude.usage import Usage
 from chassis.errors import (
@@ -31,10 +31,14 @@ from chassis.errors import (
 from chassis.prompts import faults_message
 from chassis.text import one_line
 
+if TYPE_CHECKING:
+    from chassis.claude.reply import Ask, Reply
+
 Check = Callable[[Any], list[str]]
 """What is wrong with an answer beyond its schema; runs in a thread. What it raises ends the conversation."""
 
 _MOST_PAUSES = 8
+_GO_ON = "Go on."
 _FORMAT_WORDS = ("output_config", "output_format", "json_schema", "structured output", "schema", "grammar")
 
 # Models (with the schema) that refused constrained decoding since this process began.
@@ -48,7 +52,9 @@ class ClaudeAnswer(BaseModel):
 
     data: Any = Field(description="The answer, which keeps its schema and passed its check.")
     usage: Usage = Field(description="Of all calls of the conversation.")
-    model: str = Field(description="The model that answered, by its own name for itself.")
+    model: str = Field(
+        description="The model that answered, by its own name for itself; as it was asked for, when it gave none."
+    )
     request_ids: tuple[str, ...] = Field(description="AWS's request ids, in order.")
     simulated: bool = Field(description="Whether the simulator answered instead of Claude.")
     attempts: int = Field(description="Answers that were given until one was right.")
@@ -68,8 +74,8 @@ async def converse(ask: Ask, request: ClaudeRequest, *, check: Check, repairs: i
     conversation = _Conversation(ask, request)
     try:
         for attempt in range(1, repairs + 2):
-            reply = await conversation.next_reply()
-            data, faults = await asyncio.to_thread(_examine, reply, request, check)
+            reply, before = await conversation.next_reply()
+            data, faults = await asyncio.to_thread(_examine, reply, before, request, check)
             if not faults:
                 return conversation.answer(data, reply, attempt)
             conversation.send_back(reply, faults)
@@ -92,41 +98,51 @@ class _Conversation:
     def __post_init__(self) -> None:
         self.turns = [message.model_dump() for message in self.request.messages]
 
-    async def next_reply(self) -> Reply:
-        """The next complete answer; a pause of Claude's is answered by letting it go on."""
+    async def next_reply(self) -> tuple[Reply, str]:
+        """The next complete answer, and the text that came before its pauses.
+
+        A pause of Claude's is answered by letting it go on; it doesn't repeat then what it has said.
+        """
+        before = ""
         for _ in range(_MOST_PAUSES):
             reply = await self._ask()
             self.usage += reply.usage
             self.request_ids.append(reply.request_id)
             self.simulated |= reply.simulated
-            if reply.stop_reason != "pause_turn":
+            if reply.stop_reason != "pause_turn" or reply.tool(self.request.answer_name):
                 _refuse_unfinished(reply, self.request)
-                return reply
-            self.turns.append({"role": "assistant", "content": _as_sent(reply)})
+                return reply, before
+            before += reply.text
+            content = sent_back(reply.blocks.values())
+            # The API takes no turn without content; and the same payload would find the same answer kept.
+            self._say("assistant" if content else "user", content or [text_block(_GO_ON)])
         raise AnswerInvalidError(f"{_subject(self.request)} paused {_MOST_PAUSES} times without an answer.")
 
     def send_back(self, reply: Reply, faults: list[str]) -> None:
         """Continue the conversation with what is wrong with ``reply``."""
         told = text_block(faults_message(listed(faults)))
-        content = _as_sent(reply)
+        content = sent_back(reply.blocks.values())
         called = [block for block in content if block["type"] == "tool_use"]
         answers = [
             {"type": "tool_result", "tool_use_id": block["id"], "is_error": True, "content": [told]}
             for block in called
         ]
         if content:
-            self.turns.append({"role": "assistant", "content": content})
-        self.turns.append({"role": "user", "content": answers or [told]})
+            self._say("assistant", content)
+        self._say("user", answers or [told])
 
     def answer(self, data: Any, reply: Reply, attempts: int) -> ClaudeAnswer:
         return ClaudeAnswer(
             data=data,
             usage=self.usage,
-            model=reply.model,
+            model=reply.model or self.request.model,
             request_ids=tuple(self.request_ids),
             simulated=self.simulated,
             attempts=attempts,
         )
+
+    def _say(self, role: str, content: list[dict[str, Any]]) -> None:
+        self.turns.append({"role": role, "content": content})
 
     async def _ask(self) -> Reply:
         key = (self.request.model, json.dumps(self.request.answer_schema, sort_keys=True))
@@ -157,10 +173,15 @@ class _Conversation:
         return payload | {"tools": [tool], "tool_choice": {"type": "tool", "name": name}}
 
 
-def _examine(reply: Reply, request: ClaudeRequest, check: Check) -> tuple[Any, list[str]]:
-    """The answer in ``reply`` and everything that is wrong with it."""
+def _examine(reply: Reply, before: str, request: ClaudeRequest, check: Check) -> tuple[Any, list[str]]:
+    """The answer in ``reply`` and everything that is wrong with it.
+
+    :param before: text that came before a pause: the beginning of the answer, or words about it
+    """
     call = reply.tool(request.answer_name)
-    data, faults = parse_answer(call["input"] if call else reply.text)
+    data, faults = parse_answer(call["input"] if call else before + reply.text)
+    if faults and before and not call:
+        data, faults = parse_answer(reply.text)
     faults = faults or value_faults(data, request.answer_schema) or check(data)
     return data, faults
 
@@ -171,7 +192,7 @@ def _refuse_unfinished(reply: Reply, request: ClaudeRequest) -> None:
     match reply.stop_reason:
         case "end_turn" | "stop_sequence":
             return
-        case "tool_use" if reply.tool(request.answer_name):
+        case "tool_use" | "pause_turn" if reply.tool(request.answer_name):
             return
         case "max_tokens":
             raise AnswerTruncatedError(
@@ -196,19 +217,6 @@ def _refuse_unfinished(reply: Reply, request: ClaudeRequest) -> None:
                 f"The answer to {subject} stopped for a reason that leaves no answer: {reason}.",
                 request_id=reply.request_id,
             )
-
-
-def _as_sent(reply: Reply) -> list[dict[str, Any]]:
-    """The reply as a turn to send back: the API takes neither empty texts nor a tool's input as text."""
-    content: list[dict[str, Any]] = []
-    for block in reply.blocks.values():
-        if "input" in block:
-            content.append(block | {"input": tool_input(block)})
-        elif block["type"] != "text":
-            content.append(block)
-        elif block["text"].strip():
-            content.append(text_block(block["text"]))
-    return content
 
 
 def _invalid(request: ClaudeRequest, faults: list[str], attempts: int, request_id: str) -> AnswerInvalidError:

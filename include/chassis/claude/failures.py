@@ -68,6 +68,10 @@ _PERMISSIONS = (
     "Ask for access to the model in the Bedrock console, and allow bedrock:InvokeModel and "
     "bedrock:InvokeModelWithResponseStream on it for these credentials."
 )
+_USE_CASE = (
+    "Submit the use case details for Anthropic's models: open a Claude model in the model catalog of the Bedrock "
+    "console. Access follows within 15 minutes; then clear the task."
+)
 
 
 @dataclass(frozen=True)
@@ -143,9 +147,9 @@ def claude_failure(error: Exception, *, place: str) -> ClaudeError:
 
 
 def _api_answer(error: anthropic.APIStatusError, place: str) -> _Answer:
-    body = error.body if isinstance(error.body, dict) else {}
+    body = error.body if isinstance(error.body, dict) else {"message": error.body}
     part = body.get("error")
-    inner = part if isinstance(part, dict) else {}
+    inner = part if isinstance(part, dict) else {"message": part}
     headers = error.response.headers
     # AWS names the type in a header ("ThrottlingException:http://..."), a stream's error frame in its body.
     named = str(inner.get("type") or headers.get("x-amzn-errortype") or "").partition(":")[0]
@@ -181,6 +185,8 @@ def _refusal(answer: _Answer) -> ClaudeError:
         return _credentials_refused(answer)
     if kind in _THROTTLED:
         return _throttled(answer)
+    if _about_use_case(answer.kind, words):
+        return _failure(AccessDeniedError, answer, "refused access", _USE_CASE)
     if status == 403:
         return _failure(AccessDeniedError, answer, "refused access", _ROLE if answer.of_sts else _PERMISSIONS)
     if status == 404 or (status == 400 and _about_model(words)):
@@ -197,6 +203,11 @@ def _refusal(answer: _Answer) -> ClaudeError:
         hint = "Give the task less text: see [chassis] context_chars." if _about_length(words) else ""
         return _failure(RequestRefusedError, answer, "refused the request", hint)
     return _failure(ServiceFaultError, answer, "failed", "This passes as a rule: a retry may help.")
+
+
+def _about_use_case(kind: str, words: str) -> bool:
+    """Told with status 404 or 400, though model and region are right."""
+    return kind == "FTUFormNotFilled" or "use case" in words or "use-case" in words
 
 
 def _about_api_key(words: str) -> bool:

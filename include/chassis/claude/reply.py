@@ -2,23 +2,26 @@
 
 A stream is not retried once it is open, and one that is cut cleanly raises nothing: it only lacks its stop
 reason. What was counted until a failure has been paid for and travels with the error.
+
+Whatever the stream holds, the answer is used or fails as one :class:`ClaudeError`: fields that are absent, null or of
+another type count as not told, events of an unknown kind are passed over, and an answer that has its stop reason is
+complete, however its stream ended.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from chassis.claude.blocks import BlockReader
 from chassis.claude.failures import claude_failure, foreign_errors
 from chassis.claude.usage import Usage
 from chassis.errors import ClaudeError, StreamBrokenError
-from chassis.text import HALVES, one_line
+from chassis.text import one_line
 
 if TYPE_CHECKING:
     import httpx2
@@ -36,12 +39,13 @@ _COUNTS = {
     "cache_read_input_tokens": "cache_read_tokens",
     "cache_creation_input_tokens": "cache_write_tokens",
 }
-_GROWING = {
-    "text_delta": "text",
-    "thinking_delta": "thinking",
-    "signature_delta": "signature",
-    "input_json_delta": "input",
+_METRICS = {
+    "inputTokenCount": "input_tokens",
+    "outputTokenCount": "output_tokens",
+    "cacheReadInputTokenCount": "cache_read_tokens",
+    "cacheWriteInputTokenCount": "cache_write_tokens",
 }
+_INPUT = ("input_tokens", "cache_read_tokens", "cache_write_tokens")
 _GROWN = ("text", "thinking", "input")
 _MOST_TOKENS = 2**40
 _LONGEST_WORD = 200
@@ -53,7 +57,9 @@ class Reply:
     """What Claude has answered so far.
 
     :ivar stop_reason: None until the answer is complete
-    :ivar blocks: content blocks by their index; a tool's ``input`` is its JSON as text
+    :ivar blocks: content blocks, numbered in the order in which they began; a tool's ``input`` is its JSON as text
+    :ivar counts: what the server has counted so far
+    :ivar output_counted: whether the server has said how long the whole answer is
     """
 
     request_id: str = ""
@@ -62,7 +68,11 @@ class Reply:
     stop_reason: str | None = None
     blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    output_counted: bool = False
     opened: bool = False
+
+    def __post_init__(self) -> None:
+        self._reader = BlockReader(self.blocks)
 
     @property
     def text(self) -> str:
@@ -70,31 +80,44 @@ class Reply:
         return "".join(block["text"] for block in self.blocks.values() if block["type"] == "text")
 
     @property
-    def usage(self) -> Usage:
-        return Usage(**self.counts, calls=int(self.opened))
+    def begun(self) -> bool:
+        """Whether anything of an answer has come, which is paid for."""
+        return bool(self.model or self.blocks or self.counts or self.stop_reason)
 
     @property
-    def billed(self) -> Usage:
-        """What Bedrock may bill for an answer that broke off.
+    def input_counted(self) -> bool:
+        """Whether the server has said how long the prompt was."""
+        return any(name in self.counts for name in _INPUT)
 
-        Output is counted at the end of an answer only, so here what came is estimated from its length.
+    @property
+    def usage(self) -> Usage:
+        """What Bedrock bills, as far as it has said so.
+
+        Output is counted at the end of an answer. Before that, what came is estimated from its length.
         """
-        came = sum(len(block.get(name, "").encode()) for block in self.blocks.values() for name in _GROWN)
-        output = max(self.usage.output_tokens, math.ceil(came / BYTES_PER_TOKEN))
-        return self.usage.model_copy(update={"output_tokens": output})
+        output = self.counts.get("output_tokens", 0)
+        if not self.output_counted:
+            grown = (block.get(name) for block in self.blocks.values() for name in _GROWN)
+            came = sum(len(part.encode()) for part in grown if isinstance(part, str))
+            output = max(output, math.ceil(came / BYTES_PER_TOKEN))
+        return Usage(**self.counts | {"output_tokens": output}, calls=int(self.begun))
 
     def to_data(self) -> dict[str, Any]:
         """The reply as JSON-safe data; :meth:`from_data` is the way back."""
-        data = dataclasses.asdict(self)
-        return data | {"blocks": [[index, block] for index, block in self.blocks.items()]}
+        facts = {known.name: getattr(self, known.name) for known in fields(self)}
+        return facts | {"blocks": [[index, block] for index, block in self.blocks.items()]}
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Reply:
         return cls(**data | {"blocks": dict(data["blocks"])})
 
     def tool(self, name: str) -> dict[str, Any] | None:
-        """The block that calls the tool ``name``."""
-        calls = (b for b in self.blocks.values() if b["type"] == "tool_use" and b.get("name") == name)
+        """The block that calls the tool ``name``: by that name, or by none, as no other tool is ever offered."""
+        calls = (
+            block
+            for block in self.blocks.values()
+            if block["type"] == "tool_use" and block.get("name") in (name, None, "")
+        )
         return next(calls, None)
 
     def open(self, headers: httpx2.Headers) -> None:
@@ -103,46 +126,51 @@ class Reply:
         self.simulated = SIMULATOR_HEADER in headers
 
     def add(self, event: dict[str, Any]) -> None:
-        """Take one event of the stream in.
-
-        :raises StreamBrokenError: the event is not what its type promises
-        """
-        try:
-            self._take(event)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise StreamBrokenError(
-                f"An event of the answer ({one_line(event.get('type'), _LONGEST_WORD)}) makes no sense.",
-                hint="A retry may help; if it stays, the endpoint doesn't speak Bedrock's format.",
-            ) from None
-
-    def _take(self, event: dict[str, Any]) -> None:
+        """Take one event of the stream in."""
         match event:
-            case {"type": "message_start", "message": message}:
-                self.model = one_line(message["model"], _LONGEST_WORD)
-                self._count(message.get("usage"))
-            case {"type": "content_block_start", "index": index, "content_block": block}:
-                self.blocks[index] = {
-                    "type": block["type"],
-                    **block,
-                    **({"input": ""} if "input" in block else {}),
-                }
-            case {"type": "content_block_delta", "index": index, "delta": delta}:
-                if grown := _GROWING.get(delta["type"]):
-                    # Half of a character could neither be kept nor sent back.
-                    piece = HALVES.sub("\ufffd", delta["partial_json" if grown == "input" else grown])
-                    self.blocks[index][grown] = self.blocks[index].get(grown, "") + piece
-            case {"type": "message_delta", "delta": delta}:
-                if reason := delta.get("stop_reason"):
-                    self.stop_reason = one_line(reason, _LONGEST_WORD)
-                self._count(event.get("usage"))
+            case {"type": "message_start", "message": dict(message)}:
+                self._take_start(message)
+            case {"type": "content_block_start"}:
+                self._reader.start(event.get("index"), event.get("content_block"))
+            case {"type": "content_block_delta"}:
+                self._reader.grow(event.get("index"), event.get("delta"))
+            case {"type": "content_block_stop"}:
+                self._reader.end(event.get("index"))
+            case {"type": "message_delta"}:
+                delta = event.get("delta")
+                self._take_reason(delta.get("stop_reason") if isinstance(delta, dict) else None)
+                self._count(event.get("usage"), _COUNTS, whole=True)
+            case {"type": "message_stop", "amazon-bedrock-invocationMetrics": dict(metrics)}:
+                # For what the usage of the answer didn't tell.
+                told = {*self.counts} - ({"output_tokens"} if not self.output_counted else set())
+                missing = {theirs: ours for theirs, ours in _METRICS.items() if ours not in told}
+                self._count(metrics, missing, whole=True)
 
-    def _count(self, usage: dict[str, Any] | None) -> None:
-        """Counts are running totals: a later one replaces an earlier one."""
-        for theirs, ours in _COUNTS.items():
-            if (count := (usage or {}).get(theirs)) is not None:
-                if not 0 <= int(count) <= _MOST_TOKENS:
-                    raise ValueError(f"{theirs} can't be {count}")
-                self.counts[ours] = int(count)
+    def _take_start(self, message: dict[str, Any]) -> None:
+        """As a rule it holds no content yet; a server that doesn't stream may put the whole message there."""
+        if isinstance(model := message.get("model"), str):
+            self.model = one_line(model, _LONGEST_WORD)
+        content = message.get("content")
+        for number, block in enumerate(content if isinstance(content, list) else ()):
+            self._reader.start(f"whole {number}", block)
+        reason = message.get("stop_reason")
+        self._take_reason(reason)
+        self._count(message.get("usage"), _COUNTS, whole=bool(reason))
+
+    def _take_reason(self, reason: object) -> None:
+        if reason and isinstance(reason, str):
+            self.stop_reason = one_line(reason, _LONGEST_WORD)
+
+    def _count(self, usage: object, names: dict[str, str], *, whole: bool) -> None:
+        """Counts are running totals, so the highest holds; what can't be a count tells nothing.
+
+        :param whole: the counts are those of the whole answer
+        """
+        for theirs, ours in names.items():
+            count = usage.get(theirs) if isinstance(usage, dict) else None
+            if isinstance(count, int) and 0 <= count <= _MOST_TOKENS:
+                self.counts[ours] = max(int(count), self.counts.get(ours, 0))
+                self.output_counted |= whole and ours == "output_tokens" and count > 0
 
 
 Ask = Callable[[dict[str, Any]], Awaitable[Reply]]
@@ -181,20 +209,30 @@ async def ask(
         async with stream:
             reply.open(stream.response.headers)
             async for event in stream:
-                reply.add(event.to_dict())
-    except foreign_errors() as error:
-        failure = claude_failure(error, place=_place(client, payload["model"]))
+                # Without warnings: they would quote the answer. What isn't an object, isn't an event.
+                if hasattr(event, "to_dict"):
+                    reply.add(event.to_dict(warnings=False))
     except ClaudeError as error:
         failure = error
+    except Exception as error:
+        # In an open stream, whatever its reader raises means that it can't be read.
+        if not reply.opened and not isinstance(error, foreign_errors()):
+            raise
+        failure = claude_failure(error, place=_place(client, payload["model"]))
     seconds = time.monotonic() - started
-    if failure is None and reply.stop_reason is None:
+    if failure is not None and reply.stop_reason is not None:
+        log.info(
+            "%s: the answer was complete when its stream failed with %s.", subject, type(failure).__name__
+        )
+        failure = None
+    elif failure is None and reply.stop_reason is None:
         failure = StreamBrokenError(
             f"The answer of model '{payload['model']}' ended too early: it has no stop reason.",
             hint="A retry may help.",
         )
     if failure is not None:
         failure.request_id = failure.request_id or reply.request_id
-        failure.usage = reply.billed.model_dump() if reply.opened else {}
+        failure.usage = reply.usage.model_dump() if reply.begun else {}
         log.info(
             "%s: %s after %.1f s, request %s.",
             subject,
@@ -229,12 +267,3 @@ def _log_answer(reply: Reply, model: str, subject: str, seconds: float) -> None:
         usage.cache_write_tokens,
         usage.output_tokens,
     )
-
-
-def tool_input(block: dict[str, Any]) -> Any:
-    """A tool's input as a value; an empty object when it isn't JSON (the API insists on an object)."""
-    try:
-        value = json.loads(block["input"])
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

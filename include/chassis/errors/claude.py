@@ -71,7 +71,7 @@ class CredentialsRefusedError(ClaudeError):
 
 
 class AccessDeniedError(ClaudeError):
-    """The credentials are good but may not use this model (403). A retry can't help."""
+    """The account may not use this model (403; 404 or 400 about use case details). A retry can't help."""
 
     remedy = "Ask for access to the model in the Bedrock console, then clear the task."
 

@@ -30,6 +30,7 @@ from chassis.errors import (
     NoAnswerError,
     ServiceFaultError,
     StoreError,
+    StreamBrokenError,
     ThrottledError,
     UnreachableError,
 )
@@ -100,7 +101,7 @@ class PaidCalls:
         digest = await asyncio.to_thread(payload_digest, payload)
         if (kept := await self._recall(digest, payload)) is not None:
             return kept
-        bound = await asyncio.to_thread(_bound, payload)
+        bound = await asyncio.to_thread(_bound, payload, int(payload["max_tokens"]))
         await self.gate.begin(self.identity.task_key)
         attempts = _Attempts()
         while True:
@@ -155,7 +156,7 @@ class PaidCalls:
             except BaseException as error:
                 wait = error.retry_after if isinstance(error, ThrottledError) else None
                 self.pace.release(throttled=isinstance(error, ThrottledError), retry_after=wait)
-                closed = _closed(opened, reply, started, error)
+                closed = _closed(opened, reply, started, error, payload)
                 _report(record, closed, reply)
                 try:
                     await self._close_failed(closed)
@@ -164,7 +165,7 @@ class PaidCalls:
                     self._record(Exchange(payload=payload, reply=reply, closed=closed, error_message=words))
                 raise
             self.pace.release(answered=True)
-            closed = _closed(opened, reply, started, None)
+            closed = _closed(opened, reply, started, None, payload)
             _report(record, closed, reply)
         try:
             await finished(self._keep(digest, closed, reply))
@@ -224,26 +225,34 @@ class PaidCalls:
         )
 
 
-def _bound(payload: dict[str, Any]) -> Bound:
-    """What a call may cost at most: its whole prompt written to the cache, and all the output that it allows."""
+def _bound(payload: dict[str, Any], written: int) -> Bound:
+    """What a call may cost at most: its whole prompt written to the cache, and the output tokens ``written``."""
     read = math.ceil(len(json.dumps(payload, ensure_ascii=False).encode()) / BYTES_PER_TOKEN)
-    written = int(payload["max_tokens"])
     cost = cost_usd(payload["model"], Usage(cache_write_tokens=read, output_tokens=written))
     return Bound(tokens=read + written, cost_usd=cost)
 
 
-def _closed(opened: Opened, reply: Reply, started: float, error: BaseException | None) -> Closed:
+def _uncertain(opened: Opened, reply: Reply, error: BaseException | None, payload: dict[str, Any]) -> Bound:
+    """What a call may have cost beyond what was counted."""
+    if reply.begun:
+        return Bound() if reply.input_counted else _bound(payload, written=0)
+    # It was sent, and neither an answer nor a refusal came: nobody knows whether it was carried out.
+    unknown = isinstance(error, asyncio.CancelledError | NoAnswerError | StreamBrokenError)
+    return opened.bound if unknown else Bound()
+
+
+def _closed(
+    opened: Opened, reply: Reply, started: float, error: BaseException | None, payload: dict[str, Any]
+) -> Closed:
     cancelled = isinstance(error, asyncio.CancelledError)
-    usage = reply.usage if error is None else reply.billed if reply.opened else Usage()
-    # Sent, and no answer began: nobody knows whether it was carried out.
-    unknown = not reply.opened and (cancelled or isinstance(error, NoAnswerError))
+    usage = reply.usage
     return Closed(
         call=opened.call,
         outcome="answered" if error is None else "cancelled" if cancelled else "failed",
         closed_at=time.time(),
         usage=usage,
         cost_usd=cost_usd(opened.model, usage),
-        uncertain=opened.bound if unknown else Bound(),
+        uncertain=_uncertain(opened, reply, error, payload),
         request_id=reply.request_id or getattr(error, "request_id", ""),
         error="" if error is None else type(error).__name__,
         simulated=reply.simulated,

@@ -75,6 +75,8 @@ def sts(code: str, status: int = 403) -> aws.ClientError:
 
 MODEL_ID_INVALID = "The provided model identifier is invalid."
 ON_DEMAND = "Invocation of model ID anthropic.claude with on-demand throughput isn't supported."
+USE_CASE = "Model use case details have not been submitted for this account."
+USE_CASE_400 = "You have not filled out the required use-case form."
 API_KEY = "Authentication failed: Please make sure your API Key is valid."
 
 TABLE: list[tuple[Exception, str, bool]] = [
@@ -86,6 +88,10 @@ TABLE: list[tuple[Exception, str, bool]] = [
     (refused(401), "CredentialsRefusedError", False),
     (refused(403, "AccessDeniedException"), "AccessDeniedError", False),
     (refused(403), "AccessDeniedError", False),
+    (refused(404, "ResourceNotFoundException", USE_CASE), "AccessDeniedError", False),
+    (refused(404, "FTUFormNotFilled", "Words of AWS."), "AccessDeniedError", False),
+    (refused(400, "ValidationException", USE_CASE_400), "AccessDeniedError", False),
+    (frame("resourceNotFoundException", USE_CASE), "AccessDeniedError", False),
     (refused(404, "ResourceNotFoundException"), "ModelNotFoundError", False),
     (refused(400, "ValidationException", MODEL_ID_INVALID), "ModelNotFoundError", False),
     (refused(400, "ValidationException", ON_DEMAND), "ModelNotFoundError", False),
@@ -161,6 +167,13 @@ def test_each_failure_has_its_error_and_says_whether_a_retry_helps(
     failure = claude_failure(error, place=PLACE)
     assert type(failure).__name__ == expected
     assert failure.retryable is retryable
+
+
+@pytest.mark.parametrize("words", [USE_CASE, USE_CASE_400])
+def test_a_missing_use_case_is_answered_with_where_to_submit_it(words: str) -> None:
+    failure = claude_failure(refused(404, "ResourceNotFoundException", words), place=PLACE)
+    assert "model catalog" in failure.hint
+    assert "region" not in failure.hint
 
 
 @every_failure
