@@ -140,8 +140,10 @@ def test_what_a_server_calls_things_stays_within_the_line_of_an_event(
         async def __aexit__(self, *_: object) -> None: ...
 
         async def __aiter__(self) -> Any:
-            yield SimpleNamespace(to_dict=lambda: {"type": "message_start", "message": {"model": text}})
-            yield SimpleNamespace(to_dict=lambda: {"type": "message_delta", "delta": {"stop_reason": text}})
+            yield SimpleNamespace(to_dict=lambda **_: {"type": "message_start", "message": {"model": text}})
+            yield SimpleNamespace(
+                to_dict=lambda **_: {"type": "message_delta", "delta": {"stop_reason": text}}
+            )
 
     async def create(**_: Any) -> Stream:
         return Stream()
