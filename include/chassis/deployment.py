@@ -117,7 +117,9 @@ class Deployment:
             )
         else:
             near = suggestion(task.agent, self.agents)
-            yield PlanFault("unknown_agent", place, f"names no known agent: {shown(task.agent)}{near}")
+            yield PlanFault(
+                "unknown_agent", place, f"names an agent that doesn't exist: {shown(task.agent)}{near}"
+            )
 
     def _model_faults(self, task: TaskSpec) -> Iterator[PlanFault]:
         agent = self.agents.get(task.agent)

@@ -152,7 +152,7 @@ async def propose_plan(
             if beyond_claude := [fault for fault in error.faults if _is_the_persons(fault, given)]:
                 raise PlanError(
                     beyond_claude,
-                    subject="What was given with the requirement",
+                    subject="Your input",
                     hint="Correct it and start the planner again.",
                 ) from None
             return [str(fault) for fault in error.faults]

@@ -60,9 +60,12 @@ def faults(data: dict[str, Any], settings: Settings) -> list[str]:
     [
         (
             plan(task={"agent": "code-reviewer"}),
-            "task 'a': names no known agent: 'code-reviewer'; did you mean 'reviewer'?",
+            "task 'a': names an agent that doesn't exist: 'code-reviewer'; did you mean 'reviewer'?",
         ),
-        (plan(task={"agent": "planning-agent"}), "task 'a': names no known agent: 'planning-agent'"),
+        (
+            plan(task={"agent": "planning-agent"}),
+            "task 'a': names an agent that doesn't exist: 'planning-agent'",
+        ),
         (
             plan(task={"agent": "broken"}),
             "task 'a': names the agent 'broken', whose file is wrong: broken.md: max_tokens must be a whole number",

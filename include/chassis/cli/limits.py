@@ -98,7 +98,7 @@ def with_limits(spec: WorkflowSpec, given: Mapping[str, str]) -> WorkflowSpec:
     except PlanError as error:
         raise PlanError(
             error.faults,
-            subject="What was given",
+            subject="Your input",
             hint=f"Give a number, or {NONE} to take a limit away. Nothing was changed.",
         ) from None
 

@@ -68,7 +68,7 @@ def read_continuation(context: Context, settings: Settings) -> Continuation | No
         message = f"names {'a run' if wanted != LATEST else 'the newest run'} of a workflow; give its workflow_id, too"
         raise PlanError(
             [PlanFault("no_workflow", "continue_from", message)],
-            subject="What was given",
+            subject="Your input",
             hint="Correct it and start the planner again.",
         )
     store = PlanStore(settings.plans_root, settings.storage_conn_id)

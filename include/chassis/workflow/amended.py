@@ -60,10 +60,10 @@ def _unknown(spec: WorkflowSpec, task_id: str, inputs: Mapping[str, Any]) -> lis
     tasks = [task.id for task in spec.tasks]
     faults = []
     if task_id not in tasks:
-        message = f"is no task of the plan{suggestion(task_id, tasks)}"
+        message = f"is not a task of the plan{suggestion(task_id, tasks)}"
         faults.append(PlanFault("unknown_task", f"task {shown(task_id)}", message))
     for name in inputs:
         if name not in spec.inputs:
-            message = f"is no input of the plan{suggestion(name, spec.inputs)}"
+            message = f"is not an input of the plan{suggestion(name, spec.inputs)}"
             faults.append(PlanFault("unknown_input", f"input {shown(name)}", message))
     return faults

@@ -18,7 +18,7 @@ from chassis.workflow.names import nearest
 from chassis.workflow.rules import RULES, Draft
 from chassis.workflow.spec import SCHEMA_VERSION, InputSpec, TaskSpec, WorkflowSpec
 from chassis.workflow.values import kind_of
-from chassis.workflow.yaml_text import MAX_DEPTH, MAX_FAULTS, MAX_TEXT, write_yaml
+from chassis.workflow.yaml_text import MAX_DEPTH, MAX_FAULTS, MAX_TEXT, WrittenFloat, write_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -49,6 +49,7 @@ _STAND_INS: dict[str, Any] = {
 """What a required field that can't be used is set to, while the rest of the plan is checked."""
 
 _TASK_PARTS = frozenset(f"tasks.{name}" for name in TaskSpec.model_fields)
+_NUMBERS = (int, float, WrittenFloat)
 _INPUT_PARTS = frozenset({"inputs", "inputs.type", "inputs.default"})
 
 
@@ -132,7 +133,10 @@ def unwritable(value: Any) -> str | None:
         except UnicodeEncodeError:
             return "has half of a character (a lone surrogate), which no file can hold"
     elif isinstance(value, int | float) and not -MAX_NUMBER <= value <= MAX_NUMBER:
-        return f"must be between -2^53 and 2^53, not {value!r:.50}"
+        quotes = (
+            f"; a text goes in quotes: {json.dumps(str(value))}" if isinstance(value, WrittenFloat) else ""
+        )
+        return f"must be between -2^53 and 2^53, not {value!r:.50}{quotes}"
     return None
 
 
@@ -160,9 +164,9 @@ class _Copier:
             return [self.copy(item, (*loc, index)) for index, item in items]
         if isinstance(value, str):
             return self._text(value, loc)
-        if type(value) in (int, float) and (wrong := unwritable(value)):
+        if type(value) in _NUMBERS and (wrong := unwritable(value)):
             return self._fault("bad_number", loc, wrong)
-        if value is None or isinstance(value, bool) or type(value) in (int, float):
+        if value is None or isinstance(value, bool) or type(value) in _NUMBERS:
             return value
         return self._fault(
             "not_plain", loc, f"must be text, a number, a list or a mapping, not {kind_of(value)}"

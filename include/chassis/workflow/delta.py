@@ -103,7 +103,7 @@ class _Delta(AnswerReader):
         inputs: dict[str, Any] = dict(self.base.get("inputs", {}))
         for name in self._names("removed_inputs"):
             if inputs.pop(name, None) is None:
-                message = f"{shown(name)} is no input of the current plan{suggestion(name, inputs)}"
+                message = f"{shown(name)} is not an input of the current plan{suggestion(name, inputs)}"
                 self.fault("unknown_input", "removed_inputs", message)
         proposed = self.answer.get("inputs", [])
         if not isinstance(proposed, list):
@@ -118,7 +118,7 @@ class _Delta(AnswerReader):
         removed = self._names("removed")
         for task_id in removed:
             if tasks.pop(task_id, None) is None:
-                message = f"{shown(task_id)} is no task of the current plan{suggestion(task_id, known)}"
+                message = f"{shown(task_id)} is not a task of the current plan{suggestion(task_id, known)}"
                 self.fault("unknown_task", "removed", message)
         seen: set[str] = set()
         for index, proposed in self._proposed_tasks():

@@ -49,7 +49,9 @@ def _input_faults(name: str, inputs: Mapping[str, InputSpec]) -> Iterator[Fault]
             f"for_each names the input {shown(name)}, which does not exist{suggestion(name, arrays)}",
         )
     elif inputs[name].type != "array":
-        message = f"for_each names the input {shown(name)}, which is no array but of type {inputs[name].type}"
+        message = (
+            f"for_each names the input {shown(name)}, which is not an array but of type {inputs[name].type}"
+        )
         yield "input_not_array", message
 
 

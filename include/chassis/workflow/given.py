@@ -113,7 +113,7 @@ def check_given(data: Mapping[str, Any]) -> Given:
     except ValidationError as error:
         faults = [fault_of(each, data, root=Given) for each in error.errors(include_url=False)]
         raise PlanError(
-            faults, subject="What was given", hint="Correct it and start the planner again."
+            faults, subject="Your input", hint="Correct it and start the planner again."
         ) from None
 
 
@@ -159,7 +159,7 @@ def check_timezone(given: Given, head: WorkflowSpec | None) -> None:
     message = "is given without a schedule, and the workflow has none of its own; give a schedule, too"
     raise PlanError(
         [PlanFault("timezone_alone", "timezone", message)],
-        subject="What was given",
+        subject="Your input",
         hint="Correct it and start the planner again.",
     )
 

@@ -86,7 +86,7 @@ def in_words(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str
     if error["type"] == "extra_forbidden":
         key = str(loc[-1])
         holder = f" of {dotted(loc[:-1])}" if loc[:-1] else ""
-        return "unknown_key", f"{shown(key)} is no key{holder}{suggestion(key, model.model_fields)}"
+        return "unknown_key", f"{shown(key)} is not a valid key{holder}{suggestion(key, model.model_fields)}"
     code, what = _what(error)
     return code, f"{dotted(loc)} {what}".strip()
 
@@ -142,6 +142,8 @@ def _what(error: ErrorDetails) -> tuple[str, str]:
 
 
 def _way_out(kind: str, value: Any, loc: Loc) -> str:
+    if kind == "string_type" and (value is None or isinstance(value, bool)):
+        return "; write it in quotes if it is a text"
     if kind == "string_type" and isinstance(value, int | float):
         return f"; write it in quotes: {json.dumps(str(value))}"
     if kind == "tuple_type" and isinstance(value, str):

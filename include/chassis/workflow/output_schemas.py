@@ -50,7 +50,9 @@ def schema_faults(schema: Mapping[str, Any]) -> list[str]:
     for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema):
         # Of several schemas that a value fits none of, the first is the usual one, and says what is possible.
         deepest = error.context[0] if error.context else error
-        faults.append(f"is no JSON schema: {_at(error.absolute_path)} {deepest.message[:_SHOWN_MESSAGE]}")
+        faults.append(
+            f"is not a valid JSON schema: {_at(error.absolute_path)} {deepest.message[:_SHOWN_MESSAGE]}"
+        )
     if key := reserved_key(schema):
         faults.append(f"has the key {key!r}, by which Airflow knows its own objects; rename it")
     return sorted(faults or [*_keyword_faults(schema), *_reference_faults(schema)])[:_SHOWN_FAULTS]

@@ -258,7 +258,7 @@ class AnswerReader:
             try:
                 schema = json.loads(text)
             except (ValueError, RecursionError) as error:
-                self.fault("bad_output_schema", where, f"output_schema is no JSON text: {error}")
+                self.fault("bad_output_schema", where, f"output_schema is not valid JSON text: {error}")
             else:
                 task |= {"output_schema": schema} if schema is not None else {}
         return task
@@ -267,7 +267,7 @@ class AnswerReader:
         """A fault for each key that isn't known."""
         for key in proposed:
             if key not in known:
-                message = f"{shown(str(key))} is no key of a proposal{suggestion(str(key), known)}"
+                message = f"{shown(str(key))} is not a valid key of a proposal{suggestion(str(key), known)}"
                 self.fault("unknown_key", where, message)
 
     def fault(self, code: str, where: str, message: str) -> None:

@@ -143,7 +143,7 @@ def _placeholders(draft: Draft) -> Iterator[PlanFault]:
                 if near
                 else f"declare the input, or write <{name}> for plain text"
             )
-            message = f"instruction has {{{name}}}, which is no declared input; {way_out}"
+            message = f"instruction has {{{name}}}, which is not a declared input; {way_out}"
             yield PlanFault("unknown_placeholder", place(task), message)
 
 
@@ -162,7 +162,9 @@ def _agents(draft: Draft) -> Iterator[PlanFault]:
     for task in draft.spec.tasks:
         if task.agent not in draft.agents:
             near = suggestion(task.agent, draft.agents)
-            yield PlanFault("unknown_agent", place(task), f"names no known agent: {shown(task.agent)}{near}")
+            yield PlanFault(
+                "unknown_agent", place(task), f"names an agent that doesn't exist: {shown(task.agent)}{near}"
+            )
 
 
 def _services(draft: Draft) -> Iterator[PlanFault]:

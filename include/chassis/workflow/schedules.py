@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from functools import cache
 
-from chassis.workflow.names import shown, suggestion
+from chassis.workflow.names import nearest, shown
 
 _FIELDS = ("minute", "hour", "day", "month", "weekday")
 _FIELD = r"[0-9*/,\-#a-zA-Z]+"
@@ -17,23 +17,64 @@ _LONGEST = 200
 _RANDOM = re.compile(r"(^|[ ,])[hr]($|[ ,(/])", re.IGNORECASE)
 """Fields that croniter fills at random or by a hash: the same plan would give another schedule each time."""
 
+_LAST = re.compile(r"[0-7]L", re.IGNORECASE)
+"""The last of a weekday, as Quartz has it."""
+
 _EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 """Any fixed time: whether a cron ever comes round doesn't depend on it."""
 
 
+_OTHER_NAMES = {"@midnight": "@daily", "@annually": "@yearly"}
+"""Presets that other schedulers have under another name."""
+
+_NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
+"""Files beside those of the timezones: what they say differs from machine to machine, or is a placeholder."""
+
+_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])([0-9]{1,2})(?::?([0-9]{2}))?", re.IGNORECASE)
+
+_PLACES = {
+    "AEDT": "Australia/Sydney",
+    "AEST": "Australia/Sydney",
+    "BST": "Europe/London",
+    "CDT": "America/Chicago",
+    "CEST": "Europe/Berlin",
+    "CST": "America/Chicago",
+    "EDT": "America/New_York",
+    "EEST": "Europe/Helsinki",
+    "IST": "Asia/Kolkata",
+    "JST": "Asia/Tokyo",
+    "KST": "Asia/Seoul",
+    "MDT": "America/Denver",
+    "MSK": "Europe/Moscow",
+    "PDT": "America/Los_Angeles",
+    "PST": "America/Los_Angeles",
+    "WEST": "Europe/Lisbon",
+}
+"""A place for abbreviations that people write and the database of timezones doesn't have."""
+
+
 def cron_fault(cron: str, presets: tuple[str, ...]) -> str | None:
-    """What keeps Airflow from running by this cron; None when nothing does."""
+    """What keeps Airflow from running by this cron; None when nothing does.
+
+    :param cron: as :func:`schedule_of` leaves it
+    """
     if cron in presets:
         return f'{cron!r} is a preset; write preset: "{cron}"'
+    fields = cron.split(" ")
+    if len(fields) in (6, 7) and len(cron) <= _LONGEST:
+        return f"{shown(cron)} has {len(fields)} fields; leave out seconds and years, as in '0 6 * * 1'"
+    if "?" in fields:
+        return f"{shown(cron)} has a '?', which Airflow doesn't know; write '*'"
     if len(cron) > _LONGEST or not _CRON.fullmatch(cron) or _RANDOM.search(cron):
         return f"{shown(cron)} must be minute, hour, day, month and weekday, such as '0 6 * * 1'"
     from croniter import CroniterBadDateError, croniter
 
-    for position, (name, field) in enumerate(zip(_FIELDS, cron.split(" "), strict=True)):
+    for position, (name, field) in enumerate(zip(_FIELDS, fields, strict=True)):
         others = ["*"] * len(_FIELDS)
         others[position] = field
         if not croniter.is_valid(" ".join(others)):
-            return f"{shown(cron)} has {field!r} for the {name}, which is not possible"
+            last = f"; write L{field[0]} for the last one of a month" if _LAST.fullmatch(field) else ""
+            return f"{shown(cron)} has {field!r} for the {name}, which Airflow can't run by{last}"
     try:
         croniter(cron, _EPOCH).get_next()
     except CroniterBadDateError:
@@ -44,18 +85,45 @@ def cron_fault(cron: str, presets: tuple[str, ...]) -> str | None:
 def schedule_of(text: str) -> dict[str, str]:
     """The fields of a schedule that a person wrote on one line: a cron, however it is spaced, or a preset."""
     words = " ".join(text.split())
-    return {"preset": words.lower()} if words.startswith("@") else {"cron": words}
+    if not words.startswith("@"):
+        return {"cron": words}
+    preset = words.lower()
+    return {"preset": _OTHER_NAMES.get(preset, preset)}
 
 
 def timezone_fault(timezone: str) -> str | None:
-    """What is wrong with the name of a timezone, with the nearest right one; None when it is known."""
+    """What is wrong with the name of a timezone, with what to write; None when it can be used."""
     if timezone == "UTC" or timezone in _timezones():
         return None
-    return f"{shown(timezone)} is no IANA timezone{suggestion(timezone, _timezones())}"
+    return f"{shown(timezone)} is not a valid timezone; {_right_timezone(timezone.strip())}"
+
+
+def _right_timezone(written: str) -> str:
+    if written.upper() in ("Z", "UTC", "UCT", "GMT"):
+        return "write UTC"
+    if written in _NO_PLACES or written.startswith(("posix/", "right/")):
+        return "write the name of a place in it, such as Europe/Berlin"
+    if offset := _OFFSET.fullmatch(written):
+        sign, hours, minutes = offset[1], int(offset[2]), int(offset[3] or 0)
+        # In these names the sign is the other way round. They go from 14 hours ahead of UTC to 12 behind it.
+        fixed = f"Etc/GMT{'-' if sign == '+' else '+'}{hours}"
+        if not hours and not minutes:
+            return "write UTC"
+        if not minutes and fixed in _timezones():
+            return (
+                f"write {fixed} for always {written}, or a place such as Europe/Berlin, with its summer time"
+            )
+        return "write the name of a place in it, as Asia/Kolkata for UTC+5:30"
+    if place := _PLACES.get(written.upper()):
+        return f"write the name of a place in it, such as {place}"
+    near = nearest(written, _timezones())
+    return (
+        f"did you mean {shown(near)}?" if near else "write the name of a place in it, such as Europe/Berlin"
+    )
 
 
 @cache
 def _timezones() -> frozenset[str]:
     import zoneinfo
 
-    return frozenset(zoneinfo.available_timezones())
+    return frozenset(zoneinfo.available_timezones()) - _NO_PLACES

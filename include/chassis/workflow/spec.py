@@ -28,7 +28,7 @@ from pydantic_core import PydanticCustomError
 
 from chassis.workflow import values
 from chassis.workflow.names import has_control_character
-from chassis.workflow.schedules import cron_fault, timezone_fault
+from chassis.workflow.schedules import cron_fault, schedule_of, timezone_fault
 
 SCHEMA_VERSION = 1
 MAX_TASKS = 200
@@ -155,6 +155,16 @@ class ForEach(_Part):
         return self
 
 
+def _quoted(value: Any, type_: str) -> str:
+    """How to write a text that YAML took for a number."""
+    if type_ == "array" and isinstance(value, list):
+        value = next((item for item in value if not isinstance(item, str)), None)
+    elif type_ != "string":
+        return ""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"; write it in quotes: {json.dumps(str(value))}" if number else ""
+
+
 class InputSpec(_Part):
     """One input of a workflow; it becomes a field of the trigger form."""
 
@@ -167,11 +177,15 @@ class InputSpec(_Part):
         False, description="Whether a person gave the default: planning the workflow again keeps it."
     )
 
-    @model_validator(mode="after")
-    def _default_fits(self) -> Self:
-        if self.default is not None and (wrong := values.type_fault(self.default, self.type)):
-            raise fault("bad_default", f"default {wrong}")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _default_fits(cls, data: Any) -> Any:
+        # Before it becomes a plain value, a number still knows how it was written.
+        if isinstance(data, dict) and data.get("type") in get_args(InputType):
+            default = data.get("default")
+            if default is not None and (wrong := values.type_fault(default, data["type"])):
+                raise fault("bad_default", f"default {wrong}{_quoted(default, data['type'])}")
+        return data
 
 
 class Schedule(_Part):
@@ -187,6 +201,17 @@ class Schedule(_Part):
     catchup: bool = Field(
         False, description="Whether to make up for runs that were missed since the plan was made."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_people_write_it(cls, data: Any) -> Any:
+        """A preset in the place of a cron, a cron in that of a preset, and blanks as there are."""
+        if isinstance(data, dict):
+            written = [data[name] for name in ("cron", "preset") if data.get(name) is not None]
+            if len(written) == 1 and isinstance(written[0], str):
+                others = {name: value for name, value in data.items() if name not in ("cron", "preset")}
+                return others | schedule_of(written[0])
+        return data
 
     @field_validator("cron")
     @classmethod

@@ -44,10 +44,47 @@ _WORDS: dict[str, Any] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_QUOTE = "put the text in quotes"
+_IN_PLAIN_WORDS = {
+    "mapping values are not allowed": f"a colon stands where none can; {_QUOTE}",
+    "tab character": "indent with blanks, not with tabs",
+    "cannot start any token": f"a text can't begin like this; {_QUOTE}, and indent with blanks, not with tabs",
+    "alphabetic or numeric character": f"a text can't begin like this; {_QUOTE}",
+    "end of stream": "a quote or a bracket isn't closed",
+    "expected ',' or": "a bracket isn't closed, or a comma is missing",
+    "expected key": "this doesn't fit the lines before; look at quotes and indentation",
+    "expected <block end>": "this doesn't fit the lines before; look at quotes and indentation",
+    "expected '-' indicator": "this doesn't fit the list before; look at the indentation",
+    "escape character": "between double quotes a backslash is written twice; use single quotes",
+}
+"""What a reader of YAML says, and what its user can do."""
+
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _MAX_DIGITS = 40
 """A longer plain number is text: Python refuses to read very long ones, and no input is meant by them."""
+
+
+class WrittenFloat(float):
+    """A number that remembers how it was written: who writes 1.10 without quotes may mean the text.
+
+    It equals its number and is written as that; only messages show it as it stands in the file.
+    """
+
+    def __new__(cls, text: str) -> WrittenFloat:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+    def __reduce__(self) -> tuple[type[float], tuple[float]]:
+        return float, (float(self),)
+
+    def __repr__(self) -> str:
+        return self.text
+
+    __str__ = __repr__
 
 
 class YamlError(Exception):
@@ -155,7 +192,9 @@ class _Reader:
             raise YamlError([*self.faults, PlanFault("more_faults", "the text", more)])
 
     def _not_yaml(self, where: str, problem: object) -> None:
-        self.faults.append(PlanFault("not_yaml", where, f"is not YAML: {one_line(problem, 2 * _SHOWN)}"))
+        text = one_line(problem, 2 * _SHOWN)
+        said = next((words for part, words in _IN_PLAIN_WORDS.items() if part in text), text)
+        self.faults.append(PlanFault("not_yaml", where, f"is not YAML: {said}"))
 
     def _line(self, mark: Any) -> str:
         return f"line {mark.line + self.first_line}, column {mark.column + 1}" if mark else "the text"
@@ -173,7 +212,8 @@ def plain(text: str) -> Any:
         if _INTEGER.fullmatch(text):
             return int(text)
         if _FLOAT.fullmatch(text):
-            return float(text)
+            number = float(text)
+            return number if repr(number) == text else WrittenFloat(text)
     return text
 
 
@@ -226,6 +266,7 @@ def _represent_mapping(dumper: _Dumper, mapping: dict[str, Any]) -> yaml.Mapping
     return dumper.represent_mapping("tag:yaml.org,2002:map", mapping, flow_style=False)
 
 
+_Dumper.add_representer(WrittenFloat, lambda dumper, number: dumper.represent_float(float(number)))
 _Dumper.add_representer(str, _represent_text)
 _Dumper.add_representer(list, _represent_list)
 _Dumper.add_representer(dict, _represent_mapping)

@@ -177,7 +177,7 @@ def test_a_fault_of_the_person_is_not_sent_to_claude(plan: Plan, control: Simula
         ],
     }
     control.add_answer(proposal)
-    with pytest.raises(PlanError, match=r"(?s)What was given.*'claims' is there 2 times") as caught:
+    with pytest.raises(PlanError, match=r"(?s)Your input.*'claims' is there 2 times") as caught:
         plan("Update the services", attempts=5, inputs={"services": ["claims", "claims"]})
     assert len(control.requests()) == 1
     assert [fault.code for fault in caught.value.faults] == ["bad_items"]
@@ -227,6 +227,6 @@ def test_changes_that_do_not_fit_go_back_and_are_repaired(plan: Plan, control: S
     proposal = plan(PRICING, current=current, comment="leave out claims", attempts=2)
     assert proposal.attempts == 2
     told = control.requests()[1]["body"]["messages"][-1]["content"][0]["text"]
-    assert "'no_such_task' is no task of the current plan" in told
+    assert "'no_such_task' is not a task of the current plan" in told
     assert proposal.spec.tasks[0].for_each is not None
     assert proposal.spec.tasks[0].for_each.items == ("pricing",)

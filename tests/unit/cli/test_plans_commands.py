@@ -86,7 +86,7 @@ def test_diff_compares_the_texts_on_demand(chassis: Chassis, local: Path) -> Non
 @pytest.mark.parametrize(
     ("part", "said"),
     [
-        ({"agent": "code-reviewer"}, "names no known agent: 'code-reviewer'"),
+        ({"agent": "code-reviewer"}, "names an agent that doesn't exist: 'code-reviewer'"),
         ({"model": "opus"}, "'opus' is a short name that Bedrock doesn't know"),
     ],
 )

@@ -147,7 +147,7 @@ def test_a_failed_run_exits_with_1_and_says_how_to_retry(
         (
             {
                 "class": "PlanError",
-                "subject": "What was given",
+                "subject": "Your input",
                 "hint": "",
                 "faults": [{"code": "c", "where": "schedule", "message": "no cron"}],
             },

@@ -208,7 +208,7 @@ def test_an_empty_text_for_an_input_without_a_value_is_no_change(world: World) -
 def test_a_wrong_change_is_refused_before_anything_is_written(world: World) -> None:
     with pytest.raises(PlanError, match=r"did you mean \{product\}"):
         world.rerun(Wish(reason="r", instruction="Add {produkt}."))
-    with pytest.raises(PlanError, match="is no task of the plan"):
+    with pytest.raises(PlanError, match="is not a task of the plan"):
         world.rerun(WISH, "updat", -1)
     assert world.amendments.all() == []
     assert world.done == []

@@ -43,14 +43,14 @@ def test_only_what_is_amended_changes() -> None:
 @pytest.mark.parametrize(
     ("task", "instruction", "inputs", "words"),
     [
-        ("updat", None, {"count": 1}, ["is no task of the plan; did you mean 'update'?"]),
+        ("updat", None, {"count": 1}, ["is not a task of the plan; did you mean 'update'?"]),
         ("update", "Add {produkt}.", {}, ["{produkt}", "did you mean {product}?"]),
         ("report", "Report on {item}.", {}, ["no for_each and so no item"]),
         ("report", "  ", {}, ["must not be blank"]),
         ("report", "x" * 20_001, {}, ["20,000"]),
         ("report", "half \ud800", {}, ["half of a character"]),
-        ("report", None, {"produkt": "x"}, ["is no input of the plan; did you mean 'product'?"]),
-        ("report", None, {"zzz": "x"}, ["is no input of the plan; there are count, product, services"]),
+        ("report", None, {"produkt": "x"}, ["is not an input of the plan; did you mean 'product'?"]),
+        ("report", None, {"zzz": "x"}, ["is not an input of the plan; there are count, product, services"]),
         ("report", None, {"count": "3"}, ["must be a whole number, not the text '3'"]),
         ("report", None, {"count": True}, ["must be a whole number, not true"]),
         ("report", None, {"product": None}, ["must have a value of type string, not nothing (null)"]),
@@ -69,5 +69,5 @@ def test_all_that_is_wrong_is_told_at_once(
 
 
 def test_a_plan_to_be_published_is_held_to_the_agents_and_services_there_are() -> None:
-    with pytest.raises(PlanError, match="names no known agent: 'task-executor'"):
+    with pytest.raises(PlanError, match="names an agent that doesn't exist: 'task-executor'"):
         amended_plan(PLAN, "report", instruction="Report all.", inputs={}, agents=["other"])

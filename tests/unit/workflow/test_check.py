@@ -228,7 +228,7 @@ def test_a_schema_is_counted_with_each_use_of_a_definition() -> None:
 
 
 def test_a_schema_with_definitions_that_are_none_is_refused_also_where_items_come_from_it() -> None:
-    with pytest.raises(PlanError, match="is no JSON schema"):
+    with pytest.raises(PlanError, match="is not a valid JSON schema"):
         check_plan(
             plan(
                 task(id="find", output_schema={"$ref": "#/$defs/x", "$defs": 5}),

@@ -149,14 +149,14 @@ def test_what_the_person_left_open_is_the_planners_or_the_default() -> None:
     "key", ["schedule", "limits", "owner", "requirement", "schema_version", "provenance", "tags"]
 )
 def test_claude_can_not_say_what_is_the_persons_to_say(key: str) -> None:
-    with pytest.raises(PlanError, match=f"'{key}' is no key of a proposal"):
+    with pytest.raises(PlanError, match=f"'{key}' is not a valid key of a proposal"):
         plan_from_proposal(PROPOSAL | {key: "x"}, Given(requirement="Add it"))
 
 
 @pytest.mark.parametrize("key", ["model", "retries", "timeout_minutes"])
 def test_claude_can_not_choose_what_a_task_costs(key: str) -> None:
     tasks = [PROPOSAL["tasks"][0] | {key: 1}]
-    with pytest.raises(PlanError, match=f"task 'discover': '{key}' is no key of a proposal"):
+    with pytest.raises(PlanError, match=f"task 'discover': '{key}' is not a valid key of a proposal"):
         plan_from_proposal(PROPOSAL | {"tasks": tasks}, Given(requirement="Add it"))
 
 
@@ -201,7 +201,7 @@ def test_all_that_is_wrong_with_what_was_given_is_said_at_once() -> None:
                 "limits": {"budget_usd": -1},
             }
         )
-    assert str(refused.value).startswith("What was given has 5 faults:")
+    assert str(refused.value).startswith("Your input has 5 faults:")
     assert {fault.where for fault in refused.value.faults} == {
         "requirement",
         "workflow_id",

@@ -123,13 +123,13 @@ PROPOSALS: list[Refusal] = [
         lambda: _proposed(schedule={"preset": "@hourly"}),
         "unknown_key",
         "the plan",
-        "'schedule' is no key of a proposal",
+        "'schedule' is not a valid key of a proposal",
     ),
     (
         lambda: _proposed(tasks=[TASK | {"model": "x"}]),
         "unknown_key",
         "task 'a'",
-        "'model' is no key of a proposal",
+        "'model' is not a valid key of a proposal",
     ),
     (
         lambda: _proposed(inputs=[]),
@@ -154,7 +154,7 @@ PROPOSALS: list[Refusal] = [
         lambda: _proposed(tasks=[TASK | {"output_schema": "{type: object}"}]),
         "bad_output_schema",
         "task 'a'",
-        "output_schema is no JSON text",
+        "output_schema is not valid JSON text",
     ),
     (
         lambda: _proposed(tasks=[TASK | {"depends_on": ["b"], "output_schema": "{"}]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from itertools import pairwise
 from typing import Any
@@ -39,7 +40,31 @@ def test_what_json_has_no_word_for_is_text(text: str) -> None:
 )
 def test_what_json_has_a_word_for_is_that(text: str, value: object) -> None:
     found = read_yaml(f"- {text}")[0]
-    assert (found, type(found)) == (value, type(value))
+    assert found == value
+    assert isinstance(found, type(value))
+    assert isinstance(found, bool) == isinstance(value, bool)
+
+
+def test_a_number_that_was_perhaps_meant_as_a_text_remembers_how_it_was_written() -> None:
+    numbers = read_yaml("[1.10, 12e45, 1.5]")
+    assert [str(number) for number in numbers] == ["1.10", "12e45", "1.5"]
+    assert read_yaml(write_yaml(numbers)) == numbers == [1.1, 12e45, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("a: b: c", "a colon stands where none can; put the text in quotes"),
+        ("a: @daily", "a text can't begin like this; put the text in quotes"),
+        ("a:\n\tb: c", "indent with blanks, not with tabs"),
+        ("a: 'x", "a quote or a bracket isn't closed"),
+        ("a: [1, 2", "a bracket isn't closed, or a comma is missing"),
+        ('a: "x" y', "this doesn't fit the lines before; look at quotes and indentation"),
+    ],
+)
+def test_what_is_not_yaml_is_told_with_what_to_do(text: str, advice: str) -> None:
+    with pytest.raises(YamlError, match=re.escape(advice)):
+        read_yaml(text)
 
 
 def test_quotes_make_anything_a_text() -> None:

@@ -80,13 +80,13 @@ STRUCTURE = [
     Case("title: Add the pet insurance product\n", "", "missing", "the plan", "title is missing"),
     Case("    name: Verify\n", "", "missing", "task 'verify'", "name is missing"),
     Case("  - id: verify\n    name", "  - name", "missing", "tasks[2]", "id is missing"),
-    Case("owner:", "ownr:", "unknown_key", "the plan", "'ownr' is no key; did you mean 'owner'?"),
+    Case("owner:", "ownr:", "unknown_key", "the plan", "'ownr' is not a valid key; did you mean 'owner'?"),
     Case(
         "retries: 2",
         "retrys: 2",
         "unknown_key",
         "task 'build'",
-        "'retrys' is no key; did you mean 'retries'?",
+        "'retrys' is not a valid key; did you mean 'retries'?",
     ),
     Case(
         "{same_as: build}",
@@ -160,6 +160,21 @@ STRUCTURE = [
     ),
     Case("{type: string,", "{type: strng,", "not_allowed", "input 'product'", "did you mean 'string'?"),
     Case('cron: "0 6 * * 1"', 'preset: "@dayly"', "not_allowed", "schedule", "did you mean '@daily'?"),
+    Case(
+        "[pricing, claims]",
+        "[1.10]",
+        "wrong_type",
+        "task 'deploy'",
+        'not the number 1.10; write it in quotes: "1.10"',
+    ),
+    Case("[pricing, claims]", "[12e4567]", "bad_number", "task 'deploy'", 'a text goes in quotes: "12e4567"'),
+    Case(
+        "[pricing, claims]",
+        "[yes, true]",
+        "wrong_type",
+        "task 'deploy'",
+        "write it in quotes if it is a text",
+    ),
     Case("name: Report", "name: ' '", "blank", "task 'report'", "name must not be blank"),
     Case("title: Add the pet insurance product", "title: ''", "blank", "title", "must not be blank"),
     Case("name: Report", 'name: "a\\nb"', "not_one_line", "task 'report'", "name must be one line"),
@@ -191,7 +206,7 @@ STRUCTURE = [
     Case("max_calls: 9", "max_calls: 0", "out_of_range", "limits.per_task", "max_calls must be more than 0"),
     Case("max_calls: 9", "max_call: 9", "unknown_key", "limits.per_task", "did you mean 'max_calls'?"),
     Case("retries: 2", "retries: 99999999999999999", "bad_number", "task 'build'", "between -2^53 and 2^53"),
-    Case("budget_usd: 5.0", "budget_usd: 1e999", "bad_number", "limits", "not inf"),
+    Case("budget_usd: 5.0", "budget_usd: 1e999", "bad_number", "limits", "not 1e999"),
     Case(
         "owner: insurance",
         "provenance: {planner_model: m, agents: {}, planned_at: today, planner_run: r}",
@@ -332,7 +347,7 @@ FAN_OUT = [
         "{input: product}",
         "input_not_array",
         "task 'translate'",
-        "no array but of type string",
+        "not an array but of type string",
     ),
     Case("{same_as: build}", "{same_as: biuld}", "unknown_task", "task 'verify'", "did you mean 'build'?"),
     Case(
@@ -440,7 +455,7 @@ TEXTS = [
         "Add {prodct} to {item}.",
         "unknown_placeholder",
         "task 'build'",
-        "{prodct}, which is no declared input; did you mean {product}?",
+        "{prodct}, which is not a declared input; did you mean {product}?",
     ),
     Case(
         "Add {product} to {item}.",
@@ -475,7 +490,7 @@ TEXTS = [
         "type: objekt\n",
         "bad_output_schema",
         "task 'discover'",
-        "output_schema is no JSON schema: at type:",
+        "output_schema is not a valid JSON schema: at type:",
     ),
     Case(
         "note: {type: string}",
@@ -534,7 +549,7 @@ SCHEDULES = [
         'cron: "0 25 * * 1"',
         "bad_cron",
         "schedule",
-        "has '25' for the hour, which is not possible",
+        "has '25' for the hour, which Airflow can't run by",
     ),
     Case(
         'cron: "0 6 * * 1"',
@@ -545,8 +560,26 @@ SCHEDULES = [
     ),
     Case('cron: "0 6 * * 1"', 'cron: "0 0 30 2 *"', "bad_cron", "schedule", "names a date that never comes"),
     Case(
-        'cron: "0 6 * * 1"', 'cron: "@daily"', "bad_cron", "schedule", 'is a preset; write preset: "@daily"'
+        'cron: "0 6 * * 1"', 'cron: "@once"', "not_allowed", "schedule", "preset must be '@hourly', '@daily'"
     ),
+    Case(
+        'cron: "0 6 * * 1"', 'cron: "0 0 6 * * 1"', "bad_cron", "schedule", "has 6 fields; leave out seconds"
+    ),
+    Case(
+        'cron: "0 6 * * 1"',
+        'cron: "0 6 ? * 1"',
+        "bad_cron",
+        "schedule",
+        "has a '?', which Airflow doesn't know",
+    ),
+    Case(
+        'cron: "0 6 * * 1"',
+        'cron: "0 6 * * 5L"',
+        "bad_cron",
+        "schedule",
+        "which Airflow can't run by; write L5 for the last one",
+    ),
+    Case('cron: "0 6 * * 1"', 'cron: "0 0 31 2 *"', "bad_cron", "schedule", "names a date that never comes"),
     Case(
         'cron: "0 6 * * 1"',
         'cron: "R 6 * * 1"',
