@@ -85,6 +85,22 @@ def test_nothing_sticks_out_of_a_phone(page: Page, runs: dict[str, str], name: s
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_two_different_things_are_never_linked_by_the_same_label(
+    page: Page, runs: dict[str, str], name: str
+) -> None:
+    page.goto(addresses(runs)[name])
+    links = page.evaluate(
+        """() => [...document.querySelectorAll('a[href]')]
+            .map(each => [each.textContent.trim().replace(/\\s+/g, ' '), each.href.baseVal ?? each.href])"""
+    )
+    assert links
+    places: dict[str, set[str]] = {}
+    for label, href in links:
+        places.setdefault(label, set()).add(href)
+    assert {label: hrefs for label, hrefs in places.items() if len(hrefs) > 1} == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_keyboard_reaches_everything_and_it_is_seen_where_one_is(
     page: Page, runs: dict[str, str], name: str
 ) -> None:

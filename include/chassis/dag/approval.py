@@ -193,7 +193,7 @@ class _Case:
         value = self.context["ti"].xcom_pull(task_ids="plan", map_indexes=-1)
         return value["plan"] if value else None
 
-    def _proposal(self, plan: str, *, source: str = "", comment: str = "") -> Proposal:
+    def _proposal(self, plan: str, *, revised: Proposal | None = None, comment: str = "") -> Proposal:
         spec = load_plan(plan, source="as proposed")
         digest = plan_digest(spec)
         hours = self.operator.timeout_hours or self.settings.approval_timeout_hours
@@ -202,8 +202,9 @@ class _Case:
             workflow_id=spec.id,
             plan=plan,
             digest=digest,
-            source=source or digest,
+            source=revised.source if revised else digest,
             comment=comment,
+            before=revised.plan if revised else "",
             deadline=(_now() + timedelta(hours=hours)).isoformat(),
         )
 
@@ -364,7 +365,7 @@ class _Case:
             raise result
         if isinstance(result, ChassisError):
             self.refuse(proposal, answer, f"Claude could not revise the plan: {result}")
-        self.propose(self._proposal(result["plan"], source=proposal.source, comment=answer.comment))
+        self.propose(self._proposal(result["plan"], revised=proposal, comment=answer.comment))
 
     def refuse(self, proposal: Proposal, answer: Answer, reason: str) -> NoReturn:
         """Write down why an answer was not carried out, and ask again: about the new plan, if it was made anew."""

@@ -39,6 +39,9 @@ class Proposal(BaseModel):
     )
     base: int | None = Field(None, description="The workflow's newest revision when it was proposed.")
     comment: str = Field("", description="What a person had asked for that led to it.")
+    before: str = Field(
+        "", description="Canonical YAML of the proposal that it is the revision of; empty: of none."
+    )
     deadline: str = Field("", description="ISO 8601 time until which it waits.")
     asked: int = Field(0, description="How often it was put to a person: once more for each refused answer.")
 
@@ -159,8 +162,9 @@ def proposal_document(
     """What a reviewer is shown, as JSON: the XCom :data:`PROPOSAL_KEY`, for the page and the command line.
 
     ``number``, ``asked``, ``workflow_id``, ``plan`` (YAML), ``digest``, ``title``, ``by``, ``comment`` (what had been
-    asked for), ``changes`` (``PlanChanges``), ``estimate`` (``Estimate``), ``base_revision`` (that the changes are
-    from; None: there is none), ``deadline`` and ``refused`` (why the last answer was).
+    asked for), ``before`` (YAML of the proposal that was sent back; None: none was), ``changes`` (``PlanChanges``),
+    ``estimate`` (``Estimate``), ``base_revision`` (that the changes are from; None: there is none), ``deadline`` and
+    ``refused`` (why the last answer was).
 
     :param newest: of the workflow
     """
@@ -176,6 +180,7 @@ def proposal_document(
         "title": spec.title,
         "by": "claude",
         "comment": proposal.comment,
+        "before": proposal.before or None,
         "changes": plan_changes(newest.spec(), spec).model_dump(mode="json"),
         "estimate": estimate_of(spec, settings).model_dump(mode="json"),
         "base_revision": proposal.base,

@@ -178,6 +178,7 @@ def _planner_page(
         stage=run.stage,
         plan=view_plan(spec, changes=compared.changes, catalogue=_catalogue(settings)) if spec else None,
         compared=compared,
+        revised=_revised(run, spec) if spec else None,
         estimate=estimate,
         budget=hold_against(estimate, spec, settings),
         warnings=[],
@@ -233,6 +234,17 @@ def _compared(user: BaseUser, run: PlannerRun, spec: WorkflowSpec, settings: Set
         return Compared(words=words, changes=plan_changes(store.read(store.get(spec.id, revision)), spec))
     except (PlanError, PlanNotFoundError):
         return Compared(words=words)
+
+
+def _revised(run: PlannerRun, spec: WorkflowSpec) -> ChangesView | None:
+    """What Claude changed in the proposal that a person sent back; None where none was, or it was read elsewhere."""
+    before = (run.proposal or {}).get("before")
+    if not before or not isinstance(before, str) or run.stage == "decided":
+        return None
+    try:
+        return view_changes(plan_changes(load_plan(before, source="as proposed before"), spec))
+    except PlanError:
+        return None
 
 
 def _base_revision(run: PlannerRun) -> int | None:

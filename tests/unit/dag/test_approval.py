@@ -328,6 +328,9 @@ def test_a_revision_is_asked_for_in_the_triggerer_and_put_to_the_person_again(
     airflow.visit("revised", **kwargs, event={RESULT: made(plan("Say one plus two."))})
     second = airflow.proposal
     assert (second["number"], second["comment"], second["refused"]) == (2, "Say it in words.", "")
+    assert (first["before"], second["before"]) == (None, first["plan"]), (
+        "so it is told what the revision changed"
+    )
     airflow.answered("Approve", plan=first["digest"])
     assert airflow.proposal["number"] == 2
     result = airflow.answered("Approve", plan=second["digest"])

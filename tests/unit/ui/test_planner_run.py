@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from chassis.ui.plan_page import _revised
 from chassis.ui.planner_run import PlannerRun, Verdict
+from chassis.workflow import check_plan, dump_plan
 
 PROPOSAL = {"plan": "proposed", "digest": "d"}
 SETTLED = {"plan": "settled", "decision": {"by": "Ann", "at": "2026-01-01T00:00:00+00:00", "edited": True}}
@@ -51,6 +53,31 @@ class TestStages:
         assert run(proposal=PROPOSAL, return_value=SETTLED).text == "settled"
         assert run(proposal=PROPOSAL).text == "proposed"
         assert run().text == "planned"
+
+
+class TestRevisions:
+    """After *Revise* the page also says what became of the proposal that was sent back."""
+
+    FIRST, SECOND = (
+        check_plan(
+            {
+                "schema_version": 1, "id": "w", "title": "W", "requirement": "r",
+                "tasks": [{"id": "a", "name": "A", "instruction": instruction}],
+            }
+        )
+        for instruction in ("Do it.", "Do it well.")
+    )
+
+    def test_a_revised_proposal_is_compared_with_the_one_before(self) -> None:
+        proposal = {"plan": dump_plan(self.SECOND), "before": dump_plan(self.FIRST), "number": 2}
+        view = _revised(run("success", "awaiting_input", proposal=proposal), self.SECOND)
+        assert view is not None
+        assert view.summary == "1 changed task"
+
+    @pytest.mark.parametrize("before", [None, "", "no: plan", 3])
+    def test_one_that_nothing_came_before_is_not(self, before: Any) -> None:
+        proposal = {"plan": dump_plan(self.SECOND), "before": before, "number": 1}
+        assert _revised(run("success", "awaiting_input", proposal=proposal), self.SECOND) is None
 
 
 class TestMarks:
