@@ -213,5 +213,5 @@ class TestATaskIsAmended:
         expect(page.locator(".prose")).to_contain_text("with a waiting period")
         expect(page.get_by_text("The waiting period was forgotten.")).to_be_visible()
         expect(page.locator(".change ins").first).to_contain_text("with a waiting period")
-        expect(page.locator(".note")).to_contain_text("amendment 1")
+        expect(page.locator(".note", has_text="Amended")).to_contain_text("amendment 1")
         page.screenshot(path=screenshots / "task-amended.png", full_page=True)

@@ -28,7 +28,7 @@ from chassis.ui.rules import Every, Read, Routes, may
 from chassis.ui.run_amendments import RunAmendments, read_run_amendments
 from chassis.ui.run_facts import find_run, planner_runs, planning_instance, xcoms
 from chassis.ui.run_plans import plan_of_run, revision_before, store_of
-from chassis.workflow import load_plan
+from chassis.workflow import load_plan, plan_warnings
 from chassis.workflow.changes import plan_changes
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Draft:
     :ivar text: the plan as edited; None when it wasn't
     :ivar faults: what is wrong with it
     :ivar changes: against the proposal, when nothing is wrong
+    :ivar warnings: what may be meant otherwise in it
     """
 
     text: str | None = None
@@ -75,6 +76,7 @@ class Draft:
     faults: tuple[PlanFault, ...] = ()
     changes: ChangesView | None = None
     estimate: Estimate | None = None
+    warnings: tuple[PlanFault, ...] = ()
 
     @property
     def returned(self) -> bool:
@@ -181,7 +183,6 @@ def _planner_page(
         revised=_revised(run, spec) if spec else None,
         estimate=estimate,
         budget=hold_against(estimate, spec, settings),
-        warnings=[],
         history=_history(run, settings),
         why_not=why_not(session, user, run) if run.stage == "waiting" else "",
         draft=draft,
@@ -299,7 +300,9 @@ def _approval(session: Session, user: BaseUser, spec: WorkflowSpec) -> Approval 
 
 def checked_view(proposed: WorkflowSpec, edited: WorkflowSpec, settings: Settings) -> Mapping[str, Any]:
     """What an edit changes in the proposal, and what it will take: fields of a :class:`Draft`."""
+    catalogue = _catalogue(settings)
     return {
+        "warnings": tuple(plan_warnings(edited, catalogue.names)) if catalogue else (),
         "changes": view_changes(plan_changes(proposed, edited)),
         "estimate": _estimated(edited, settings),
     }

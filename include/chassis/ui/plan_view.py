@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chassis.text import DECEIVING, one_line, signs
 from chassis.ui.graph_svg import Node, draw_plan
 from chassis.ui.json_view import pretty
-from chassis.workflow import dump_plan, plan_digest
+from chassis.workflow import dump_plan, plan_digest, plan_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from chassis.catalogue import Catalogue, Service
+    from chassis.errors import PlanFault
     from chassis.workflow import TaskSpec, WorkflowSpec
     from chassis.workflow.changes import PlanChanges
 
@@ -53,6 +54,7 @@ class PlanView:
     :ivar facts: schedule, limits and the like, by name
     :ivar services: entries of the catalogue that the plan's items name
     :ivar simulated: whether the simulator made it, and not Claude
+    :ivar warnings: what may be meant otherwise in it, for a person to look at
     """
 
     workflow_id: str
@@ -67,6 +69,7 @@ class PlanView:
     graph: Markup
     services: tuple[Service, ...]
     simulated: bool
+    warnings: tuple[PlanFault, ...]
 
     @property
     def deceives(self) -> bool:
@@ -103,6 +106,7 @@ def view_plan(
         ),
         services=tuple(_services(spec, catalogue)) if catalogue else (),
         simulated=spec.provenance is not None and spec.provenance.simulated,
+        warnings=tuple(plan_warnings(spec, catalogue.names)) if catalogue else (),
     )
 
 

@@ -61,7 +61,10 @@ class TestRevisions:
     FIRST, SECOND = (
         check_plan(
             {
-                "schema_version": 1, "id": "w", "title": "W", "requirement": "r",
+                "schema_version": 1,
+                "id": "w",
+                "title": "W",
+                "requirement": "r",
                 "tasks": [{"id": "a", "name": "A", "instruction": instruction}],
             }
         )
