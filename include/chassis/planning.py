@@ -10,6 +10,7 @@ proposal. A fault in that is nothing that Claude can repair: it is raised at onc
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.claude.conversation import converse
 from chassis.claude.request import ClaudeRequest, Message, text_block
 from chassis.claude.usage import Usage
-from chassis.errors import PlanError, PlanFault
+from chassis.errors import AnswerInvalidError, PlanError, PlanFault
 from chassis.prompts import DATA_RULES, planner_message
 from chassis.workflow import (
     Given,
@@ -124,6 +125,7 @@ async def propose_plan(
     attempts: int,
     current: WorkflowSpec | None = None,
     head_of: Callable[[str], WorkflowSpec | None] = lambda _: None,
+    comment: str = "",
 ) -> Proposal:
     """Ask for a plan until one keeps every rule.
 
@@ -132,6 +134,7 @@ async def propose_plan(
     :param attempts: proposals that Claude may make, at least 1
     :param current: the plan that the request asks changes to
     :param head_of: the last plan of the workflow of an id, which keeps what people gave to it; runs in a thread
+    :param comment: what a reviewer of the current plan wants, as the request has it
     :raises PlanError: what the person gave breaks a rule, which Claude can't repair
     :raises AnswerInvalidError: the last proposal still had faults; they are in the message
     :raises ClaudeError: any other failure
@@ -149,16 +152,16 @@ async def propose_plan(
         try:
             plan(proposal)
         except PlanError as error:
-            if beyond_claude := [fault for fault in error.faults if _is_the_persons(fault, given)]:
-                raise PlanError(
-                    beyond_claude,
-                    subject="Your input",
-                    hint="Correct it and start the planner again.",
-                ) from None
+            if beyond_claude := _beyond_claude(error.faults, given, comment):
+                raise beyond_claude from None
             return [str(fault) for fault in error.faults]
         return []
 
-    answer = await converse(ask, request, check=check, repairs=attempts - 1)
+    try:
+        answer = await converse(ask, request, check=check, repairs=attempts - 1)
+    except AnswerInvalidError as error:
+        error.hint = _REWORD
+        raise
     return Proposal(
         spec=await asyncio.to_thread(plan, answer.data),
         usage=answer.usage,
@@ -169,6 +172,35 @@ async def propose_plan(
     )
 
 
-def _is_the_persons(fault: PlanFault, given: Given) -> bool:
-    """Whether a fault is in a value that the person gave: items for a fan-out that can't be used."""
-    return fault.code == "bad_items" and fault.where in {f"input {name!r}" for name in given.inputs}
+_REWORD = (
+    "Say in the requirement what the faults ask for, or leave out what can't be done; a stronger model for the planner "
+    "may help where the requirement is long."
+)
+
+
+def _beyond_claude(faults: Sequence[PlanFault], given: Given, comment: str) -> PlanError | None:
+    """The faults that come from the person's own words, which asking Claude again can't mend; None for none."""
+    places = {f"input {name!r}" for name in given.inputs}
+    items = [fault for fault in faults if fault.code == "bad_items" and fault.where in places]
+    if items:
+        return PlanError(
+            items,
+            subject="Your input",
+            hint="Correct these inputs and start the planner again.",
+        )
+    named = [fault for fault in faults if fault.code == "unknown_service" and _names_one_of(fault, comment)]
+    if named:
+        return PlanError(
+            named,
+            subject="What the comment asks for",
+            hint="Name services as the catalogue has them, or add them to it.",
+        )
+    return None
+
+
+def _names_one_of(fault: PlanFault, comment: str) -> bool:
+    """Whether a fault is about a name that stands in the comment, and no name of the catalogue is near it."""
+    name = re.search("'([^']+)'", fault.message)
+    return (
+        name is not None and name[1].casefold() in comment.casefold() and "did you mean" not in fault.message
+    )

@@ -33,6 +33,7 @@ class Planned:
     :ivar plan: canonical YAML of what was approved
     :ivar changed: False when the workflow's newest revision already was this plan
     :ivar changes: what the workflow kept of what people gave, and what changed, line by line
+    :ivar warnings: what may be meant otherwise in the plan, line by line
     :ivar planning: what the task ``plan`` returned, and left as ``spending``
     """
 
@@ -41,6 +42,7 @@ class Planned:
     plan: str
     changed: bool
     changes: tuple[str, ...]
+    warnings: tuple[str, ...]
     planning: Mapping[str, Any]
 
 
@@ -125,6 +127,7 @@ class PlannerRun:
             plan=self._returned("approve")["plan"],
             changed=published["changed"],
             changes=tuple(published["changes"]),
+            warnings=tuple(published["warnings"]),
             planning=planning,
         )
 

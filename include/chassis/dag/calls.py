@@ -228,6 +228,7 @@ class PlanCall(_Call):
     base: str | None = Field(
         None, description="The plan that changes are asked for, as YAML; None: a plan is asked for."
     )
+    comment: str = Field("", description="What a reviewer of that plan wants changed.")
     plans_root: str = Field(description="Where the workflow's last plan is, which keeps what people gave.")
     continues: str = Field("", description="Run of the workflow that is planned on from; empty for none.")
 
@@ -246,6 +247,7 @@ class PlanCall(_Call):
             attempts=self.attempts,
             current=None if self.base is None else load_plan(self.base, source="to be changed"),
             head_of=self._head_of,
+            comment=self.comment,
         )
         used = {task.agent for task in proposal.spec.tasks}
         provenance = Provenance(

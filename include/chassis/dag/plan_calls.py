@@ -109,6 +109,7 @@ def plan_call(
         planned_at=context["dag_run"].run_after.isoformat(),
         planner_run=context["run_id"],
         base=None if current is None else dump_plan(current),
+        comment=comment,
         plans_root=settings.plans_root,
     )
 

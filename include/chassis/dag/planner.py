@@ -209,8 +209,8 @@ def _form(given: Mapping[str, Any]) -> dict[str, Param]:
 class PublishOperator(BaseOperator):
     """Stores the plan that was approved, and no other.
 
-    The XCom holds ``workflow_id``, ``revision``, ``digest``, ``changed`` and ``changes`` (lines: what the workflow kept
-    of what people gave, and what changed from the revision before).
+    The XCom holds ``workflow_id``, ``revision``, ``digest``, ``changed``, ``changes`` (lines: what the workflow kept of
+    what people gave, and what changed from the revision before) and ``warnings`` (lines: what may be meant otherwise).
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -221,7 +221,9 @@ class PublishOperator(BaseOperator):
         settings = Settings.load()
         with reported(self, context):
             spec = self._approved(context, settings)
-            Deployment.read(settings).require(spec, hint="Clear the task plan to plan again.")
+            deployment = Deployment.read(settings)
+            deployment.require(spec, hint="Clear the task plan to plan again.")
+            warnings = [str(warning) for warning in deployment.warnings(spec)]
             store = PlanStore(settings.plans_root, settings.storage_conn_id)
             changes = told_changes(newest_plan(store, spec.id), spec)
             published = store.publish(spec)
@@ -229,12 +231,15 @@ class PublishOperator(BaseOperator):
         self.log.info("Workflow %s, revision %d: %s.", published.workflow_id, published.revision, state)
         for line in changes:
             self.log.info("%s", line)
+        for line in warnings:
+            self.log.warning("%s", line)
         return {
             "workflow_id": published.workflow_id,
             "revision": published.revision,
             "digest": published.digest,
             "changed": published.changed,
             "changes": changes,
+            "warnings": warnings,
         }
 
     def _approved(self, context: Context, settings: Settings) -> WorkflowSpec:

@@ -31,9 +31,10 @@ from chassis.ui.items import items_of
 from chassis.ui.run_facts import failed_instances, find_instance, find_run
 from chassis.ui.run_plans import plan_of_run, store_of
 from chassis.workflow.amended import amended_plan
+from chassis.workflow.given import size_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
     from airflow.models.dagbag import DBDagBag
@@ -126,7 +127,7 @@ def rerun_amended(place: Place, wish: Wish) -> Done:
         place.task_id,
         instruction=change.instruction,
         inputs=change.inputs,
-        known_faults=_missing(change),
+        known_faults=[*_missing(change), *_too_long(given | change.inputs, place.settings)],
     )
     saved = _plan_to_save(place, change) if wish.save else None
     _refuse_busy(place, targets, items)
@@ -215,6 +216,11 @@ def _change(place: Place, wish: Wish, items: tuple[str, ...], told: list[_Told])
         by_id=str(place.user.get_id()),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _too_long(inputs: Mapping[str, Any], settings: Settings) -> Iterator[PlanFault]:
+    if wrong := size_fault(inputs, settings.context_chars):
+        yield PlanFault("too_long", "inputs", wrong)
 
 
 def _missing(change: Change) -> Iterator[PlanFault]:

@@ -28,7 +28,7 @@ from chassis.workflow.messages import fault_of
 from chassis.workflow.names import shown
 from chassis.workflow.rules import input_name_fault, workflow_id_fault
 from chassis.workflow.schedules import timezone_fault
-from chassis.workflow.spec import Demand, InputType, Limits, Line, Requirement, Schedule, fault
+from chassis.workflow.spec import MAX_INPUTS, Demand, InputType, Limits, Line, Requirement, Schedule, fault
 from chassis.workflow.values import kind_of, type_fault
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class Given(BaseModel):
     def _usable_inputs(cls, inputs: dict[str, Any]) -> dict[str, Any]:
         given = {name: value for name, value in inputs.items() if value is not None}
         wrong = [message for name in inputs if (message := input_name_fault(name))]
+        if len(inputs) > MAX_INPUTS:
+            wrong.append(f"there are {len(inputs):,}, and at most {MAX_INPUTS} are allowed")
         wrong += [
             f"{shown(name)} must be text, a number, true, false or a list of texts, not {kind_of(value)}"
             for name, value in given.items()

@@ -32,6 +32,7 @@ from chassis.workflow.schedules import cron_fault, schedule_of, timezone_fault
 
 SCHEMA_VERSION = 1
 MAX_TASKS = 200
+MAX_INPUTS = 100
 MAX_REQUIREMENT = 100_000
 MAX_INSTRUCTION = 20_000
 MAX_OUTPUT_SCHEMA = 20_000
@@ -337,7 +338,7 @@ class WorkflowSpec(_Part):
     id: str = Field(description="The DAG id.")
     title: Line
     requirement: Requirement = Field(description="What the person asked for, verbatim.")
-    inputs: Annotated[dict[str, InputSpec], at_most(100)] = Field(
+    inputs: Annotated[dict[str, InputSpec], at_most(MAX_INPUTS)] = Field(
         {}, description="By name; they become the DAG's params."
     )
     schedule: Schedule | None = None

@@ -61,6 +61,7 @@ def plan(connect: Connect, with_client: WithClient, simulator: Simulator, contro
                 services=catalogue.names,
                 attempts=attempts,
                 current=current,
+                comment=comment,
                 head_of=lambda workflow_id: head if head is not None and head.id == workflow_id else None,
             )
         )
@@ -132,6 +133,7 @@ def test_a_plan_that_stays_wrong_fails_with_its_faults_and_its_cost(
     with pytest.raises(AnswerInvalidError, match="after 2 attempts") as caught:
         plan("Calculate the sum of 5 and 3", attempts=2)
     assert "identify_numbers -> report_result" in caught.value.message or "cycle" in caught.value.message
+    assert caught.value.hint.startswith("Say in the requirement what the faults ask for")
     assert caught.value.usage["calls"] == len(control.requests()) == 2
 
 
@@ -141,7 +143,7 @@ def test_a_plan_that_names_unknown_agents_services_and_placeholders_is_told_so(
     task = {
         "id": "a",
         "name": "A",
-        "instruction": "Do {what}.",
+        "instruction": "Do {what} for service {item}.",
         "agent": "task-executor",
         "depends_on": ["b"],
     }
@@ -184,6 +186,20 @@ def test_a_fault_of_the_person_is_not_sent_to_claude(plan: Plan, control: Simula
     assert plan("Update the services", inputs={"services": ["claims"]}).spec.inputs["services"].default == [
         "claims"
     ]
+
+
+def test_a_comment_that_names_an_unknown_service_is_not_paid_twice(
+    plan: Plan, control: SimulatorControl
+) -> None:
+    current = plan(PRICING).spec
+    task = current.tasks[0].model_dump(mode="json", include={"id", "name", "agent", "depends_on"})
+    task |= {"instruction": "Update service {item}.", "for_each": {"items": ["pricing", "zeppelins"]}}
+    change = {"title": current.title, "inputs": [], "removed_inputs": [], "removed": []}
+    control.add_answer(change | {"tasks": [{"change": "changed", **task, "output_schema": None}]})
+    control.clear_requests()
+    with pytest.raises(PlanError, match=r"(?s)What the comment asks for.*'zeppelins'.*add them to it"):
+        plan(PRICING, current=current, comment="Also for the zeppelins service", attempts=3)
+    assert len(control.requests()) == 1
 
 
 def test_an_input_that_the_plan_forgot_is_asked_for(plan: Plan, control: SimulatorControl) -> None:

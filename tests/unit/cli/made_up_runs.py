@@ -49,6 +49,7 @@ PUBLISHED = {
     "digest": "0" * 64,
     "changed": True,
     "changes": ["schedule kept: 0 6 * * 1 UTC"],
+    "warnings": ["task 'update': 'pricin' is not a service of the catalogue, 'pricing' is."],
 }
 RUN = "planned__p1"
 

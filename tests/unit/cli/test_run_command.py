@@ -29,6 +29,7 @@ def test_run_shows_agent_plan_changes_results_and_totals(chassis: Chassis, plann
         "Agent planning-agent · Claude on Amazon Bedrock",
         "Plan onboard · revision 3 · by simulated, attempt 1 · simulated: not Claude",
         "schedule kept: 0 6 * * 1 UTC",
+        "Warning: task 'update': 'pricin' is not a service",
         "pricing, claims",
         "update [pricing]: running",
         "update [claims]: done",

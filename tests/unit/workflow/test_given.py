@@ -9,7 +9,7 @@ import pytest
 from chassis.errors import PlanError
 from chassis.workflow import Given, WorkflowSpec, check_given, check_plan, plan_from_delta, plan_from_proposal
 from chassis.workflow.changes import told_changes
-from chassis.workflow.given import check_timezone, with_given_inputs
+from chassis.workflow.given import check_inputs_size, check_timezone, with_given_inputs
 
 HEAD = check_plan(
     {
@@ -67,6 +67,17 @@ def test_what_people_gave_to_a_workflow_stays_when_nothing_is_given(plan: Any) -
     assert found.inputs["product"].default == "pets", "a person gave it; Claude's own value doesn't count"
     assert found.inputs["product"].given
     assert found.tasks[0].retries == 7, "planners don't set it, so a person did"
+
+
+def test_more_inputs_than_a_plan_may_have_are_refused_before_claude_is_asked() -> None:
+    with pytest.raises(PlanError, match="there are 101, and at most 100 are allowed"):
+        check_given({"requirement": "x", "inputs": {f"i{n}": n for n in range(101)}})
+
+
+def test_values_that_no_prompt_holds_whole_are_refused_with_the_biggest() -> None:
+    with pytest.raises(PlanError, match=r"11 characters, most of them in 'b', and at most 10 fit"):
+        check_inputs_size({"a": 1, "b": "12345678"}, 10)
+    check_inputs_size({"a": 1, "b": "1234567"}, 10)
 
 
 def test_what_claude_said_of_an_input_is_claudes_to_change() -> None:

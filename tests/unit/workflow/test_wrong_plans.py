@@ -17,7 +17,7 @@ import pytest
 import chassis.workflow
 from chassis.errors import PlanError, PlanFault
 from chassis.workflow import Given, check_given, check_plan, load_plan, plan_from_proposal
-from chassis.workflow.given import check_timezone
+from chassis.workflow.given import check_inputs_size, check_timezone
 from chassis.workflow.yaml_text import read_yaml
 from tests.unit.workflow.wrong_plans import AGENTS, CASES, PLAN, SERVICES, Case
 
@@ -182,6 +182,12 @@ PROPOSALS: list[Refusal] = [
         "timezone_alone",
         "timezone",
         "give a schedule, too",
+    ),
+    (
+        lambda: check_inputs_size({"a": "x" * 99}, 50),
+        "too_long",
+        "inputs",
+        "at most 50 fit into a prompt",
     ),
     (
         lambda: check_given({"requirement": "x", "timezone": "Europe/Berln"}),

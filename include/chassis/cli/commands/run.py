@@ -201,6 +201,8 @@ def _plan(
         console.print(_headline(planned))
         for line in planned.changes:
             console.print(Text(f"  {plain(line)}"))
+        for line in planned.warnings:
+            console.print(Text(f"  Warning: {plain(line)}", style="yellow"))
         console.print(plan_table(shape))
         with _progress(console, "Waiting for Airflow to have the workflow"):
             planner.wait_for_workflow(runs=not publish_only)
