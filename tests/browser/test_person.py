@@ -53,9 +53,10 @@ def ask_for_a_plan(page: Page, workflow_id: str) -> None:
     page.get_by_role("button", name="Trigger").first.click()
     form = page.get_by_role("dialog")
     form.locator("textarea[name=element_requirement]").fill(REQUIREMENT)
+    form.get_by_role("button", name="More").click()
     form.locator("input[name=element_workflow_id]").fill(workflow_id)
     form.locator("#element_approve input[role=combobox]").click()
-    page.get_by_role("option", name="always").click()
+    page.get_by_role("option", name="Always").click()
     form.get_by_role("button", name="Trigger").click()
 
 

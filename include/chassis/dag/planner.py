@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, Param
+from airflow.sdk import DAG, BaseOperator, BaseSensorOperator
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
 from chassis.dag.approval import ApprovePlanOperator
@@ -19,7 +19,8 @@ from chassis.dag.calling import reported
 from chassis.dag.conf import check_conf
 from chassis.dag.factory import ERROR_TAG, TAG, digest_tag
 from chassis.dag.paused import refuse_paused
-from chassis.dag.plan_calls import NONE, PUBLISH, RUN, PlanOperator
+from chassis.dag.plan_calls import RUN, PlanOperator
+from chassis.dag.planner_form import planner_form
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.deciding import Approve, plan_code
 from chassis.errors import ChassisError, NotApprovedError
@@ -84,7 +85,9 @@ def planner_dag(
             "retry_policy": ClaudeRetryPolicy(),
         },
     }
-    with DAG(dag_id=dag_id, schedule=schedule, params=_form(given), **arguments | dag_arguments) as dag:
+    with DAG(
+        dag_id=dag_id, schedule=schedule, params=planner_form(given), **arguments | dag_arguments
+    ) as dag:
         plan = PlanOperator(
             task_id="plan",
             task_display_name="Plan with Claude",
@@ -111,99 +114,6 @@ def planner_dag(
         trigger = TriggerWorkflowOperator(task_id="trigger", task_display_name="Run the workflow")
         plan >> agree >> publish >> await_dag >> trigger
     return dag
-
-
-def _form(given: Mapping[str, Any]) -> dict[str, Param]:
-    """The trigger form: what the person says, which Claude's plan can't change.
-
-    What may be left empty is nullable: Airflow's form demands a value of any other string.
-    """
-    optional = ["string", "null"]
-    requirement: dict[str, Any] = {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": 100_000,
-        "format": "multiline",
-        "title": "Requirement",
-    }
-    return {
-        "requirement": Param(
-            **({"default": given["requirement"]} if given["requirement"] else {}),
-            description="What is to be done, in plain words.",
-            **requirement,
-        ),
-        "workflow_id": Param(
-            given["workflow_id"],
-            type=optional,
-            pattern="^([a-z][a-z0-9_]{0,99})?$",
-            title="Workflow id",
-            description="Lower-case letters, digits and underscores; empty: the planner names it. "
-            "The workflow of an existing id gets its next revision.",
-        ),
-        "continue_from": Param(
-            None,
-            type=optional,
-            title="Continue from",
-            description="A run of that workflow, or latest: its plan is changed instead of made anew, and what was "
-            "done there is not done again where it means the same. Empty: plan from nothing.",
-        ),
-        "inputs": Param(
-            given["inputs"],
-            type="object",
-            title="Inputs",
-            description="Values for the plan's inputs, as a JSON object.",
-        ),
-        "schedule": Param(
-            None,
-            type=optional,
-            title="Schedule",
-            description="Cron such as 0 6 * * 1, or a preset such as @daily. Empty: the workflow keeps its own; "
-            "none takes it away.",
-        ),
-        "timezone": Param(
-            None,
-            type=optional,
-            title="Timezone",
-            description="Of the schedule, such as Europe/Berlin. Empty: the workflow's own, else UTC.",
-        ),
-        "model": Param(
-            None,
-            type=optional,
-            title="Planner's model",
-            description="Bedrock model id; empty for the configured one.",
-        ),
-        "budget_usd": Param(
-            None,
-            type=["string", "number", "null"],
-            pattern=r"^\s*([nN][oO][nN][eE]|[0-9]*\.?[0-9]*)\s*$",
-            exclusiveMinimum=0,
-            title="Budget",
-            description="US dollars that one run may spend; at most one call goes past it. Empty: the workflow keeps "
-            "its own; none takes it away.",
-        ),
-        "max_parallel": Param(
-            None,
-            type=["integer", "null"],
-            minimum=1,
-            maximum=1000,
-            title="Maximum parallel calls",
-            description="Calls to Claude that one run may have at a time. Empty: the workflow's own, else 16.",
-        ),
-        "action": Param(
-            RUN,
-            type="string",
-            enum=[RUN, PUBLISH],
-            title="Then",
-            description="Run the workflow now, or only publish it.",
-        ),
-        "approve": Param(
-            None,
-            type=optional,
-            enum=[None, "changed", "always", NONE],
-            title="Approval",
-            description="Require approval in addition to the configured policy. The workflow keeps it.",
-        ),
-    }
 
 
 class PublishOperator(BaseOperator):

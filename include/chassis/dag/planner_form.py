@@ -1,0 +1,165 @@
+"""The planner's trigger form: what a person says, which Claude's plan can't change.
+
+Airflow shows fields without a section first, and open; the sections below are closed. So what a first plan needs
+comes first, and all else can be left alone. What may be left empty is nullable: the form demands a value of any other
+field. Airflow checks patterns and bounds at the trigger; what only Chassis can tell is checked before Claude is asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Param
+
+from chassis.dag.plan_calls import NONE, PUBLISH, RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WHEN, _LIMITS, _MORE = "When it runs", "Limits", "More"
+_OPTIONAL = ["string", "null"]
+_FIVE_FIELDS_OR_PRESET = r"^\s*([nN][oO][nN][eE]|@[A-Za-z]+|\S+(\s+\S+){4})?\s*$"
+_DOLLARS_OR_NONE = r"^\s*([nN][oO][nN][eE]|[0-9]+\.?[0-9]*|\.[0-9]+)?\s*$"
+_TIMEZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "Europe/London",
+    "America/New_York",
+    "America/Chicago",
+    "America/Los_Angeles",
+    "America/Sao_Paulo",
+    "Asia/Kolkata",
+    "Asia/Singapore",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+)
+
+
+def planner_form(given: Mapping[str, Any]) -> dict[str, Param]:
+    """The params of a planner's DAG, in the order in which the form shows them.
+
+    :param given: defaults of ``requirement``, ``workflow_id`` and ``inputs``; None leaves them to the person
+    """
+    return _what(given) | _when() | _limits() | _more(given)
+
+
+def _what(given: Mapping[str, Any]) -> dict[str, Param]:
+    return {
+        "requirement": Param(
+            **({"default": given["requirement"]} if given["requirement"] else {}),
+            type="string",
+            minLength=1,
+            maxLength=100_000,
+            format="multiline",
+            title="Requirement",
+            description="What you want done, in plain words.",
+        ),
+        "action": Param(
+            RUN,
+            type="string",
+            enum=[RUN, PUBLISH],
+            values_display={RUN: "Run the workflow", PUBLISH: "Publish it without running it"},
+            title="After planning",
+            description="What happens once there is a plan, and it is approved where it has to be.",
+        ),
+    }
+
+
+def _when() -> dict[str, Param]:
+    return {
+        "schedule": Param(
+            None,
+            type=_OPTIONAL,
+            pattern=_FIVE_FIELDS_OR_PRESET,
+            examples=["0 6 * * 1", "@hourly", "@daily", "@weekly", "@monthly", NONE],
+            section=_WHEN,
+            title="Schedule",
+            description="A cron (minute, hour, day, month, weekday) or a preset. Empty: a new workflow is started "
+            "manually, an existing one keeps its schedule. none: remove the schedule.",
+        ),
+        "timezone": Param(
+            None,
+            type=_OPTIONAL,
+            examples=list(_TIMEZONES),
+            section=_WHEN,
+            title="Timezone",
+            description="IANA name, such as Europe/Berlin. Empty: the workflow's own, else UTC.",
+        ),
+    }
+
+
+def _limits() -> dict[str, Param]:
+    return {
+        "budget_usd": Param(
+            None,
+            type=["string", "number", "null"],
+            pattern=_DOLLARS_OR_NONE,
+            exclusiveMinimum=0,
+            examples=["1", "5", "20", NONE],
+            section=_LIMITS,
+            title="Budget in US dollars",
+            description="What one run may spend; at most one call goes past it. Empty: a new workflow has no budget, "
+            "an existing one keeps its own. none: remove the budget.",
+        ),
+    }
+
+
+def _more(given: Mapping[str, Any]) -> dict[str, Param]:
+    return {
+        "workflow_id": Param(
+            given["workflow_id"],
+            type=_OPTIONAL,
+            pattern="^([a-z][a-z0-9_]{0,99})?$",
+            section=_MORE,
+            title="Workflow ID",
+            description="Lower-case letters, digits and underscores. An existing workflow gets a new revision. Empty: "
+            "the planner chooses the ID.",
+        ),
+        "inputs": Param(
+            given["inputs"],
+            type="object",
+            section=_MORE,
+            title="Inputs",
+            description="Values of the plan's inputs, as a JSON object. An existing workflow keeps the values that you "
+            "leave out; null removes one.",
+        ),
+        "continue_from": Param(
+            None,
+            type=_OPTIONAL,
+            examples=["latest"],
+            section=_MORE,
+            title="Continue from",
+            description="Run ID or latest. Revises the existing plan and reuses results that are still valid. Empty: "
+            "make a new plan.",
+        ),
+        "approve": Param(
+            None,
+            type=_OPTIONAL,
+            enum=[None, "changed", "always", NONE],
+            values_display={
+                "None": "As before",
+                "changed": "When the plan has changed",
+                "always": "Always",
+                NONE: "Only as configured",
+            },
+            section=_MORE,
+            title="Approval",
+            description="Require approval in addition to the configured policy. The workflow keeps your choice.",
+        ),
+        "max_parallel": Param(
+            None,
+            type=["integer", "null"],
+            minimum=1,
+            maximum=1000,
+            section=_MORE,
+            title="Maximum parallel calls",
+            description="Calls to Claude that one run may have at a time. Empty: the workflow's own, else 16.",
+        ),
+        "model": Param(
+            None,
+            type=_OPTIONAL,
+            section=_MORE,
+            title="Planner model",
+            description="Bedrock model ID. Empty: the configured model.",
+        ),
+    }
