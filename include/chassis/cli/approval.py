@@ -101,7 +101,7 @@ def find_plan(airflow: Airflow, name: str, run_id: str | None) -> WaitingPlan:
             f"{len(found)} plans of '{name}' wait for a decision.", hint=f"Say which one:\n{runs}"
         )
     near = nearest(name, [plan.workflow_id for plan in everything])
-    hint = f"Did you mean '{near}'?" if near else "What waits: chassis approve --list"
+    hint = f"Did you mean '{near}'?" if near else "See pending plans: chassis approve --list"
     raise UsageError(f"No plan of '{name}' waits for a decision.", hint=hint)
 
 

@@ -81,7 +81,7 @@ class PlannerRun:
             if error.status not in (400, 422):
                 raise
             reason = error.detail.partition("\n")[0]  # then comes the JSON schema that it breaks
-            raise UsageError(f"The planner refuses that: {reason}") from None
+            raise UsageError(f"Invalid request: {reason}") from None
         return cls(airflow, run["dag_run_id"])
 
     def planned_id(self) -> str:

@@ -121,7 +121,7 @@ def given_from(params: Mapping[str, Any]) -> Given:
     """
     given = {
         "requirement": params["requirement"],
-        "inputs": dict(params["inputs"]),
+        "inputs": dict(params["inputs"] or {}),
         **({"workflow_id": params["workflow_id"]} if params["workflow_id"] else {}),
     }
     schedule, timezone = _word(params["schedule"]), _word(params["timezone"])

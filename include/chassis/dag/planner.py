@@ -257,7 +257,7 @@ def given_inputs(context: Context) -> dict[str, Any]:
     )
     return {
         name: approved.inputs[name].default
-        for name in context["params"]["inputs"]
+        for name in context["params"]["inputs"] or ()
         if name in approved.inputs and approved.inputs[name].default is not None
     }
 

@@ -117,7 +117,7 @@ def _more(given: Mapping[str, Any]) -> dict[str, Param]:
         ),
         "inputs": Param(
             given["inputs"],
-            type="object",
+            type=["object", "null"],
             section=_MORE,
             title="Inputs",
             description="Values of the plan's inputs, as a JSON object. An existing workflow keeps the values that you "

@@ -143,7 +143,7 @@ def check_inputs_size(inputs: Mapping[str, Any], most: int) -> None:
     if wrong := size_fault(inputs, most):
         raise PlanError(
             [PlanFault("too_long", "inputs", wrong)],
-            subject="What was given",
+            subject="Your input",
             hint="Correct it and start the planner again.",
         )
 

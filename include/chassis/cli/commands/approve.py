@@ -53,7 +53,7 @@ def approve(
     with connect(home).airflow as airflow:
         if all_plans or not name:
             if chosen:
-                raise UsageError("Say which plan.", hint="What waits: chassis approve --list")
+                raise UsageError("Say which plan.", hint="See pending plans: chassis approve --list")
             _list(airflow, plans(airflow), as_json=as_json)
             return
         plan = find_plan(airflow, name, run)
