@@ -208,7 +208,7 @@ def _refuse_unfinished(reply: Reply, request: ClaudeRequest) -> None:
             )
         case "refusal":
             raise ModelRefusalError(
-                f"Claude declined to answer {subject}.",
+                f"Claude declined to answer {subject}{f' ({reply.refusal})' if reply.refusal else ''}.",
                 hint="Reword the requirement or the task's instruction.",
                 request_id=reply.request_id,
             )

@@ -11,21 +11,18 @@ line, and without what looks like a credential or is known to Airflow as a secre
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from chassis.claude.refusals import meaning_of
 from chassis.errors import (
     AccessDeniedError,
+    AccessPendingError,
     ClaudeError,
     ConnectionSetupError,
     CredentialsMissingError,
-    CredentialsRefusedError,
-    ModelNotFoundError,
     NoAnswerError,
-    RequestRefusedError,
-    ServiceFaultError,
     StreamBrokenError,
-    ThrottledError,
     UnreachableError,
 )
 from chassis.text import one_line
@@ -34,23 +31,6 @@ if TYPE_CHECKING:
     import anthropic
     import httpx2
 
-_REFUSED_CREDENTIALS = frozenset(
-    {
-        "ExpiredToken",
-        "IncompleteSignature",
-        "InvalidClientTokenId",
-        "InvalidSignature",
-        "MissingAuthenticationToken",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClient",
-    }
-)
-_THROTTLED = frozenset(
-    {"Throttling", "TooManyRequests", "ServiceQuotaExceeded", "rate_limit_error", "RequestLimitExceeded"}
-)
-_REFUSED = frozenset({"Validation", "invalid_request_error", "request_too_large"})
-_FAULTS = frozenset({408, 409, 424, 429})
 _STREAMING = 200
 """The status of a stream that was opened well: of an error frame inside it, only the type counts."""
 _LONGEST_QUOTE = 300
@@ -62,16 +42,10 @@ _CREDENTIAL = re.compile(
     re.IGNORECASE,
 )
 _HIDDEN = "***"
+_WHILE_PENDING = 120.0
+"""Seconds until the next try while AWS sets up the account's access, which it says takes minutes."""
 
 _ROLE = "Check role_arn in the connection's extra, and whom the role's trust policy lets assume it."
-_PERMISSIONS = (
-    "Ask for access to the model in the Bedrock console, and allow bedrock:InvokeModel and "
-    "bedrock:InvokeModelWithResponseStream on it for these credentials."
-)
-_USE_CASE = (
-    "Submit the use case details for Anthropic's models: open a Claude model in the model catalog of the Bedrock "
-    "console. Access follows within 15 minutes; then clear the task."
-)
 
 
 @dataclass(frozen=True)
@@ -178,72 +152,11 @@ def _aws_answer(error: Any, place: str) -> _Answer:
 
 
 def _refusal(answer: _Answer) -> ClaudeError:
-    """The table: which error an HTTP status and AWS's name for it are. The more special rows come first."""
-    words = answer.message.lower()
-    status, kind = answer.status, answer.kind
-    if kind in _REFUSED_CREDENTIALS or status == 401 or (status == 403 and _about_api_key(words)):
-        return _credentials_refused(answer)
-    if kind in _THROTTLED:
-        return _throttled(answer)
-    if _about_use_case(answer.kind, words):
-        return _failure(AccessDeniedError, answer, "refused access", _USE_CASE)
-    if status == 403:
-        return _failure(AccessDeniedError, answer, "refused access", _ROLE if answer.of_sts else _PERMISSIONS)
-    if status == 404 or (status == 400 and _about_model(words)):
-        return _failure(
-            ModelNotFoundError,
-            answer,
-            "doesn't offer this model",
-            "Check the model's id and region; newer models want an inference profile, such as "
-            "us.anthropic.claude-opus-4-6-v1.",
-        )
-    if status == 429 and kind != "ModelNotReady":
-        return _throttled(answer)
-    if kind in _REFUSED or (status is not None and 300 <= status < 500 and status not in _FAULTS):
-        hint = "Give the task less text: see [chassis] context_chars." if _about_length(words) else ""
-        return _failure(RequestRefusedError, answer, "refused the request", hint)
-    return _failure(ServiceFaultError, answer, "failed", "This passes as a rule: a retry may help.")
-
-
-def _about_use_case(kind: str, words: str) -> bool:
-    """Told with status 404 or 400, though model and region are right."""
-    return kind == "FTUFormNotFilled" or "use case" in words or "use-case" in words
-
-
-def _about_api_key(words: str) -> bool:
-    return "api key" in words or "bearer token" in words
-
-
-def _about_model(words: str) -> bool:
-    return "model identifier" in words or "on-demand throughput" in words or "model id" in words
-
-
-def _about_length(words: str) -> bool:
-    return "too long" in words or "too large" in words or "too many tokens" in words
-
-
-def _credentials_refused(answer: _Answer) -> ClaudeError:
-    expired = answer.kind in ("ExpiredToken", "RequestExpired") or "expired" in answer.message.lower()
-    hint = (
-        "Renew the keys of the Airflow connection; a role (role_arn in its extra) is renewed by Chassis."
-        if expired
-        else "Check the keys, the session token or the bearer token of the Airflow connection."
-    )
-    return _failure(
-        CredentialsRefusedError,
-        answer,
-        "refused the credentials: they have expired" if expired else "refused the credentials",
-        hint,
-    )
-
-
-def _throttled(answer: _Answer) -> ClaudeError:
-    return _failure(
-        ThrottledError,
-        answer,
-        "asked to slow down",
-        "Lower the slots of the pool, or ask AWS for a higher quota.",
-    )
+    meaning = meaning_of(answer.kind, answer.message, answer.status)
+    if meaning.error is AccessPendingError and answer.retry_after is None:
+        answer = replace(answer, retry_after=_WHILE_PENDING)
+    denied_role = answer.of_sts and meaning.error is AccessDeniedError
+    return _failure(meaning.error, answer, meaning.verb, _ROLE if denied_role else meaning.hint)
 
 
 def _failure(kind: type[ClaudeError], answer: _Answer, verb: str, hint: str) -> ClaudeError:

@@ -50,6 +50,7 @@ _GROWN = ("text", "thinking", "input")
 _MOST_TOKENS = 2**40
 _LONGEST_WORD = 200
 """Characters of a name or an id that the server gives; they go into logs and messages."""
+_LONGEST_REASON = 500
 
 
 @dataclass
@@ -57,6 +58,7 @@ class Reply:
     """What Claude has answered so far.
 
     :ivar stop_reason: None until the answer is complete
+    :ivar refusal: why Claude declined, in its own words; empty unless it did and said so
     :ivar blocks: content blocks, numbered in the order in which they began; a tool's ``input`` is its JSON as text
     :ivar counts: what the server has counted so far
     :ivar output_counted: whether the server has said how long the whole answer is
@@ -66,6 +68,7 @@ class Reply:
     model: str = ""
     simulated: bool = False
     stop_reason: str | None = None
+    refusal: str = ""
     blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     output_counted: bool = False
@@ -138,7 +141,7 @@ class Reply:
                 self._reader.end(event.get("index"))
             case {"type": "message_delta"}:
                 delta = event.get("delta")
-                self._take_reason(delta.get("stop_reason") if isinstance(delta, dict) else None)
+                self._take_reason(delta if isinstance(delta, dict) else {})
                 self._count(event.get("usage"), _COUNTS, whole=True)
             case {"type": "message_stop", "amazon-bedrock-invocationMetrics": dict(metrics)}:
                 # For what the usage of the answer didn't tell.
@@ -153,13 +156,18 @@ class Reply:
         content = message.get("content")
         for number, block in enumerate(content if isinstance(content, list) else ()):
             self._reader.start(f"whole {number}", block)
-        reason = message.get("stop_reason")
-        self._take_reason(reason)
-        self._count(message.get("usage"), _COUNTS, whole=bool(reason))
+        self._take_reason(message)
+        self._count(message.get("usage"), _COUNTS, whole=bool(message.get("stop_reason")))
 
-    def _take_reason(self, reason: object) -> None:
+    def _take_reason(self, told: dict[str, Any]) -> None:
+        """Why Claude stopped; for a refusal also its category and explanation, which may be null."""
+        reason, details = told.get("stop_reason"), told.get("stop_details")
         if reason and isinstance(reason, str):
             self.stop_reason = one_line(reason, _LONGEST_WORD)
+        if isinstance(details, dict) and self.stop_reason == "refusal":
+            parts = (details.get("category"), details.get("explanation"))
+            said = ": ".join(part for part in parts if part and isinstance(part, str))
+            self.refusal = one_line(said, _LONGEST_REASON)
 
     def _count(self, usage: object, names: dict[str, str], *, whole: bool) -> None:
         """Counts are running totals, so the highest holds; what can't be a count tells nothing.

@@ -19,6 +19,7 @@ from rich.text import Text
 from chassis.cli.text import plain
 from chassis.errors import (
     AccessDeniedError,
+    AccessPendingError,
     ChassisError,
     ConnectionSetupError,
     CredentialsMissingError,
@@ -51,6 +52,7 @@ _OUT_OF_REACH = (
     CredentialsMissingError,
     CredentialsRefusedError,
     AccessDeniedError,
+    AccessPendingError,
     ModelNotFoundError,
 )
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 from chassis.errors.base import ChassisError, restore_error
 from chassis.errors.claude import (
     AccessDeniedError,
+    AccessPendingError,
     AnswerInvalidError,
     AnswerTruncatedError,
     ClaudeError,
@@ -59,6 +60,7 @@ from chassis.errors.stores import NotStoredError, RecordBrokenError, StoreError
 
 __all__ = [
     "AccessDeniedError",
+    "AccessPendingError",
     "AnswerInvalidError",
     "AnswerTruncatedError",
     "ApprovalTimeoutError",

@@ -71,9 +71,17 @@ class CredentialsRefusedError(ClaudeError):
 
 
 class AccessDeniedError(ClaudeError):
-    """The account may not use this model (403; 404 or 400 about use case details). A retry can't help."""
+    """The account, or whoever calls, may not use this model (403; 404 or 400 that says so). A retry can't help."""
 
-    remedy = "Ask for access to the model in the Bedrock console, then clear the task."
+    remedy = "Open the model to the account and to these credentials, then clear the task."
+
+
+class AccessPendingError(ClaudeError):
+    """Access to the model is being set up: AWS still makes the account's agreement. A later retry helps."""
+
+    retryable = True
+    wait = "two minutes, or what the server asks up to ten"
+    remedy = "Access follows within 15 minutes as a rule: the task tries again by itself."
 
 
 class ModelNotFoundError(ClaudeError):

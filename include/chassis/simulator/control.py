@@ -77,6 +77,8 @@ class SimulatorControl:
         retry_after: float | None = None,
         seconds: float | None = None,
         message: str | None = None,
+        in_stream: bool = False,
+        form: Literal["aws", "anthropic"] = "aws",
         **match: Any,
     ) -> None:
         """Let matching requests fail, see :mod:`chassis.simulator.faults` for the names.
@@ -86,8 +88,11 @@ class SimulatorControl:
         :param retry_after: seconds in the ``retry-after`` header
         :param seconds: how long a stall lasts
         :param message: the server's words
+        :param in_stream: whether an error is the first frame of a stream whose status is 200
+        :param form: the shape of an error: AWS's own, or Anthropic's
         """
         rule = {"fault": name, "retry_after": retry_after, "seconds": seconds, "message": message}
+        rule |= {"in_stream": in_stream, "form": form}
         self._call("POST", "faults", rule | {"match": match, "times": times, "after": after})
 
     def clear_faults(self) -> None:

@@ -32,12 +32,41 @@ def common_headers(request_id: str) -> dict[str, str]:
 
 
 def error_response(error: ApiError, request_id: str) -> web.Response:
-    """An error in AWS's shape: its type in a header, with AWS's suffix; a message in the body."""
-    suffix = "http://internal.amazon.com/coral/com.amazon.bedrock/"
-    headers = common_headers(request_id) | {"x-amzn-errortype": f"{error.error_type}:{suffix}"}
+    """An error in AWS's shape (its type in a header, with AWS's suffix; a message in the body), or in Anthropic's."""
+    headers = common_headers(request_id)
     if error.retry_after is not None:
         headers["retry-after"] = f"{error.retry_after:g}"
+    if error.form == "anthropic":
+        return web.json_response(_anthropic_error(error), status=error.status, headers=headers)
+    suffix = "http://internal.amazon.com/coral/com.amazon.bedrock/"
+    headers["x-amzn-errortype"] = f"{error.error_type}:{suffix}"
     return web.json_response({"message": error.message}, status=error.status, headers=headers)
+
+
+async def send_error_in_stream(http: web.Request, error: ApiError, request_id: str) -> web.StreamResponse:
+    """The error as the first and only frame of a stream that is opened with status 200."""
+    response = web.StreamResponse(headers=_stream_headers(request_id))
+    if error.form == "anthropic":
+        frame = eventstream.chunk_frame(_anthropic_error(error))
+    else:
+        name = error.error_type[:1].lower() + error.error_type[1:]
+        frame = eventstream.exception_frame(name, error.message)
+    with contextlib.suppress(ConnectionError):  # the caller has left
+        await response.prepare(http)
+        await response.write(frame)
+        await response.write_eof()
+    return response
+
+
+def _anthropic_error(error: ApiError) -> dict[str, Any]:
+    return {"type": "error", "error": {"type": error.anthropic_type, "message": error.message}}
+
+
+def _stream_headers(request_id: str) -> dict[str, str]:
+    return common_headers(request_id) | {
+        "content-type": eventstream.CONTENT_TYPE,
+        "x-amzn-bedrock-content-type": "application/json",
+    }
 
 
 class _BrokenOffError(Exception):
@@ -75,10 +104,7 @@ class Delivery:
         return web.json_response(whole_message(self.reply, self._message_id, self.tokens), headers=headers)
 
     async def _send_stream(self) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers=common_headers(self.entry.request_id)
-            | {"content-type": eventstream.CONTENT_TYPE, "x-amzn-bedrock-content-type": "application/json"}
-        )
+        response = web.StreamResponse(headers=_stream_headers(self.entry.request_id))
         # A stream that breaks never gets to message_delta, where the output tokens are told.
         self._note_answer(self.tokens if self.fault is None else replace(self.tokens, output=1))
         try:

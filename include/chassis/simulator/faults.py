@@ -9,6 +9,16 @@ model_error            424 ``ModelErrorException``
 access_denied          403 ``AccessDeniedException``: the model is not open to the account
 expired_token          403 ``ExpiredTokenException``
 unknown_model          400 ``ValidationException``: the model identifier is invalid
+use_case               404 ``ResourceNotFoundException``: the account's use case details are missing
+marketplace            403 ``AccessDeniedException``: no rights to subscribe the account to the model
+agreement_pending      403 ``MPAgreementBeingCreated``: the subscription is being made; passes within minutes
+legacy                 404 ``ResourceNotFoundException``: the model is Legacy and was not in use
+not_for_account        403 ``AccessDeniedException``: AWS has not opened the model to the account
+not_allowed            400 ``ValidationException``: the account may not call Bedrock at all
+data_retention         400 ``ValidationException``: the model wants another data retention mode of the account
+on_demand              400 ``ValidationException``: the model wants an inference profile
+bearer_key             403 ``AccessDeniedException``: the bearer token is wrong, or may not be used
+clock                  403 ``InvalidSignatureException``: the caller's clock is late
 no_structured_output   400 ``ValidationException`` against ``output_config``; hits requests that have it only
 malformed_json         the answer's JSON is cut short (a forced tool gets it as one string)
 wrong_schema           the answer is JSON, of another shape
@@ -21,6 +31,9 @@ reset                  the connection is reset, before an invoke's answer or in 
 truncate               the stream ends well, without ``message_delta`` and ``message_stop``; hits streams only
 exception_frame        a ``throttlingException`` frame in the middle of the stream; hits streams only
 =====================  ====================================================================================
+
+The errors' words are those that AWS documents or that people have reported. Each comes as an answer of its status or,
+with ``in_stream``, as the first frame of a stream; in AWS's shape or, with ``form: anthropic``, in Anthropic's.
 """
 
 from __future__ import annotations
@@ -59,6 +72,57 @@ _ERRORS = {
     ),
     "expired_token": (403, "ExpiredTokenException", "The security token included in the request is expired"),
     "unknown_model": (400, "ValidationException", "The provided model identifier is invalid."),
+    "use_case": (
+        404,
+        "ResourceNotFoundException",
+        "Model use case details have not been submitted for this account. Fill out the Anthropic use case details form "
+        "before using the model. If you have already filled out the form, try again in 15 minutes.",
+    ),
+    "marketplace": (
+        403,
+        "AccessDeniedException",
+        "Model access is denied due to IAM user or service role is not authorized to perform the required AWS "
+        "Marketplace actions (aws-marketplace:ViewSubscriptions, aws-marketplace:Subscribe) to enable access to this "
+        "model. If you recently fixed this issue, try again after 2 minutes.",
+    ),
+    "agreement_pending": (
+        403,
+        "MPAgreementBeingCreated",
+        "Your AWS Marketplace subscription for this model is still being processed.",
+    ),
+    "legacy": (
+        404,
+        "ResourceNotFoundException",
+        "Access denied. This Model is marked by provider as Legacy and you have not been actively using the model in "
+        "the last 15 days. Please upgrade to an active model on Amazon Bedrock",
+    ),
+    "not_for_account": (
+        403,
+        "AccessDeniedException",
+        "This model is not available for this account. For additional access options, contact AWS Sales.",
+    ),
+    "not_allowed": (400, "ValidationException", "Operation not allowed"),
+    "data_retention": (
+        400,
+        "ValidationException",
+        "data retention mode 'default' is not available for this model",
+    ),
+    "on_demand": (
+        400,
+        "ValidationException",
+        "Invocation of model ID with on-demand throughput isn't supported. Retry your request with the ID or ARN of an "
+        "inference profile that contains this model.",
+    ),
+    "bearer_key": (
+        403,
+        "AccessDeniedException",
+        "Authentication failed: Please make sure your API Key is valid.",
+    ),
+    "clock": (
+        403,
+        "InvalidSignatureException",
+        "Signature expired: 20261128T030000Z is now earlier than 20261128T031000Z (20261128T031500Z - 5 min.)",
+    ),
     "no_structured_output": (
         400,
         "ValidationException",
@@ -73,7 +137,7 @@ def error_for(rule: FaultRule) -> ApiError | None:
     if rule.fault not in _ERRORS:
         return None
     status, error_type, message = _ERRORS[rule.fault]
-    return ApiError(status, error_type, rule.message or message, retry_after=rule.retry_after)
+    return ApiError(status, error_type, rule.message or message, retry_after=rule.retry_after, form=rule.form)
 
 
 def spoil(rule: FaultRule, request: ClaudeRequest, reply: Reply) -> Reply:

@@ -44,6 +44,16 @@ FaultName = Literal[
     "access_denied",
     "expired_token",
     "unknown_model",
+    "use_case",
+    "marketplace",
+    "agreement_pending",
+    "legacy",
+    "not_for_account",
+    "not_allowed",
+    "data_retention",
+    "on_demand",
+    "bearer_key",
+    "clock",
     "no_structured_output",
     "stall",
     "reset",
@@ -108,6 +118,12 @@ class FaultRule(Rule):
     )
     message: str | None = Field(
         None, description="The server's words, for faults that are an error answer or frame."
+    )
+    in_stream: bool = Field(
+        False, description="For an error answer: it is the first frame of a stream whose status is 200."
+    )
+    form: Literal["aws", "anthropic"] = Field(
+        "aws", description="Shape of an error answer: AWS's own, or Anthropic's, which newer models give."
     )
 
     def accepts(self, request: ClaudeRequest) -> bool:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from chassis.simulator.answers import make_reply
 from chassis.simulator.control_api import ControlApi
-from chassis.simulator.delivery import Delivery, error_response
+from chassis.simulator.delivery import Delivery, error_response, send_error_in_stream
 from chassis.simulator.errors import ApiError
 from chassis.simulator.faults import WIRE_FAULTS, error_for, spoil
 from chassis.simulator.message import TokenCount
@@ -85,6 +85,9 @@ class _Bedrock:
         if fault is not None:
             entry.fault = fault.fault
             if error := error_for(fault):
+                if fault.in_stream and request.stream:
+                    entry.status = 200
+                    return await send_error_in_stream(http, error, entry.request_id)
                 raise error
         prompt = self._state.cache.look_up(request.model, request.body)
         reply = make_reply(request, answer)

@@ -8,7 +8,7 @@ import logging
 import pickle
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -43,6 +43,16 @@ FAULTS = [
     ("access_denied", "AccessDeniedError"),
     ("expired_token", "CredentialsRefusedError"),
     ("unknown_model", "ModelNotFoundError"),
+    ("on_demand", "ModelNotFoundError"),
+    ("use_case", "AccessDeniedError"),
+    ("marketplace", "AccessDeniedError"),
+    ("agreement_pending", "AccessPendingError"),
+    ("legacy", "AccessDeniedError"),
+    ("not_for_account", "AccessDeniedError"),
+    ("not_allowed", "AccessDeniedError"),
+    ("data_retention", "AccessDeniedError"),
+    ("bearer_key", "CredentialsRefusedError"),
+    ("clock", "CredentialsRefusedError"),
     ("stall", "StreamBrokenError"),
     ("reset", "StreamBrokenError"),
     ("truncate", "StreamBrokenError"),
@@ -77,6 +87,40 @@ def test_each_fault_of_the_simulator_is_one_clear_error_after_one_request(
     for form in (pickle.dumps(error), json.dumps(error.describe()).encode(), caplog.text.encode()):
         assert b"AWS4-HMAC" not in form
         assert PROMPT.encode() not in form, "nothing logs or keeps a prompt"
+
+
+ANYWHERE = [
+    *("throttle", "overloaded", "internal", "access_denied", "unknown_model", "on_demand", "use_case"),
+    *("marketplace", "agreement_pending", "legacy", "not_for_account", "not_allowed", "data_retention"),
+]
+
+
+@pytest.mark.parametrize("in_stream", [False, True], ids=["status", "stream"])
+@pytest.mark.parametrize("form", ["aws", "anthropic"])
+@pytest.mark.parametrize("fault", ANYWHERE)
+def test_a_refusal_means_the_same_in_either_shape_before_and_inside_a_stream(
+    connect: Connect,
+    with_client: WithClient,
+    simulator: Simulator,
+    control: SimulatorControl,
+    fault: str,
+    form: Literal["aws", "anthropic"],
+    in_stream: bool,
+) -> None:
+    control.add_fault(fault, form=form, in_stream=in_stream)
+    with pytest.raises(ClaudeError) as caught:
+        ask(connect, with_client, simulator)
+    assert type(caught.value).__name__ == dict(FAULTS)[fault]
+    assert not caught.value.usage, "a refusal costs nothing"
+    assert len(control.requests()) == 1
+
+
+def test_a_refusal_of_claudes_keeps_what_it_said(
+    connect: Connect, with_client: WithClient, simulator: Simulator, control: SimulatorControl
+) -> None:
+    control.add_fault("refusal")
+    with pytest.raises(ClaudeError, match="Refused on demand"):
+        ask(connect, with_client, simulator)
 
 
 def test_all_faults_of_the_simulator_are_tried() -> None:

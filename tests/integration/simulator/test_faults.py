@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import anthropic
 import httpx2
@@ -35,6 +35,16 @@ ERRORS = {
     "access_denied": (403, "AccessDeniedException", anthropic.PermissionDeniedError),
     "expired_token": (403, "ExpiredTokenException", anthropic.PermissionDeniedError),
     "unknown_model": (400, "ValidationException", anthropic.BadRequestError),
+    "use_case": (404, "ResourceNotFoundException", anthropic.NotFoundError),
+    "marketplace": (403, "AccessDeniedException", anthropic.PermissionDeniedError),
+    "agreement_pending": (403, "MPAgreementBeingCreated", anthropic.PermissionDeniedError),
+    "legacy": (404, "ResourceNotFoundException", anthropic.NotFoundError),
+    "not_for_account": (403, "AccessDeniedException", anthropic.PermissionDeniedError),
+    "not_allowed": (400, "ValidationException", anthropic.BadRequestError),
+    "data_retention": (400, "ValidationException", anthropic.BadRequestError),
+    "on_demand": (400, "ValidationException", anthropic.BadRequestError),
+    "bearer_key": (403, "AccessDeniedException", anthropic.PermissionDeniedError),
+    "clock": (403, "InvalidSignatureException", anthropic.PermissionDeniedError),
     "no_structured_output": (400, "ValidationException", anthropic.BadRequestError),
 }
 ANSWERS = {"malformed_json", "wrong_schema", "wrong_plan", "max_tokens", "refusal", "blocked"}
@@ -65,6 +75,31 @@ def test_an_error_fault_is_that_error_in_awss_shape(
         "add_numbers",
     )
     assert answer_of(send(sdk, task_call(), stream=stream))["status"] == "completed", "it was to happen once"
+
+
+def test_an_error_can_have_anthropics_shape(
+    sdk: anthropic.AnthropicBedrock, control: SimulatorControl, stream: bool
+) -> None:
+    control.add_fault("legacy", form="anthropic")
+    with pytest.raises(anthropic.NotFoundError) as raised:
+        send(sdk, task_call(), stream=stream)
+    assert raised.value.response.json()["error"]["type"] == "not_found_error"
+    assert "x-amzn-errortype" not in raised.value.response.headers
+
+
+@pytest.mark.parametrize("form", ["aws", "anthropic"])
+def test_an_error_can_come_as_the_first_frame_of_a_stream(
+    sdk: anthropic.AnthropicBedrock, control: SimulatorControl, form: Literal["aws", "anthropic"]
+) -> None:
+    control.add_fault("throttle", form=form, in_stream=True)
+    with pytest.raises(anthropic.APIStatusError) as raised:
+        send(sdk, task_call(), stream=True)
+    assert raised.value.status_code == 200
+    assert isinstance(raised.value.body, dict)
+    named = {"aws": "throttlingException", "anthropic": "rate_limit_error"}
+    assert raised.value.body["error"]["type"] == named[form]
+    (entry,) = control.requests()
+    assert (entry["status"], entry["usage"]) == (200, None)
 
 
 def test_a_throttle_can_say_how_long_to_wait_and_the_sdk_waits(control: SimulatorControl) -> None:

@@ -77,6 +77,15 @@ MODEL_ID_INVALID = "The provided model identifier is invalid."
 ON_DEMAND = "Invocation of model ID anthropic.claude with on-demand throughput isn't supported."
 USE_CASE = "Model use case details have not been submitted for this account."
 USE_CASE_400 = "You have not filled out the required use-case form."
+MARKETPLACE = (
+    "Model access is denied due to IAM user or service role is not authorized to perform the required AWS Marketplace "
+    "actions (aws-marketplace:ViewSubscriptions, aws-marketplace:Subscribe) to enable access to this model."
+)
+PENDING = "Your AWS Marketplace subscription for this model is still being processed."
+LEGACY = "Access denied. This Model is marked by provider as Legacy and you have not been actively using the model."
+NOT_FOR_ACCOUNT = "anthropic.claude-opus-5 is not available for this account. Contact AWS Sales."
+RETENTION = "data retention mode 'default' is not available for this model"
+CLOCK = "Signature expired: 20261128T030000Z is now earlier than 20261128T031000Z (20261128T031500Z - 5 min.)"
 API_KEY = "Authentication failed: Please make sure your API Key is valid."
 
 TABLE: list[tuple[Exception, str, bool]] = [
@@ -92,6 +101,23 @@ TABLE: list[tuple[Exception, str, bool]] = [
     (refused(404, "FTUFormNotFilled", "Words of AWS."), "AccessDeniedError", False),
     (refused(400, "ValidationException", USE_CASE_400), "AccessDeniedError", False),
     (frame("resourceNotFoundException", USE_CASE), "AccessDeniedError", False),
+    (refused(403, "AccessDeniedException", MARKETPLACE), "AccessDeniedError", False),
+    (refused(403, "MPAgreementBeingCreated"), "AccessPendingError", True),
+    (refused(403, "AccessDeniedException", PENDING), "AccessPendingError", True),
+    (refused(404, "ResourceNotFoundException", LEGACY), "AccessDeniedError", False),
+    (refused(403, "AccessDeniedException", NOT_FOR_ACCOUNT), "AccessDeniedError", False),
+    (refused(400, "ValidationException", "Operation not allowed"), "AccessDeniedError", False),
+    (refused(400, "ValidationException", RETENTION), "AccessDeniedError", False),
+    (refused(403, "InvalidSignatureException", CLOCK), "CredentialsRefusedError", False),
+    (refused(400, "IncompleteSignature"), "CredentialsRefusedError", False),
+    (frame("permission_error", NOT_FOR_ACCOUNT), "AccessDeniedError", False),
+    (frame("permission_error"), "AccessDeniedError", False),
+    (frame("accessDeniedException"), "AccessDeniedError", False),
+    (frame("not_found_error"), "ModelNotFoundError", False),
+    (frame("resourceNotFoundException"), "ModelNotFoundError", False),
+    (frame("authentication_error"), "CredentialsRefusedError", False),
+    (frame("validationException", ON_DEMAND), "ModelNotFoundError", False),
+    (frame("validationException", MODEL_ID_INVALID), "ModelNotFoundError", False),
     (refused(404, "ResourceNotFoundException"), "ModelNotFoundError", False),
     (refused(400, "ValidationException", MODEL_ID_INVALID), "ModelNotFoundError", False),
     (refused(400, "ValidationException", ON_DEMAND), "ModelNotFoundError", False),
@@ -169,11 +195,46 @@ def test_each_failure_has_its_error_and_says_whether_a_retry_helps(
     assert failure.retryable is retryable
 
 
-@pytest.mark.parametrize("words", [USE_CASE, USE_CASE_400])
-def test_a_missing_use_case_is_answered_with_where_to_submit_it(words: str) -> None:
-    failure = claude_failure(refused(404, "ResourceNotFoundException", words), place=PLACE)
-    assert "model catalog" in failure.hint
-    assert "region" not in failure.hint
+NEXT_STEPS: list[tuple[Exception, str]] = [
+    (refused(404, "ResourceNotFoundException", USE_CASE), "model catalog"),
+    (refused(400, "ValidationException", USE_CASE_400), "model catalog"),
+    (refused(403, "AccessDeniedException", MARKETPLACE), "aws-marketplace:Subscribe"),
+    (refused(403, "MPAgreementBeingCreated"), "by itself"),
+    (refused(403, "AccessDeniedException", f"{PENDING} Try again after 2 minutes."), "by itself"),
+    (refused(404, "ResourceNotFoundException", LEGACY), "Active"),
+    (refused(403, "AccessDeniedException", NOT_FOR_ACCOUNT), "AWS Support or Sales"),
+    (refused(400, "ValidationException", "Operation not allowed"), "AWS Support"),
+    (
+        refused(400, "ValidationException", "Your account is not authorized to invoke this API operation."),
+        "Support",
+    ),
+    (refused(400, "ValidationException", RETENTION), "data retention mode"),
+    (refused(403, "AccessDeniedException"), "docs/bedrock.md"),
+    (refused(400, "ValidationException", ON_DEMAND), "inference profile in place"),
+    (refused(400, "ValidationException", MODEL_ID_INVALID), "region"),
+    (refused(403, "AccessDeniedException", API_KEY), "bedrock:CallWithBearerToken"),
+    (
+        refused(403, "AccessDeniedException", "not authorized to perform: bedrock:CallWithBearerToken"),
+        "bedrock:CallWithBearerToken",
+    ),
+    (refused(403, "ExpiredTokenException"), "Renew the keys"),
+    (refused(403, "InvalidSignatureException", CLOCK), "clock"),
+    (refused(400, "RequestExpired"), "clock"),
+    (refused(403, "InvalidSignatureException"), "Check the keys"),
+    (refused(400, "ValidationException", "Input is too long for requested model."), "context_chars"),
+    (sts("AccessDenied"), "role_arn"),
+]
+
+
+@pytest.mark.parametrize(("error", "step"), NEXT_STEPS, ids=[step for _, step in NEXT_STEPS])
+def test_a_refusal_says_the_place_and_the_step_that_mend_it(error: Exception, step: str) -> None:
+    assert step in claude_failure(error, place=PLACE).hint
+
+
+def test_access_that_is_being_set_up_is_asked_for_again_after_minutes() -> None:
+    assert claude_failure(refused(403, "MPAgreementBeingCreated"), place=PLACE).retry_after == 120
+    told = claude_failure(refused(403, "MPAgreementBeingCreated", retry_after="30"), place=PLACE)
+    assert told.retry_after == 30
 
 
 @every_failure
