@@ -23,8 +23,8 @@ WAYS = [
     "run_timeout",
     "task_timeout",
 ]
-WITHIN = 5.0
-"""Seconds between the end of a task, as Airflow has it, and the end of its call."""
+WITHIN = 15.0
+"""Seconds between the end of a task, as Airflow has it, and the end of its call; one or two, but for a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,16 @@ def held(airflow: AirflowDriver, control: SimulatorControl) -> dict[str, str]:
     """A run of each DAG of ``held_calls.py`` whose call is in flight and hangs for ever; run ids by way."""
     for way in WAYS:
         control.add_fault("stall", task=way, times=1)
-    # Those with a timeout of their own come last: the others can take their time.
-    runs = {way: airflow.trigger(f"held_{way}") for way in WAYS}
-    wait_for("the calls to hang", lambda: {entry["task"] for entry in control.requests()} >= set(WAYS))
+    # A time limit counts from the start of the run or task, and not from its call: with these, all is warm by then.
+    limited = [way for way in WAYS if way.endswith("timeout")]
+    others = [way for way in WAYS if way not in limited]
+    return hanging(airflow, control, others) | hanging(airflow, control, limited)
+
+
+def hanging(airflow: AirflowDriver, control: SimulatorControl, ways: list[str]) -> dict[str, str]:
+    """A run for each of these ways, once their calls hang."""
+    runs = {way: airflow.trigger(f"held_{way}") for way in ways}
+    wait_for("the calls to hang", lambda: {entry["task"] for entry in control.requests()} >= set(ways))
     return runs
 
 

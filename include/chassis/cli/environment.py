@@ -134,7 +134,7 @@ def component_commands(plan: StackPlan) -> dict[str, list[str]]:
         "execution-api": [*airflow, *execution],
         "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
         "dag-processor": [*airflow, "dag-processor"],
-        "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
+        "triggerer": [sys.executable, "-m", "chassis.cli.triggerer", "--skip-serve-logs"],
     }
     if plan.simulator_port is not None:
         port, latency = str(plan.simulator_port), _SIMULATED_LATENCY_SECONDS
@@ -247,6 +247,9 @@ _RECOVERY = {
     # that nothing is done twice when a slow one counts as dead.
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+    # A triggerer whose triggers' process says nothing for 30 s stops its heartbeat, so that another one takes over.
+    # There is no other here, and on a slow or busy machine the process may take longer to start.
+    "AIRFLOW__TRIGGERER__RUNNER_HEALTH_CHECK_THRESHOLD": "120",
     # What a killed scheduler had queued waits until it counts as dead (30 s, more than a lock of the database may
     # take), and then for the next look: 300 s by default.
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",

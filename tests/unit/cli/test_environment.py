@@ -107,6 +107,12 @@ def test_no_log_server_opens_a_port_on_all_interfaces(tmp_path: Path) -> None:
         assert "--skip-serve-logs" in commands[name]
 
 
+def test_the_triggerer_is_warm_and_a_slow_start_of_its_triggers_is_no_deadlock(tmp_path: Path) -> None:
+    commands = component_commands(StackPlan(tmp_path, tmp_path, 7000, 7001))
+    assert commands["triggerer"][1:] == ["-m", "chassis.cli.triggerer", "--skip-serve-logs"]
+    assert float(environment(tmp_path)["AIRFLOW__TRIGGERER__RUNNER_HEALTH_CHECK_THRESHOLD"]) > 60
+
+
 def test_plans_become_visible_in_seconds(tmp_path: Path) -> None:
     found = environment(tmp_path)
     bundles = json.loads(found["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
