@@ -28,7 +28,7 @@ def stack(home: Path) -> Iterator[LocalStack]:
     """The local stack with the project's DAGs and the tests' own (``tests/system/dags``)."""
     dags = home / "dags"
     dags.mkdir()
-    for folder in (PROJECT / "dags", PROJECT / "tests/system/dags"):
+    for folder in (PROJECT / "dags", PROJECT / "examples", PROJECT / "tests/system/dags"):
         for file in folder.glob("*.py"):
             (dags / file.name).symlink_to(file)
     stack = LocalStack(

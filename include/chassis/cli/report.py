@@ -200,8 +200,8 @@ def _with_result(airflow: Airflow, workflow_id: str, run_id: str, row: Row) -> R
     if row.state != "success":
         return row
     value = airflow.xcom(workflow_id, run_id, row.id, map_index=row.map_index)
-    if not isinstance(value, dict) or "summary" not in value:
-        return row  # not a task of a plan: a helper, or a task of the planner
+    if not isinstance(value, dict) or not value.keys() >= {"summary", "usage"}:
+        return row  # not a result of Claude: of a helper, of the planner, or of another task of a hand-written DAG
     return replace(
         row,
         item=value.get("item") or row.item,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from chassis.workflow import ForEach, WorkflowSpec
 
-_HELPER_MARK = "__"  # in the ids of tasks that Chassis adds to a plan's own
+_HELPER = "__items"  # after the id of a plan's task, in the id of the task that finds its items
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def shape_of_plan(spec: WorkflowSpec, revision: int | None, inputs: Mapping[str,
 
 def shape_of_dag(tasks: Iterable[Mapping[str, Any]], revision: int | None) -> Shape:
     """The tasks of a DAG, as Airflow's API lists them."""
-    own = {task["task_id"]: task for task in tasks if _HELPER_MARK not in task["task_id"]}
+    found = {task["task_id"]: task for task in tasks}
+    own = {task_id: task for task_id, task in found.items() if not _is_helper(task_id, found)}
     upstream: dict[str, list[str]] = {task_id: [] for task_id in own}
     for task_id, task in own.items():
         for follower in task["downstream_task_ids"]:
@@ -84,6 +85,11 @@ def shape_of_dag(tasks: Iterable[Mapping[str, Any]], revision: int | None) -> Sh
         for task_id, task in own.items()
     }
     return Shape(tuple(shapes[task_id] for task_id in _ordered(upstream)), revision)
+
+
+def _is_helper(task_id: str, others: Mapping[str, Any]) -> bool:
+    """Whether Chassis added the task. In a hand-written DAG, Airflow itself gives ids such as ``ask__1``."""
+    return task_id.endswith(_HELPER) and task_id.removesuffix(_HELPER) in others
 
 
 def revision_of_tags(dag: Mapping[str, Any]) -> int | None:

@@ -63,9 +63,18 @@ class CallingOperator(BaseOperator):
         return settings.deferrable if self.deferrable is None else self.deferrable
 
     def accounts(
-        self, context: Context, settings: Settings, *, limits: Limits | None = None, item: str | None = None
+        self,
+        context: Context,
+        settings: Settings,
+        *,
+        limits: Limits | None = None,
+        item: str | None = None,
+        in_dag_file: bool = False,
     ) -> Accounts:
-        """Who pays for the call: the run, the task and the item, with the limits of the plan and the deployment."""
+        """Who pays for the call: the run, the task and the item, with the limits of the plan and the deployment.
+
+        :param in_dag_file: whether the limits are those of a hand-written DAG
+        """
         ti, dag_run = context["ti"], context["dag_run"]
         timeout = self.execution_timeout or timedelta(minutes=settings.task_timeout_minutes)
         return Accounts(
@@ -78,7 +87,7 @@ class CallingOperator(BaseOperator):
                 map_index=ti.map_index,
                 try_number=ti.try_number,
             ),
-            limits=RunLimits.of(limits, settings),
+            limits=RunLimits.of(limits, settings, in_dag_file=in_dag_file),
             timeout_seconds=timeout.total_seconds(),
             records_root=settings.records_root,
             storage_conn_id=settings.storage_conn_id,

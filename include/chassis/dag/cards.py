@@ -28,7 +28,8 @@ def card_of(
     """A task's card. What it spent is over all its tries, as in the XCom ``spending``.
 
     ``line`` is the start of the result's summary, or of the error; ``usd`` is None where no price is known, and
-    ``run_usd`` and ``run_tokens`` are what the whole run had spent by then, None where nobody can tell.
+    ``run_usd`` and ``run_tokens`` are what the whole run had spent by then, None where nobody can tell, and
+    ``budget_usd`` what it may spend, None for no limit.
 
     :param result: the task's XCom
     :param spending: the XCom ``spending``; None for a task that made no call
@@ -44,6 +45,7 @@ def card_of(
         "calls": int(task.get("calls", 0)),
         "run_usd": _usd(run) if run else None,
         "run_tokens": _tokens(run) if run else None,
+        "budget_usd": _budget((spending or {}).get("limits") or {}),
         "simulated": bool(task.get("simulated_calls") or result.get("simulated")),
         "carried_from": str(result.get("carried_from") or ""),
         "amendment": result.get("amendment"),
@@ -64,6 +66,12 @@ def _usd(totals: Mapping[str, Any]) -> float | None:
     """What is known to have been spent; None when there were calls and none has a price."""
     usd = float(totals.get("cost_usd") or 0.0)
     return None if totals.get("unpriced_calls") and not usd else usd
+
+
+def _budget(limits: Mapping[str, Any]) -> float | None:
+    """What the run may spend: the least of its own limit and the deployment's; None for no limit."""
+    given = ((limits.get(whose) or {}).get("budget_usd") for whose in ("run", "deployment"))
+    return min((usd for usd in given if usd is not None), default=None)
 
 
 def _tokens(totals: Mapping[str, Any]) -> int:

@@ -56,10 +56,9 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
         self._argument_sources = tuple(Source(name, task_of(each), name) for name, each in arguments.items())
         self._mapped_names = [name for name, each in arguments.items() if isinstance(each, MappedArgument)]
 
-    @property
-    def label(self) -> str:
+    def _label(self) -> str:
         """The arguments in which the instances of a mapped task differ."""
-        return super().label or ", ".join(
+        return super()._label() or ", ".join(
             self.label_of(value) for name, value in self._arguments().items() if name in self._differing()
         )
 

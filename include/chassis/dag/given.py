@@ -124,16 +124,17 @@ def plain(value: Any, depth: int = 0) -> Any:
         raise ValueError(f"it is more than {_MAX_DEPTH} levels deep")
     if isinstance(value, BaseModel):
         return plain(value.model_dump(), depth + 1)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: plain(getattr(value, each.name), depth + 1) for each in dataclasses.fields(value)}
-    if hasattr(type(value), "__attrs_attrs__"):
-        return {each.name: plain(getattr(value, each.name), depth + 1) for each in value.__attrs_attrs__}
     if isinstance(value, Mapping):
         return {str(key): plain(part, depth + 1) for key, part in value.items()}
     if isinstance(value, Set):
         return sorted((plain(part, depth + 1) for part in value), key=json.dumps)
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         return [plain(part, depth + 1) for part in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: plain(getattr(value, each.name), depth + 1) for each in dataclasses.fields(value)}
+    # After sequences: that of the XComs of a mapped task has fields, too.
+    if hasattr(type(value), "__attrs_attrs__"):
+        return {each.name: plain(getattr(value, each.name), depth + 1) for each in value.__attrs_attrs__}
     return to_jsonable_python(value, fallback=_refuse)
 
 

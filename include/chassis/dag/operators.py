@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from chassis.settings import Settings
 
 
-LABEL = "{{ task.label or ti.map_index }}"
+LABEL = "{{ task.instance_name(ti.map_index) }}"
 """Names a mapped instance in Airflow by its item."""
 
 _LONGEST_LABEL = 200
@@ -104,11 +104,14 @@ class ClaudeTaskOperator(ClaudeOperator):
             "model": model,
             "limits": limits,
         }
-        if getattr(self, "_BaseOperator__from_mapped", False):
+        from_mapped = getattr(self, "_BaseOperator__from_mapped", False)
+        if from_mapped:
             # It may come from another task, which is free to write braces.
             del given["instruction"]
         check_arguments(str(kwargs.get("task_id", "")), given, params=tuple(kwargs.get("params") or ()))
         super().__init__(map_index_template=map_index_template, **kwargs)
+        if not from_mapped and self.get_closest_mapped_task_group() is None:
+            self.map_index_template = None
         self.instruction = instruction
         self.agent = agent
         self.output_schema: dict[str, Any] | None = schema_of(output_schema)
@@ -134,9 +137,12 @@ class ClaudeTaskOperator(ClaudeOperator):
         check_arguments(str(kwargs["task_id"]), given, params=tuple(made.params), mapped=True)
         return made
 
-    @property
-    def label(self) -> str:
-        """How Airflow names the instance of a mapped task; empty when its number must do."""
+    def instance_name(self, map_index: int) -> str:
+        """The name of a mapped instance: its item, or else its number."""
+        return self._label() or str(map_index)
+
+    def _label(self) -> str:
+        """What the instances of a mapped task differ in; empty when nobody says."""
         return "" if self.item is None else self.label_of(self.item)
 
     @staticmethod
@@ -199,7 +205,9 @@ class ClaudeTaskOperator(ClaudeOperator):
         return TaskCall(
             conn_id=settings.conn_id,
             request=request,
-            accounts=self.accounts(context, settings, limits=self.limits, item=self._name(context["ti"])),
+            accounts=self.accounts(
+                context, settings, limits=self.limits, item=self._shown_name(context["ti"]), in_dag_file=True
+            ),
             output_schema=self.output_schema,
             repairs=settings.repair_attempts,
             keys=self._keys() if self.do_xcom_push else (),
@@ -215,11 +223,11 @@ class ClaudeTaskOperator(ClaudeOperator):
             or next(self.iter_mapped_dependants(), None)
         )
 
-    def _name(self, ti: Any) -> str | None:
+    def _shown_name(self, ti: Any) -> str | None:
         """The name of a mapped instance, as Airflow shows it; None for a task that isn't mapped."""
         if ti.map_index < 0:
             return None
-        return str(getattr(ti, "rendered_map_index", None) or self.label or ti.map_index)
+        return getattr(ti, "rendered_map_index", None) or self.instance_name(ti.map_index)
 
     def _inputs(self, context: Context) -> dict[str, Any]:
         if isinstance(self.inputs, Mapping):

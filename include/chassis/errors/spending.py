@@ -23,12 +23,13 @@ class LimitSpentError(ChassisError):
     :ivar spent: what counts against it, ``uncertain`` included; over all tries and clears
     :ivar uncertain: the part of ``spent`` that is an upper bound: of calls whose end nobody saw
     :ivar setting: option of ``[chassis]`` that the limit is from; empty when it is from the plan
+    :ivar in_dag_file: whether a limit that isn't from a setting is from the file of a hand-written DAG
     """
 
     remedy = "Raise the limit with `chassis limits`, then clear the task on the latest version of its plan."
     _FACTS = (
         *("scope", "limit_name", "limit", "spent", "uncertain"),
-        *("workflow_id", "task_id", "item", "setting"),
+        *("workflow_id", "task_id", "item", "setting", "in_dag_file"),
     )
 
     def __init__(
@@ -43,6 +44,7 @@ class LimitSpentError(ChassisError):
         task_id: str,
         item: str | None = None,
         setting: str = "",
+        in_dag_file: bool = False,
     ) -> None:
         self.scope = scope
         self.limit_name = limit_name
@@ -53,6 +55,7 @@ class LimitSpentError(ChassisError):
         self.task_id = task_id
         self.item = item
         self.setting = setting
+        self.in_dag_file = in_dag_file
         super().__init__(self._what_is_spent(), hint=self._how_to_raise_it())
 
     def _what_is_spent(self) -> str:
@@ -70,6 +73,12 @@ class LimitSpentError(ChassisError):
         if self.setting:
             retry = f"chassis retry {self.workflow_id} {self.task_id}{item}"
             return f"Raise {self.setting} in [chassis] of Airflow's configuration, then: {retry}"
+        if self.in_dag_file:
+            name = f"per_task.{self.limit_name}" if self.scope == "task" else self.limit_name
+            return (
+                f"Raise {name} in the limits of the DAG's file. Then clear the task on the latest version: "
+                f"chassis retry {self.workflow_id} {self.task_id}{item} --latest"
+            )
         option = f"--{'task-' if self.scope == 'task' else ''}{self.limit_name.replace('_', '-')}"
         return (
             f"Raise it with: chassis limits {self.workflow_id} {option} N. Then clear the task on the latest version: "

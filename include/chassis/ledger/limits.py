@@ -42,12 +42,14 @@ class RunLimits(BaseModel):
         description="What the settings run_budget_usd, run_max_tokens and run_max_calls let any run spend.",
     )
     max_parallel: int = Field(16, ge=1, description="Calls of the run that may be open at a time.")
+    in_dag_file: bool = Field(False, description="Whether a DAG's author gave them, and no plan.")
 
     @classmethod
-    def of(cls, limits: Limits | None, settings: Settings) -> RunLimits:
+    def of(cls, limits: Limits | None, settings: Settings, *, in_dag_file: bool = False) -> RunLimits:
         """The limits of a plan, under the deployment's.
 
         :param limits: None for a run that has no plan: the planner's own
+        :param in_dag_file: whether they are those of a hand-written DAG
         """
         plan = limits or Limits()
         return cls(
@@ -59,6 +61,7 @@ class RunLimits(BaseModel):
                 max_calls=settings.run_max_calls,
             ),
             max_parallel=plan.max_parallel,
+            in_dag_file=in_dag_file,
         )
 
 
@@ -90,7 +93,7 @@ def may_start(opening: Opened, limits: RunLimits, fold: Fold, now: float, workfl
     found = list(_limits(limits, run, fold.sums(now, opening.task_key)))
     for one in found:
         if one.known + one.uncertain >= one.most:
-            raise _spent(one, opening, workflow_id)
+            raise _spent(one, opening, workflow_id, in_dag_file=limits.in_dag_file)
     if opening.bound.cost_usd is None:
         _check_unpriced(opening, limits, workflow_id)
     return run.open_calls < limits.max_parallel and all(
@@ -127,7 +130,7 @@ def _of(scope: Literal["run", "task"], prefix: str, limits: SpendLimits, sums: S
         yield one("max_calls", calls, calls, sums.counted_calls, uncounted, sums.open_calls)
 
 
-def _spent(one: _Limit, opening: Opened, workflow_id: str) -> LimitSpentError:
+def _spent(one: _Limit, opening: Opened, workflow_id: str, *, in_dag_file: bool) -> LimitSpentError:
     unit = NANOS if one.name == "budget_usd" else 1
     return LimitSpentError(
         scope=one.scope,
@@ -139,6 +142,7 @@ def _spent(one: _Limit, opening: Opened, workflow_id: str) -> LimitSpentError:
         task_id=opening.task_id,
         item=opening.item,
         setting=one.setting,
+        in_dag_file=in_dag_file,
     )
 
 
@@ -153,10 +157,15 @@ def _check_unpriced(opening: Opened, limits: RunLimits, workflow_id: str) -> Non
         if given is None:
             continue
         if not held:
+            where = (
+                "max_tokens in the DAG's file"
+                if limits.in_dag_file
+                else f"chassis limits {workflow_id} --max-tokens N"
+            )
             raise PriceUnknownError(
                 f"The price of model {opening.model!r} isn't known, so {owner} of ${given:,.2f} can't be held; "
                 "the call was not made.",
-                hint=f"Add a limit in tokens (chassis limits {workflow_id} --max-tokens N), name a model whose price "
+                hint=f"Add a limit in tokens ({where}), name a model whose price "
                 "is known, or update genai-prices.",
             )
         _warn_unpriced(opening.model, owner)

@@ -53,7 +53,7 @@ def show_changes(
     return {
         "since": board.since(now).isoformat(),
         "active": board.active,
-        "head": str(drawn.head(links, board, plan, now, _limit(plan))),
+        "head": str(drawn.head(links, board, plan, now, _limit(plan, run))),
         "graph": str(_graph(links, board)) if changed else None,
         "groups": {
             group.key: str(drawn.group_head(links, group)) for group in touched.values() if group.mapped
@@ -85,7 +85,7 @@ def show_board(request: Request, session: SessionDep, user: GetUserDep, dag_id: 
         run=run,
         board=board,
         plan=plan,
-        limit=_limit(plan),
+        limit=_limit(plan, run),
         graph=_graph(links, board),
         now=now,
         since=board.since(now).isoformat(),
@@ -117,9 +117,13 @@ def _board(session: Session, user: BaseUser, run: RunState) -> tuple[RunPlan | N
     return plan, Board(run, plan.spec if plan else None, reasons(session, run) if may_read_logs else {})
 
 
-def _limit(plan: RunPlan | None) -> float | None:
-    """US dollars that the run may spend: the plan's limit, or the deployment's if that is less; None for no limit."""
-    return least(plan.spec.limits.budget_usd if plan else None, Settings.load().run_budget_usd)
+def _limit(plan: RunPlan | None, run: RunState) -> float | None:
+    """US dollars that the run may spend: the plan's limit, or the deployment's if that is less; None for no limit.
+
+    A DAG without a plan has its limits in its file: its tasks' cards know them.
+    """
+    own = plan.spec.limits.budget_usd if plan else run.card.get("budget_usd")
+    return least(own, Settings.load().run_budget_usd)
 
 
 def _graph(links: Links, board: Board) -> Markup:

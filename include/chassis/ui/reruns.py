@@ -115,7 +115,8 @@ def rerun_amended(place: Place, wish: Wish) -> Done:
     if plan is None:
         raise HTTPException(
             status.HTTP_400_BAD_REQUEST,
-            "Only tasks of a workflow can be amended; its plan is not in the store.",
+            f"Only tasks of a plan can be amended; the plan store has none for DAG '{place.dag_id}'. The tasks of a "
+            "hand-written DAG are changed in its file; then clear them.",
         )
     items = _items(place, plan.spec, targets)
     files = open_files(place.settings.records_root, place.settings.storage_conn_id, what="record store")

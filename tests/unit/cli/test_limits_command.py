@@ -137,6 +137,12 @@ def test_a_wrong_value_is_refused_by_the_plans_rules_before_anything_is_written(
     assert len(store.revisions("onboard")) == 1
 
 
+def test_a_dag_without_a_plan_has_its_limits_in_its_file(chassis: Chassis) -> None:
+    result = chassis("limits", "market_study")
+    assert result.exit_code == 2
+    assert "has its limits in its file" in result.stderr
+
+
 def test_all_faults_are_told_at_once(chassis: Chassis, store: PlanStore) -> None:
     result = chassis("limits", "onboard", "--budget-usd", "x", "--max-calls", "0", "--task-max-tokens", "y")
     assert [word in result.stderr for word in ("budget_usd", "max_calls", "max_tokens")] == [True] * 3

@@ -174,6 +174,15 @@ def test_a_result_that_was_taken_over_names_its_run(fake: FakeAirflow, airflow: 
     assert task["usage"]["calls"] == 0
 
 
+def test_another_tasks_dict_is_no_result_of_claude(fake: FakeAirflow, airflow: Airflow) -> None:
+    value = {"summary": "of a hand-written DAG"}
+    run = FakeRun(snapshots=[[instance("report", "success")]], xcoms={("report", -1, "return_value"): value})
+    fake.dags["own"] = FakeDag(runs={"r1": run})
+    report = read_report(airflow, "own", "r1", Shape((TaskShape("report", "Report", ()),), None))
+    assert report is not None
+    assert finished(airflow, report).rows[0].result is None
+
+
 def test_a_task_that_could_not_say_why_it_failed_is_explained_by_its_log(
     fake: FakeAirflow, airflow: Airflow
 ) -> None:

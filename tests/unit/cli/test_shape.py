@@ -66,6 +66,12 @@ def test_a_dag_gives_names_dependencies_and_order_and_hides_helpers() -> None:
     )
 
 
+def test_a_hand_written_dag_may_have_ids_with_two_underscores() -> None:
+    """Airflow itself gives them to a function that is used twice."""
+    shape = shape_of_dag([task("ask", "ask__1"), task("ask__1"), task("find__items")], None)
+    assert [each.id for each in shape.tasks] == ["ask", "find__items", "ask__1"]
+
+
 def test_the_revision_is_read_from_the_tags() -> None:
     tags = [{"name": "chassis"}, {"name": "revision:12"}, {"name": "plan:5f0c8a1b2c3d"}]
     assert revision_of_tags({"tags": tags}) == 12

@@ -12,7 +12,8 @@ from chassis.ledger.entries import Totals
 
 TASK = Totals(calls=2, usage=Usage(input_tokens=900, output_tokens=100, calls=2), cost_usd=0.25)
 RUN = Totals(calls=9, usage=Usage(input_tokens=9000, output_tokens=1000, calls=9), cost_usd=1.5)
-SPENDING = {"task": TASK.model_dump(mode="json"), "run": RUN.model_dump(mode="json")}
+SPENDING: dict[str, Any] = {"task": TASK.model_dump(mode="json"), "run": RUN.model_dump(mode="json")}
+SPENDING["limits"] = {"run": {"budget_usd": 8}, "task": {"budget_usd": 1}, "deployment": {"budget_usd": 5}}
 
 
 def test_a_card_holds_what_a_board_shows_and_nothing_long() -> None:
@@ -26,6 +27,7 @@ def test_a_card_holds_what_a_board_shows_and_nothing_long() -> None:
         "calls": 2,
         "run_usd": 1.5,
         "run_tokens": 10000,
+        "budget_usd": 5,
         "simulated": True,
         "carried_from": "",
         "amendment": None,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from chassis.dag.operators import ClaudeTaskOperator
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.dag.triggers import ClaudeTrigger, ResumingClaudeTrigger
-from chassis.errors import ContextError, PlanError
+from chassis.errors import ContextError, LimitSpentError, PlanError, restore_error
 from chassis.workflow import Limits, SpendLimits
 from tests.unit.dag.own_dags import OwnRun, fences, told
 
@@ -101,10 +101,31 @@ class TestClaudeTaskOperator:
         assert told(run.call("ask", 0))["task ask"] == "Say hi."
         assert told(run.call("ask", 1))["task ask"] == "Be silent."
 
+    def test_a_task_that_is_not_mapped_has_no_label(self) -> None:
+        with DAG("own"):
+            ask = ClaudeTaskOperator(task_id="ask", instruction="Ask.", item="tea")
+        assert ask.map_index_template is None
+
     def test_a_mapped_one_is_retried_by_the_same_rules(self) -> None:
         with DAG("own") as dag:
             ClaudeTaskOperator.partial(task_id="ask", instruction="Do.").expand(item=["a"])
         assert isinstance(OwnRun(dag).rendered("ask", 0)["task"].retry_policy, ClaudeRetryPolicy)
+
+    def test_a_limit_that_is_spent_is_raised_in_the_dags_file(self) -> None:
+        with DAG("own", default_args={"limits": Limits(max_calls=1)}) as dag:
+            ClaudeTaskOperator(task_id="ask", instruction="Ask.")
+        limits = OwnRun(dag).call("ask").accounts.limits
+        assert (limits.run.max_calls, limits.in_dag_file) == (1, True)
+        spent = LimitSpentError(
+            scope="run",
+            limit_name="max_calls",
+            limit=1,
+            spent=1,
+            workflow_id="own",
+            task_id="ask",
+            in_dag_file=True,
+        )
+        assert "Raise max_calls in the limits of the DAG's file." in str(restore_error(spent.describe()))
 
     def test_inputs_are_values_or_names_of_params_and_stand_in_the_instruction(self) -> None:
         with DAG("own", params={"version": 3}) as dag:

@@ -11,6 +11,7 @@ from rich.text import Text
 from chassis.cli.commands.options import HOME, HomeOption, JsonOption, WorkflowArgument
 from chassis.cli.console import FAILED, SUCCESS, out, print_json, reports_errors, tell
 from chassis.cli.text import one_line
+from chassis.errors import PlanNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,7 +67,11 @@ def limits(
         "task_max_calls": task_max_calls,
     }
     store = open_store(home)
-    ref = store.get(workflow)
+    try:
+        ref = store.get(workflow)
+    except PlanNotFoundError as error:
+        hint = f"{error.hint} A DAG that you wrote yourself has its limits in its file."
+        raise PlanNotFoundError(error.message, hint=hint) from None
     spec = store.read(ref)
     changes = {name: value for name, value in given.items() if value is not None}
     if changes:
