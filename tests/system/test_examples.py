@@ -14,7 +14,7 @@ from tests.system.conftest import Chassis
 from tests.system.driver import AirflowDriver, instruction_in_prompt, results_in_prompt
 
 EXAMPLES = ("release_notes", "customer_report", "translations", "triage_incident", "market_study")
-ODD = ("odd_data", "spent_limit")
+ODD = ("odd_data", "spent_limit", "shrinking")
 TRIAGE = {"severity": "high", "title": "Blank checkout", "components": ["checkout", "payment"]}
 TEMPLATE = "{{ 1 + 1 }}"
 
@@ -135,6 +135,21 @@ def test_one_item_is_done_again_with_what_joins_it(
     assert asked == [("translate", "Danish"), ("compare", None)]
     said = chassis("transcript", "translations", "translate", "--run", run_id, "--item", "Danish").stdout
     assert "Translate into Danish: Your contract ends on Friday." in said
+
+
+def test_an_item_that_the_run_has_no_more_is_given_to_nobody(
+    airflow: AirflowDriver, runs: dict[str, str], control: SimulatorControl
+) -> None:
+    control.reset()
+    run_id = runs["shrinking"]
+    body = {"dag_run_id": run_id, "task_ids": ["find"], "include_downstream": True, "only_failed": False}
+    body |= {"dry_run": False, "reset_dag_runs": True}
+    airflow.http.post("/dags/shrinking/clearTaskInstances", json=body).raise_for_status()
+    assert airflow.wait_run("shrinking", run_id) == "success"
+    asked = control.requests()
+    left = [("each", "z"), ("each", "a")]
+    assert results_in_prompt(of(asked, "joins_all")) == results_in_prompt(of(asked, "counts")) == left
+    assert instruction_in_prompt(of(asked, "counts")) == "There are 2."
 
 
 def test_only_a_plans_task_is_amended(runs: dict[str, str], chassis: Chassis) -> None:

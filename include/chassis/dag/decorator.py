@@ -11,7 +11,7 @@ from airflow.sdk.definitions._internal.types import SET_DURING_EXECUTION
 from airflow.sdk.definitions.context import context_merge
 
 from chassis.dag.arguments import check_arguments
-from chassis.dag.given import Source, read_given, resolved, task_of, tasks_in
+from chassis.dag.given import Source, of_this_run, read_given, resolved, task_of, tasks_in
 from chassis.dag.operators import LABEL, ClaudeTaskOperator
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
         self.op_kwargs = {**self.op_kwargs, **resolved(expanded, context)}
 
     def execute(self, context: Context) -> Any:
+        self.op_args = [of_this_run(value, context) for value in self.op_args]
+        self.op_kwargs = {name: of_this_run(value, context) for name, value in self.op_kwargs.items()}
         context_merge(context, self.op_kwargs)
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)
         self.instruction = self.python_callable(*self.op_args, **kwargs)
@@ -89,7 +91,7 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
             Source(each.key, self._named(str(each.key), [each])[0].task, each.argument)
             for each in self._argument_sources
         ]
-        return [*read_given(arguments, sources), *super()._given(context)]
+        return [*read_given(arguments, sources, context), *super()._given(context)]
 
     def _arguments(self) -> dict[str, Any]:
         """What the function is called with, by the names of its parameters."""

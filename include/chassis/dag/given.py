@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg
 from airflow.sdk.definitions._internal.mixins import ResolveMixin
+from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
@@ -80,7 +81,29 @@ def mapped_argument(mapped: MappedOperator, name: str) -> Any:
     return given.value.get(name) if isinstance(given.value, Mapping) else None
 
 
-def read_given(given: Any, sources: Iterable[Source]) -> list[UpstreamResult | GivenValue]:
+def of_this_run(given: Any, context: Context) -> Any:
+    """The values of all instances of a mapped task, read at once; any other value as it is.
+
+    Airflow keeps what instances left that the run has no more, because a list has become shorter: these don't count.
+    Only a clear can make it so.
+    """
+    if not isinstance(given, LazyXComSequence):
+        return given
+    values = given[:]
+    ti, source = context["ti"], given._xcom_arg
+    if not context["dag_run"].clear_number:
+        return values
+    task_id = source.operator.task_id
+    states = ti.get_task_states(ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id]).get(ti.run_id, {})
+    instances = {int(name.rpartition("_")[2]): state for name, state in states.items() if name != task_id}
+    if "removed" not in instances.values():
+        return values
+    there = sorted(index for index, state in instances.items() if state != "removed")
+    left = ti.xcom_pull(task_ids=task_id, key=source.key, map_indexes=there)
+    return [value for value in left if value is not None]
+
+
+def read_given(given: Any, sources: Iterable[Source], context: Context) -> list[UpstreamResult | GivenValue]:
     """What a task is told of the values that its author gave it, in their order; None stands for no value.
 
     :param given: what Airflow has put in the place of XComs
@@ -88,7 +111,8 @@ def read_given(given: Any, sources: Iterable[Source]) -> list[UpstreamResult | G
     """
     found: list[UpstreamResult | GivenValue] = []
     for source in sources:
-        found += _told(given if source.key is None else given[source.key], source)
+        value = given if source.key is None else given[source.key]
+        found += _told(of_this_run(value, context), source)
     return found
 
 

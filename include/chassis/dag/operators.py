@@ -239,11 +239,11 @@ class ClaudeTaskOperator(ClaudeOperator):
     def _given(self, context: Context) -> list[UpstreamResult | GivenValue]:
         """What other tasks gave, or what the author gives in their place."""
         if self._sources is not None:
-            return read_given(self.context, self._named("context", self._sources))
+            return read_given(self.context, self._named("context", self._sources), context)
         found = []
         for task_id in self._upstream():
             value = XComArg(self.dag.get_task(task_id)).resolve(context)
-            found += read_given(value, [Source(None, task_id)])
+            found += read_given(value, [Source(None, task_id)], context)
         return found
 
     def _upstream(self) -> list[str]:

@@ -51,6 +51,24 @@ def odd_data() -> None:
 
 odd_data()
 
+
+@dag(schedule=None, is_paused_upon_creation=False)
+def shrinking() -> None:
+    @task
+    def find(ti: Any = None) -> list[str]:
+        return ["a", "b", "c"] if ti.try_number == 1 else ["z", "a"]
+
+    @task.claude
+    def counts(results: Any) -> str:
+        return f"There are {len(results)}."
+
+    each = ClaudeTaskOperator.partial(task_id="each", instruction="Do {item}.").expand(item=find())
+    each >> ClaudeTaskOperator(task_id="joins_all", instruction="Join.")
+    counts(each.output)
+
+
+shrinking()
+
 with DAG(
     "spent_limit",
     schedule=None,

@@ -36,8 +36,8 @@ def test_the_measure_sees_a_heavy_import() -> None:
 
 
 def test_parsing_dag_files_and_plugins_imports_nothing_heavy(figure: Callable[[str], None]) -> None:
-    files = [*PROJECT.glob("dags/*.py"), *PROJECT.glob("plugins/*.py")]
-    assert len(files) >= 4
+    files = [file for folder in ("dags", "plugins", "examples") for file in PROJECT.glob(f"{folder}/*.py")]
+    assert len(files) >= 9
     airflow = "import airflow.sdk, airflow.triggers.base, airflow.plugins_manager"
     ours = "\n".join(f"runpy.run_path({str(file)!r})" for file in files)
     everything = f"{airflow}\n{ours}\nimport chassis.provider, chassis.plans.bundle"
@@ -46,3 +46,26 @@ def test_parsing_dag_files_and_plugins_imports_nothing_heavy(figure: Callable[[s
     figure(
         f"import of all DAG files and plugins: {seconds:.2f} s, of it Airflow itself {_run(airflow)[0]:.2f} s"
     )
+
+
+NAMES = """
+import sys
+import chassis
+print(*sorted(name for name in sys.modules if name.startswith(("chassis.", "airflow", "pydantic"))))
+print(*(f"{getattr(chassis, name).__module__}.{name}" for name in chassis.__all__ if name != "__version__"))
+"""
+
+
+def test_the_public_names_are_imported_when_they_are_asked_for() -> None:
+    done = subprocess.run([sys.executable, "-c", NAMES], capture_output=True, text=True, check=True)
+    before, names = done.stdout.splitlines()[-2:]
+    assert before == ""
+    assert names.split() == [
+        "chassis.dag.operators.ClaudeTaskOperator",
+        "chassis.workflow.spec.Limits",
+        "chassis.plans.bundle.PlanBundle",
+        "chassis.workflow.spec.SpendLimits",
+        "chassis.workflow.spec.TaskSpec",
+        "chassis.workflow.spec.WorkflowSpec",
+        "chassis.dag.planner.planner_dag",
+    ]
