@@ -125,7 +125,9 @@ class Report:
             "usage": amounts.document(self.total),
         }
         if (spending := self.spending) is not None:
-            document["limits"] = spending.limits.model_dump(mode="json", exclude_none=True)
+            document["limits"] = spending.limits.model_dump(
+                mode="json", exclude_none=True, exclude={"in_dag_file"}
+            )
             document["prices"] = spending.prices
         return document if self.error is None else {**document, "error": self.error}
 

@@ -162,7 +162,9 @@ class _Call(BaseModel):
         return {
             "task": task.model_dump(mode="json"),
             "run": run.model_dump(mode="json"),
-            "limits": self.accounts.limits.model_dump(mode="json", exclude_none=True),
+            "limits": self.accounts.limits.model_dump(
+                mode="json", exclude_none=True, exclude={"in_dag_file"}
+            ),
             "prices": await asyncio.to_thread(price_date),
         }
 
