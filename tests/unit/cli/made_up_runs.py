@@ -140,6 +140,7 @@ def proposal(instruction: str = "Report", **facts: Any) -> dict[str, Any]:
         "title": spec.title,
         "by": "claude",
         "comment": "",
+        "before": None,
         "changes": plan_changes(check_plan(SPEC), spec).model_dump(mode="json"),
         "estimate": estimate.model_dump(mode="json"),
         "base_revision": 3,

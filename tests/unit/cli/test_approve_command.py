@@ -60,6 +60,14 @@ def test_a_plan_is_found_by_its_workflow_its_planner_or_its_run(
     assert answers(fake) == [], "without a terminal and without an option, nothing is decided"
 
 
+def test_a_revised_plan_is_compared_with_the_proposal_before_too(chassis: Chassis, fake: FakeAirflow) -> None:
+    waiting(fake, number=2, instruction="Report in two lines", before=proposal("Report in a line")["plan"])
+    shown = chassis("approve", "onboard").stdout
+    first, second = shown.index("Changes since proposal 1:"), shown.index("Changes since revision 3:")
+    assert "instruction: Report in a line -> Report in two lines" in shown[first:second]
+    assert "instruction: Report -> Report in two lines" in shown[second:]
+
+
 def test_who_is_asked_about_none_or_several_is_told(chassis: Chassis, fake: FakeAirflow) -> None:
     waiting(fake)
     result = chassis("approve", "onbord", "--approve")

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException, ErrorType
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException, ErrorType, ParamValidationError
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 from chassis.dag.paused import refuse_paused
@@ -54,6 +54,43 @@ def test_a_scheduled_planner_brings_its_requirement_along() -> None:
     assert dag.params["requirement"] == "Add 1 and 2"
     assert dag.params["workflow_id"] == "sum"
     assert dag.catchup is False
+
+
+def test_the_form_asks_five_things_at_most_before_more_and_names_every_choice() -> None:
+    params = planner_dag("plan_things").params
+    schemas = {name: params.get_param(name).schema for name in params}
+    sections = [schema.get("section", "") for schema in schemas.values()]
+    assert sections.index("More") <= 5
+    assert list(dict.fromkeys(sections)) == ["", "When it runs", "Limits", "More"], (
+        "Airflow shows them in this order"
+    )
+    for name, schema in schemas.items():
+        shown = schema.get("values_display", {})
+        assert {str(choice) for choice in schema.get("enum", ())} == set(shown), (
+            f"{name}: a literal null, or id"
+        )
+        required = "null" not in schema["type"] and not params.get_param(name).has_value
+        assert required is (name == "requirement"), "everything else can be left alone"
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "wrong"),
+    [
+        (
+            "schedule",
+            ["0 6 * * 1", " 0  6 * * 1", "@daily", "none", "", None],
+            ["daily", "0 6 * *", "every day"],
+        ),
+        ("budget_usd", ["5", " .50", "5.", "None", 5, 0.5, "", None], ["much", "-1", "1e9", "inf", -1, 0]),
+    ],
+)
+def test_the_form_refuses_what_has_not_the_shape(name: str, good: list[Any], wrong: list[Any]) -> None:
+    param = planner_dag("plan_things").params.get_param(name)
+    for value in good:
+        assert param.resolve(value) == value
+    for value in wrong:
+        with pytest.raises(ParamValidationError):
+            param.resolve(value)
 
 
 def test_what_may_be_left_empty_in_the_form_is_nullable() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from chassis.cli.airflow_api import Airflow
     from chassis.cli.approval import WaitingPlan
+    from chassis.workflow.changes import PlanChanges
 
 _QUESTION = "[a]pprove, [r]evise with a comment, re[j]ect, [e]dit, or [l]eave it waiting"
 
@@ -31,7 +32,7 @@ def show_plan(console: Console, plan: WaitingPlan) -> None:
     from chassis.cli.shape import shape_of_plan
     from chassis.estimate import Estimate
     from chassis.workflow import load_plan
-    from chassis.workflow.changes import PlanChanges
+    from chassis.workflow.changes import PlanChanges, plan_changes
 
     proposal = plan.proposal
     line = Text(f"\nPlan {one_line(plan.workflow_id)}", style="bold").append(
@@ -45,22 +46,26 @@ def show_plan(console: Console, plan: WaitingPlan) -> None:
         console.print(Text(f"Made from your comment: {one_line(proposal['comment'])}", style="dim"))
     spec = load_plan(proposal["plan"], source="as proposed")
     console.print(plan_table(shape_of_plan(spec, None, {})))
-    base = proposal["base_revision"]
-    _print_changes(console, PlanChanges.model_validate(proposal["changes"]), base)
+    if proposal["before"]:
+        before = load_plan(proposal["before"], source="as proposed before")
+        console.print(Text(f"Changes since proposal {proposal['number'] - 1}:", style="bold"))
+        _print_lines(console, plan_changes(before, spec))
+    _print_changes(console, PlanChanges.model_validate(proposal["changes"]), proposal["base_revision"])
     console.print(Text(f"Estimate: {Estimate.model_validate(proposal['estimate']).line}"))
 
 
-def _print_changes(console: Console, changes: object, base: int | None) -> None:
-    from chassis.workflow.changes import PlanChanges
-
-    assert isinstance(changes, PlanChanges)
+def _print_changes(console: Console, changes: PlanChanges, base: int | None) -> None:
     if base is None:
         console.print(Text("The workflow is new. All that the plan says:", style="bold"))
     elif changes.empty:
         console.print(Text(f"No changes: revision {base} is this plan.", style="bold"))
     else:
         console.print(Text(f"Changes since revision {base}:", style="bold"))
-    for line in changes.lines():
+    _print_lines(console, changes)
+
+
+def _print_lines(console: Console, changes: PlanChanges) -> None:
+    for line in changes.lines() or ["none"]:
         style = {"+": "green", "-": "red"}.get(line.strip()[:1], "")
         console.print(Text(f"  {plain(line)}", style=style))
 
