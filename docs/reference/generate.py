@@ -91,7 +91,42 @@ def page(text: str) -> str:
 
 
 def _part(name: str) -> str:
-    return errors_table() if name == "Errors" else table(PARTS[name])
+    made = {"Errors": errors_table, "CommandLine": command_line}
+    return made[name]() if name in made else table(PARTS[name])
+
+
+def command_line() -> str:
+    """Each command with its arguments and options, in the order and the groups of ``chassis --help``."""
+    import typer
+
+    from chassis.cli.main import app
+
+    lines: list[str] = []
+    panel = None
+    for command in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]
+        if command.rich_help_panel != panel:
+            panel = command.rich_help_panel
+            lines += [f"## {panel}", ""]
+        arguments = [each for each in command.params if each.param_type_name == "argument"]
+        names = (f"{each.metavar or each.name.upper()}" for each in arguments)
+        usage = [name if each.required else f"[{name}]" for name, each in zip(names, arguments, strict=True)]
+        lines += [f"### chassis {' '.join([command.name, *usage])}", "", _in_a_line(command.help), ""]
+        options = [each for each in command.params if each.param_type_name == "option"]
+        lines += ["| option | meaning | default |", "|---|---|---|", *map(_option, options), ""]
+    return "\n".join(["", *lines])
+
+
+def _option(option: Any) -> str:
+    name = "`, `".join(sorted([*option.opts, *option.secondary_opts], key=len, reverse=True))
+    value = "" if option.is_flag else f" {option.metavar or option.name.upper()}"
+    default = option.show_default if isinstance(option.show_default, str) else option.default
+    shown = "" if default in (None, False, "", []) else str(default)
+    cells = (f"`{name}{value}`", _in_a_line(option.help), shown)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _in_a_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def errors_table() -> str:

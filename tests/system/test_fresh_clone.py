@@ -41,7 +41,8 @@ def test_make_run_in_a_fresh_clone_ends_with_the_sum(clone: Path) -> None:
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     order = [
-        done.stdout.rindex(f"{task}: done") for task in ("identify_numbers", "add_numbers", "report_result")
+        done.stdout.rindex(f"{task}: success")
+        for task in ("identify_numbers", "add_numbers", "report_result")
     ]
     assert order == sorted(order)
     assert "Sum: 8" in done.stdout

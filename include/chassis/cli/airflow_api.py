@@ -27,6 +27,7 @@ Json = dict[str, Any]
 _API, _PAGES = "/api/v2", "/chassis"
 """Airflow's own API, and what Chassis adds to it."""
 _PAGE = 100  # Airflow's own upper limit ([api] maximum_page_limit)
+_NO_CONTENT = 204
 _LONGEST_ID = 512  # of an XCom's key; Airflow's other ids have 250 characters at most
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -73,13 +74,35 @@ class Airflow:
         """Airflow's version; needs no sign-in."""
         return str(self._answer(self._send("GET", "/api/v2/version"))["version"])
 
-    def dags(self, *, tag: str | None = None) -> list[Json]:
-        """All DAGs, or those with a tag."""
-        return list(self._pages("/dags", "dags", tags=tag, order_by="dag_id"))
+    def dags(self, *, tag: str | None = None, last_run: str | None = None) -> list[Json]:
+        """All DAGs, or those with a tag, or those whose last run has a state."""
+        return list(self._pages("/dags", "dags", tags=tag, last_dag_run_state=last_run, order_by="dag_id"))
 
     def find_dag(self, dag_id: str) -> Json | None:
         """A DAG, or None when there is no such DAG."""
         return self._find(f"/dags/{_segment(dag_id)}")
+
+    def set_paused(self, dag_id: str, paused: bool) -> None:
+        """Pause a DAG, or unpause it.
+
+        :raises AirflowRefusedError: there is no such DAG (404)
+        """
+        self._call("PATCH", f"/dags/{_segment(dag_id)}", json={"is_paused": paused})
+
+    def delete_dag(self, dag_id: str) -> None:
+        """Delete all that Airflow has of a DAG: its runs, their tasks and XComs.
+
+        :raises AirflowRefusedError: there is no such DAG (404), or one of its tasks runs (409)
+        """
+        self._call("DELETE", f"/dags/{_segment(dag_id)}")
+
+    def fail_run(self, dag_id: str, run_id: str) -> Json:
+        """Have a run fail: Airflow ends its running tasks and skips those that haven't started."""
+        return self._call("PATCH", _run(dag_id, run_id), json={"state": "failed"})
+
+    def delete_run(self, dag_id: str, run_id: str) -> None:
+        """Delete a run with its tasks and XComs."""
+        self._call("DELETE", _run(dag_id, run_id))
 
     def tasks(self, dag_id: str) -> list[Json]:
         """The tasks of a DAG's current version, with their downstream task ids."""
@@ -100,16 +123,16 @@ class Airflow:
             "POST", f"/dags/{_segment(dag_id)}/dagRuns", json={"logical_date": None, "conf": conf}
         )
 
-    def unpause(self, dag_id: str) -> None:
-        """Let a DAG run."""
-        self._call("PATCH", f"/dags/{_segment(dag_id)}", json={"is_paused": False})
-
     def runs(self, dag_id: str, *, limit: int) -> list[Json]:
         """A DAG's last runs, the newest first."""
         found = self._call(
             "GET", f"/dags/{_segment(dag_id)}/dagRuns", params={"order_by": "-run_after", "limit": limit}
         )
         return list(found["dag_runs"])
+
+    def all_runs(self, dag_id: str) -> list[Json]:
+        """All runs of a DAG, the newest first."""
+        return list(self._pages(f"/dags/{_segment(dag_id)}/dagRuns", "dag_runs", order_by="-run_after"))
 
     def find_run(self, dag_id: str, run_id: str) -> Json | None:
         """A run, or None when there is no such run."""
@@ -257,6 +280,8 @@ class Airflow:
 
     def _answer(self, answer: httpx.Response) -> Json:
         if answer.is_success:
+            if answer.status_code == _NO_CONTENT:
+                return {}
             try:
                 return dict(answer.json())
             except (ValueError, TypeError):

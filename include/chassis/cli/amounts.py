@@ -20,11 +20,15 @@ def is_unpriced(totals: Totals) -> bool:
     return totals.unpriced_calls > 0 and not totals.cost_usd
 
 
-def price(totals: Totals, limit: float | None = None) -> str:
-    """What is known of the cost, beside its limit: ``$1.20 of $5.00``."""
+def price(totals: Totals, limit: float | None = None, *, column: bool = False) -> str:
+    """What is known of the cost, beside its limit: ``$1.20 of $5.00``.
+
+    :param column: whether it stands in a column, where all have the same number of decimals
+    """
     if is_unpriced(totals):
         return "price unknown"
-    known = dollars(totals.cost_usd) + (f" of {dollars(limit, 6)}" if limit is not None else "")
+    cost = f"${totals.cost_usd or 0:,.4f}" if column else dollars(totals.cost_usd)
+    known = cost + (f" of {dollars(limit, 6)}" if limit is not None else "")
     if not totals.unpriced_calls:
         return known
     return f"{known}, and {counted(totals.unpriced_calls, 'call')} of unknown price"

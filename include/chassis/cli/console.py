@@ -97,6 +97,24 @@ def print_json(document: Any) -> None:
     print(_OBEYED.sub(lambda match: json.dumps(match[0])[1:-1], text))
 
 
+def confirmed(question: str, *, yes: bool) -> None:
+    """Ask before something is lost.
+
+    :param yes: whether the person has said so beforehand
+    :raises UsageError: there is nobody to ask
+    :raises typer.Exit: the answer is no
+    """
+    from chassis.cli.errors import UsageError
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("This needs a confirmation, and there is no terminal to ask on.", hint="Add --yes.")
+    if not typer.confirm(plain(question), err=True):
+        tell("Nothing was changed.")
+        raise typer.Exit(FAILED)
+
+
 def exit_code(error: ChassisError) -> int:
     """2 for what was asked wrongly, 3 for what is out of reach, 1 for the rest."""
     from chassis.cli.errors import AirflowUnreachableError, SignInError, StackError, UsageError

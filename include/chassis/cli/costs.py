@@ -5,7 +5,7 @@ Dollars that nobody pays, of answers from the simulator, are never added to real
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from chassis.cli import amounts
 from chassis.cli.errors import UsageError
 from chassis.cli.failures import error_document
+from chassis.cli.planner import PLANNER, planner_run_of
 from chassis.errors import RecordBrokenError
 from chassis.ledger.book import RunLedger, recorded_runs, workflow_runs
 from chassis.ledger.entries import Closed, Opened, Totals
@@ -48,10 +49,22 @@ class RunCost:
 
 @dataclass(frozen=True)
 class WorkflowCost:
-    """What the runs of one workflow, or of a planner's DAG, have cost; the earliest run first."""
+    """What the runs of one workflow, or of a planner's DAG, have cost; the earliest run first.
+
+    :ivar planning: the planner's runs that started these runs
+    """
 
     workflow_id: str
     runs: tuple[RunCost, ...]
+    planning: tuple[RunCost, ...] = ()
+
+    def sums(self, *, simulated: bool) -> dict[str, Totals]:
+        """The sums by their names: of the runs, and where planning started them, of that and of both together."""
+        planned = [run.spent for run in self.planning if run.simulated is simulated and run.spent is not None]
+        runs, planning = self.spent(simulated=simulated), reduce(add, planned) if planned else None
+        if runs is None or planning is None:
+            return {"Total": runs} if runs else {"Planning": planning} if planning else {}
+        return {"Runs": runs, "Planning": planning, "Together": runs + planning}
 
     def spent(self, *, simulated: bool) -> Totals | None:
         """The sum over the real, or over the simulated, runs; None if there are none."""
@@ -72,7 +85,11 @@ class WorkflowCost:
             "usage": _usage(self.spent(simulated=False)),
             "simulated_usage": _usage(self.spent(simulated=True)),
         }
-        return {**found, "runs": [run.document() for run in self.runs]} if with_runs else found
+        if not with_runs:
+            return found
+        found["planning_usage"] = _usage(self.sums(simulated=False).get("Planning"))
+        found["simulated_planning_usage"] = _usage(self.sums(simulated=True).get("Planning"))
+        return {**found, "runs": [run.document() for run in self.runs]}
 
 
 def _usage(spent: Totals | None) -> dict[str, Any]:
@@ -95,7 +112,10 @@ def read_cost(files: Files, workflow_id: str) -> WorkflowCost:
     runs = workflow_runs(files, workflow_id)
     if not runs:
         raise _unknown(workflow_id, list(recorded_runs(files)))
-    return _cost(files, workflow_id, runs)
+    cost = _cost(files, workflow_id, runs)
+    started = {planner_run for run in runs if (planner_run := planner_run_of(run))}
+    planning = sorted(started & set(workflow_runs(files, PLANNER)))
+    return replace(cost, planning=tuple(_run_cost(files, PLANNER, run) for run in planning))
 
 
 def read_costs(files: Files) -> list[WorkflowCost]:

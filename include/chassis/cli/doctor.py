@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,7 +23,6 @@ from chassis.errors import ChassisError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from chassis.cli.airflow_api import Airflow
     from chassis.cli.environment import StackPlan
@@ -66,7 +67,7 @@ def examine(home: Path) -> list[Check]:
     checks = list(_airflow_checks(home))
     plan = _stack_plan(home)
     try:
-        facts = _probe(_environment(plan))
+        facts = _facts(plan)
     except StackError as error:
         return [*checks, Check("Airflow's set-up", False, error.message, error.hint)]
     with_facts = [*_package_checks(facts), *checks, *_settings_checks(facts)]
@@ -192,7 +193,7 @@ def _claude_checks(facts: Facts) -> Iterator[Check]:
         "Claude",
         facts.claude_ok,
         facts.claude,
-        "Do what it says there; for the local stack's simulator: `chassis up`.",
+        "Follow the advice in the message. To use the local simulator instead: `chassis up`.",
     )
 
 
@@ -212,15 +213,24 @@ def _stack_plan(home: Path) -> StackPlan | None:
     return StackPlan(home=home, dags_folder=default_dags_folder(), port=port, simulator_port=simulator)
 
 
-def _environment(plan: StackPlan | None) -> dict[str, str]:
-    """The environment to examine: the local stack's, or this machine's."""
-    if plan is None:
-        return dict(os.environ)
-    from chassis.cli.environment import component_environment
-    from chassis.cli.keys import load_keys
+def _facts(plan: StackPlan | None) -> Facts:
+    """The facts of the local stack, or of this machine. Looking changes nothing: where no stack was ever started,
+    a folder that is deleted again stands in for its home.
 
-    plan.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return component_environment(plan, load_keys(plan.home), os.environ)
+    :raises StackError: see :func:`_probe`
+    """
+    if plan is None:
+        return _probe(dict(os.environ))
+    from chassis.cli.environment import component_environment
+    from chassis.cli.keys import load_keys, password_file
+
+    if password_file(plan.home).exists():
+        return _probe(component_environment(plan, load_keys(plan.home), os.environ))
+    with tempfile.TemporaryDirectory(prefix="chassis-doctor-") as folder:
+        stand_in = replace(plan, home=Path(folder))
+        facts = _probe(component_environment(stand_in, load_keys(stand_in.home), os.environ))
+    told = facts.model_dump_json().replace(folder, json.dumps(str(plan.home))[1:-1])
+    return Facts.model_validate_json(told)
 
 
 def _probe(environment: dict[str, str]) -> Facts:

@@ -66,16 +66,24 @@ def _display(console: Console, known: Iterable[Row]) -> Iterator[Callable[[Repor
         yield _Lines(console, known).show
 
 
+_SAME = {"scheduled": None, "queued": None, "deferred": "running"}
+"""States that are no news after another one: Airflow's own steps on the way to a call, and back from it."""
+
+
 class _Lines:
-    """Prints a line for each change of a task's state."""
+    """Prints a line for each change of a task's state that says something new."""
 
     def __init__(self, console: Console, known: Iterable[Row]) -> None:
         self._console = console
-        self._labels = {(row.id, row.map_index, row.item): status_text(row.state).plain for row in known}
+        self._phases = {(row.id, row.map_index, row.item): self._phase(row) for row in known}
+
+    @staticmethod
+    def _phase(row: Row) -> str | None:
+        return _SAME.get(row.state, row.state) if row.state else None
 
     def show(self, report: Report) -> None:
         for row in report.rows:
-            key, label = (row.id, row.map_index, row.item), status_text(row.state).plain
-            if row.state is not None and self._labels.get(key) != label:
-                self._labels[key] = label
-                self._console.print(f"{full_name(row)}: {label}")
+            key, phase = (row.id, row.map_index, row.item), self._phase(row)
+            if phase is not None and self._phases.get(key) != phase:
+                self._phases[key] = phase
+                self._console.print(f"{full_name(row)}: {status_text(row.state).plain}")

@@ -29,7 +29,7 @@ _WHAT = {
     "max_tokens": "Tokens",
     "max_calls": "Calls",
     "max_minutes": "Minutes",
-    "max_parallel": "Calls at a time",
+    "max_parallel": "Maximum parallel calls",
 }
 
 

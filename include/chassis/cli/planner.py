@@ -202,16 +202,21 @@ def check_paused(airflow: Airflow, dag: Json, *, unpause: bool) -> None:
     if not unpause:
         raise UsageError(
             f"{dag['dag_id']} is paused.",
-            hint=f"Add --unpause, or unpause it on its page: {airflow.url}/dags/{dag['dag_id']}",
+            hint=f"Add --unpause, or: chassis unpause {dag['dag_id']}",
         )
-    airflow.unpause(dag["dag_id"])
+    airflow.set_paused(dag["dag_id"], False)
+
+
+def planner_run_of(run_id: str) -> str | None:
+    """Id of the planner's run that started a run; None when none did."""
+    return run_id.removeprefix(_STARTED_RUN) if run_id.startswith(_STARTED_RUN) else None
 
 
 def planning_of(airflow: Airflow, run_id: str) -> Json | None:
     """What the planner's ``plan`` task returned, with the ``spending`` of all planning, for a run that it started."""
-    if not run_id.startswith(_STARTED_RUN):
+    planner_run = planner_run_of(run_id)
+    if planner_run is None:
         return None
-    planner_run = run_id.removeprefix(_STARTED_RUN)
     value = airflow.xcom(PLANNER, planner_run, "plan")
     return {**value, **_spending(airflow, planner_run)} if isinstance(value, dict) else None
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Group
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from chassis import figures
 from chassis.cli import amounts
+from chassis.cli.listing import Listing
 from chassis.cli.text import one_line, plain
 
 if TYPE_CHECKING:
@@ -28,27 +27,23 @@ if TYPE_CHECKING:
 SIMULATED = "simulated: not Claude"
 _OUTPUT_CHARACTERS = 6_000
 _NO_CALL = "no call to Claude has ended"
-_LABELS = {
-    None: ("waiting", "dim"),
-    "scheduled": ("queued", "dim"),
-    "queued": ("queued", "cyan"),
-    "running": ("running", "cyan"),
-    "deferred": ("running", "cyan"),  # the triggerer waits for Claude's answer
-    "awaiting_input": ("waits for approval", "yellow"),
-    "up_for_retry": ("failed, will retry", "yellow"),
-    "up_for_reschedule": ("waiting", "dim"),
-    "success": ("done", "green"),
-    "failed": ("failed", "bold red"),
-    "upstream_failed": ("not run", "red"),
-    "skipped": ("skipped", "dim"),
-    "removed": ("removed", "dim"),
+_STYLES = {
+    "queued": "cyan",
+    "running": "cyan",
+    "deferred": "cyan",  # the triggerer waits for Claude's answer
+    "awaiting_input": "yellow",
+    "up_for_retry": "yellow",
+    "success": "green",
+    "failed": "bold red",
+    "upstream_failed": "red",
 }
+_NO_STATUS = "no status"
+"""What Airflow calls a task instance that has no state yet."""
 
 
 def status_text(state: str | None) -> Text:
-    """A task's state in a word or two."""
-    label, style = _LABELS.get(state, (plain(state), ""))
-    return Text(label, style=style)
+    """A task's or a run's state, by Airflow's own name."""
+    return Text(_NO_STATUS if state is None else plain(state), style=_STYLES.get(state or "", "dim"))
 
 
 def full_name(row: Row) -> str:
@@ -57,33 +52,28 @@ def full_name(row: Row) -> str:
     return one_line(row.id if item is None else f"{row.id} [{item}]")
 
 
-def plan_table(shape: Shape) -> Table:
+def plan_table(shape: Shape) -> Listing:
     """The tasks of a plan."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Task", "Name", "For each", "Depends on"):
-        table.add_column(heading, overflow="fold")
+    listing = Listing("Task", "Name", "For each", "Depends on")
     for task in shape.tasks:
         cells = (task.id, task.name, task.for_each, ", ".join(task.depends_on))
-        table.add_row(*(Text(one_line(cell)) for cell in cells))
-    return table
+        listing.add(*map(one_line, cells))
+    return listing
 
 
-def status_table(rows: Sequence[Row]) -> Table:
+def status_table(rows: Sequence[Row]) -> Listing:
     """How the tasks of a run stand, one row for each item; what they have spent, once one of them has."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     some_spent = any(row.spent is not None for row in rows)
-    for heading in ("Task", "Name", "Status", "Depends on", *(["Spent"] if some_spent else [])):
-        table.add_column(heading, overflow="fold")
+    listing = Listing("Task", "Name", "Status", "Depends on", *(["Spent"] if some_spent else []))
     for row in rows:
-        name, needs = Text(one_line(row.name)), Text(one_line(", ".join(row.depends_on)))
-        spent = [Text(_spent_by_task(row))] if some_spent else []
         status = status_text(row.state)
         if row.amendment is not None:
             status.append(", amended", "yellow")
         if row.carried_from:
-            status.append(", taken over", "cyan")
-        table.add_row(Text(full_name(row)), name, status, needs, *spent)
-    return table
+            status.append(", carried over", "cyan")
+        spent = [_spent_by_task(row)] if some_spent else []
+        listing.add(full_name(row), one_line(row.name), status, one_line(", ".join(row.depends_on)), *spent)
+    return listing
 
 
 def _spent_by_task(row: Row) -> str:
@@ -91,7 +81,7 @@ def _spent_by_task(row: Row) -> str:
         return ""
     limit = row.spending.limits.task.budget_usd if row.spending else None
     tokens = figures.counted(amounts.counted_tokens(row.spent), "token")
-    parts = (tokens, amounts.price(row.spent, limit), amounts.uncertain(row.spent, brief=True))
+    parts = (tokens, amounts.price(row.spent, limit, column=True), amounts.uncertain(row.spent, brief=True))
     return ", ".join(filter(None, parts))
 
 
@@ -121,35 +111,54 @@ def print_results(console: Console, rows: Iterable[Row]) -> None:
 
 
 def totals(report: Report) -> Text:
-    """Outcome, tokens, cost, limits and time of a run in a line."""
-    label, style = _LABELS.get(report.state, (plain(report.state), "cyan"))
-    parts = list(_spent_by_run(report)) or [_NO_CALL]
+    """Outcome, tokens, cost, limits and time of a run in a line; what its planning took stands beside it."""
+    state = status_text(report.state)
+    parts = list(_sums(report)) or [_NO_CALL]
     if report.seconds is not None:
         parts.append(f"{report.seconds:.1f} s")
-    return Text(f"Run {label}: ", style=style).append(" · ".join(parts), style="not bold default")
+    return Text(f"Run {state.plain}: ", style=state.style).append(" · ".join(parts), style="not bold default")
 
 
-def _spent_by_run(report: Report) -> Iterator[str]:
-    total, spent, spending = report.total, report.spent, report.spending
-    if total is None or not total.calls:
+def _sums(report: Report) -> Iterator[str]:
+    """The run, its planning, and both together: the rows of the tasks add up to the first of them."""
+    spent, planning, together = report.spent, report.planning_spent, report.total
+    if together is None or not together.calls:
         return
-    usage = total.usage
-    cached = usage.cache_read_tokens + usage.cache_write_tokens
-    yield f"{usage.input_tokens + cached:,} tokens in ({cached:,} by the cache), {usage.output_tokens:,} out"
-    money = _money(total, None)
-    if spent is not None and spending is not None and spending.limit_usd is not None:
-        # The limit is the run's alone, so what its planning cost stands beside it.
-        planning = report.planning_spent
-        plan = "" if planning is None else f", and {amounts.price(planning)} for the plan"
-        money = f"{_money(spent, spending)}{plan}"
+    if spent is None or not spent.calls:
+        yield _NO_CALL
+    else:
+        yield from _spent_by_run(report, spent)
+    if planning is not None and planning.calls:
+        yield f"planning: {_tokens_and_price(report, planning)}"
+        if spent is not None and spent.calls:
+            yield f"together: {_tokens_and_price(report, together)}"
     if report.simulated:
-        money = SIMULATED if amounts.is_unpriced(total) else f"{money} if it were real ({SIMULATED})"
-    yield money
-    if spent is not None and spending is not None:
+        yield f"{SIMULATED}, so nothing was paid"
+
+
+def _spent_by_run(report: Report, spent: Totals) -> Iterator[str]:
+    usage, spending = spent.usage, report.spending
+    cached = usage.cache_read_tokens + usage.cache_write_tokens
+    of_these = f", {cached:,} of these by the cache" if cached else ""
+    tokens = figures.counted(amounts.counted_tokens(spent), "token")
+    yield f"{tokens} ({usage.input_tokens + cached:,} in{of_these}; {usage.output_tokens:,} out)"
+    if price := _price(report, spent, spending):
+        yield price
+    if spending is not None:
         if spending.limit_tokens is not None:
             yield f"{spent.tokens:,} of {figures.counted(spending.limit_tokens, 'token')}"
         if spending.limit_calls is not None:
             yield f"{spent.calls:,} of {figures.counted(spending.limit_calls, 'call')}"
+
+
+def _tokens_and_price(report: Report, spent: Totals) -> str:
+    tokens = figures.counted(amounts.counted_tokens(spent), "token")
+    return ", ".join(filter(None, (tokens, _price(report, spent, None))))
+
+
+def _price(report: Report, spent: Totals, spending: Spending | None) -> str:
+    """The price; nothing where it is unknown because nobody asks one."""
+    return "" if report.simulated and amounts.is_unpriced(spent) else _money(spent, spending)
 
 
 def _money(totals: Totals, spending: Spending | None) -> str:
@@ -163,7 +172,7 @@ def _print_result(console: Console, row: Row) -> None:
     if row.simulated:
         title += f" ({SIMULATED})"
     if row.carried_from:
-        title += f" (taken over from run {one_line(row.carried_from)})"
+        title += f" (carried over from run {one_line(row.carried_from)})"
     output = _shortened(row.result["output"])
     if console.is_terminal:
         body: list[RenderableType] = [Text(summary, style="bold")]

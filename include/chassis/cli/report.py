@@ -114,7 +114,7 @@ class Report:
         return _sum((self.spent, self.planning_spent))
 
     def document(self) -> Json:
-        """The ``--json`` document."""
+        """The ``--json`` document. The tasks' usage adds up to ``usage``; ``total_usage`` has the planning, too."""
         document = {
             "workflow_id": self.workflow_id,
             "revision": self.revision,
@@ -122,7 +122,9 @@ class Report:
             "state": self.state,
             "simulated": self.simulated,
             "tasks": [_row_document(row) for row in self.rows],
-            "usage": amounts.document(self.total),
+            "usage": amounts.document(self.spent),
+            "planning_usage": None if self.planning_spent is None else amounts.document(self.planning_spent),
+            "total_usage": amounts.document(self.total),
         }
         if (spending := self.spending) is not None:
             document["limits"] = spending.limits.model_dump(

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from chassis.cli.arguments import CONTROLS
 from chassis.cli.errors import UsageError
-
-STDIN = "-"
-_MOST_BYTES = 4 * 100_000
-"""No text of the most characters is longer in UTF-8; a device that never ends is not read to its end."""
+from chassis.cli.file_text import read_text
 
 
 def read_requirement(argument: str, file: str | None) -> str:
@@ -26,7 +20,7 @@ def read_requirement(argument: str, file: str | None) -> str:
             "Say what is to be done, once.",
             hint='Give REQUIREMENT in quotes, or --requirement-file FILE; "-" reads standard input.',
         )
-    text = argument if file is None else _read(file)
+    text = argument if file is None else read_text(file, most_bytes=4 * MAX_REQUIREMENT).strip()
     if found := CONTROLS.search(text):
         raise UsageError(f"The requirement holds the control character U+{ord(found[0]):04X}. Leave it out.")
     if not text.strip():
@@ -37,18 +31,3 @@ def read_requirement(argument: str, file: str | None) -> str:
             hint="Shorten it, or split it into several workflows.",
         )
     return text
-
-
-def _read(file: str) -> str:
-    name = "Standard input" if file == STDIN else file
-    try:
-        if file == STDIN:
-            content = sys.stdin.buffer.read(_MOST_BYTES + 1)
-        else:
-            with Path(file).open("rb") as stream:
-                content = stream.read(_MOST_BYTES + 1)
-        return content.decode("utf-8-sig").replace("\r\n", "\n").strip()
-    except OSError as error:
-        raise UsageError(f"{name} can't be read: {error.strerror or error}.") from None
-    except (UnicodeDecodeError, ValueError):
-        raise UsageError(f"{name} is not text in UTF-8, or is too long.", hint="Save it as UTF-8.") from None

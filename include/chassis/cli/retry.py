@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from chassis.cli.errors import AirflowRefusedError, UsageError
 from chassis.cli.render import full_name
@@ -47,11 +48,18 @@ def find_targets(report: Report, task_id: str, item: str | None) -> list[Row]:
         return _without_item(rows, mapped, task_id)
     if not mapped:
         raise UsageError(f"Task '{task_id}' has no items.", hint="Leave out --item.")
-    found = [row for row in mapped if row.item == item]
+    found = _of_item(mapped, item)
     if not found:
         names = {row.item for row in mapped if row.item is not None}
         raise _unknown("item", item, names, f"task '{task_id}'")
     return found
+
+
+def _of_item(rows: list[Row], item: str) -> list[Row]:
+    """The rows of an item. Unicode writes ``é`` in two ways (NFC and NFD); an item is known by either of them."""
+    exact = [row for row in rows if row.item == item]
+    same = normalize("NFC", item)
+    return exact or [row for row in rows if row.item is not None and normalize("NFC", row.item) == same]
 
 
 def _without_item(rows: list[Row], mapped: list[Row], task_id: str) -> list[Row]:

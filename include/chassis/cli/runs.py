@@ -10,6 +10,7 @@ from chassis.cli.planner import planning_of
 from chassis.cli.report import Report, read_report
 from chassis.cli.shape import Shape, revision_of_tags, shape_of_dag, shape_of_plan
 from chassis.cli.target import is_remote, open_store
+from chassis.cli.workflows import find_workflow, name_hint
 from chassis.errors import ChassisError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from chassis.cli.airflow_api import Airflow, Json
     from chassis.workflow import WorkflowSpec
 
-_TAG = "chassis"  # of every DAG that Chassis builds, and of the planner
 _RECENT = 20
 
 
@@ -27,10 +27,7 @@ def find_run(airflow: Airflow, workflow_id: str, run_id: str | None) -> tuple[Js
 
     :raises UsageError: there is no such workflow or run; names the nearest
     """
-    dag = airflow.find_dag(workflow_id)
-    if dag is None:
-        names = [found["dag_id"] for found in airflow.dags(tag=_TAG)]
-        raise UsageError(f"There is no workflow '{workflow_id}'.", hint=_hint(workflow_id, names))
+    dag = find_workflow(airflow, workflow_id)
     if run_id is not None:
         run = airflow.find_run(workflow_id, run_id)
         if run is not None:
@@ -43,7 +40,9 @@ def find_run(airflow: Airflow, workflow_id: str, run_id: str | None) -> tuple[Js
             f"Workflow '{workflow_id}' has no run yet.", hint="Start one in Airflow, or plan it again."
         )
     names = [found["dag_run_id"] for found in recent]
-    raise UsageError(f"Workflow '{workflow_id}' has no run '{run_id}'.", hint=_hint(run_id, names))
+    raise UsageError(
+        f"Workflow '{workflow_id}' has no run '{run_id}'.", hint=name_hint(run_id, names, "runs")
+    )
 
 
 def find_shape(airflow: Airflow, home: Path, dag: Json, run: Json) -> Shape:
@@ -82,12 +81,3 @@ def report_of(airflow: Airflow, shape: Shape, workflow_id: str, run_id: str) -> 
     if report is None:
         raise UsageError(f"Workflow '{workflow_id}' has no run '{run_id}' any more.")
     return report
-
-
-def _hint(name: str, names: list[str]) -> str:
-    from chassis.workflow import nearest
-
-    near = nearest(name, names)
-    if near is not None:
-        return f"Did you mean '{near}'?"
-    return f"There is: {', '.join(names)}." if names else 'There is none yet: chassis run "REQUIREMENT".'

@@ -78,6 +78,12 @@ class FakeDag:
     refuses: str = ""
     params: dict[str, str] = field(default_factory=dict)
     starts: dict[str, FakeRun] = field(default_factory=dict)
+    next_run: str | None = None
+
+    @property
+    def last_state(self) -> str | None:
+        run = next(reversed(self.runs.values()), None)
+        return None if run is None else run.state if run.at_end else "running"
 
 
 def task(task_id: str, *followers: str, mapped: bool = False) -> dict[str, Any]:
@@ -109,14 +115,14 @@ class FakeAirflow:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length)) if length else None
                 status, document = fake.answer(self.command, self.path, dict(self.headers), body)
-                content = json.dumps(document).encode()
+                content = b"" if document is None else json.dumps(document).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = do_PATCH = _answer  # noqa: N815  names that the base class calls
+            do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815  names that the base class calls
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -186,7 +192,10 @@ class FakeAirflow:
     def _dags(self, method: str, parts: list[str], query: dict[str, str], body: Any) -> tuple[int, Any]:
         if not parts:
             found = [
-                self._dag(name) for name, dag in self.dags.items() if query.get("tags") in (None, *dag.tags)
+                self._dag(name)
+                for name, dag in self.dags.items()
+                if query.get("tags") in (None, *dag.tags)
+                and query.get("last_dag_run_state") in (None, dag.last_state)
             ]
             return 200, {"dags": found, "total_entries": len(found)}
         if parts == ["~", "dagRuns", "~", "hitlDetails"]:
@@ -197,7 +206,11 @@ class FakeAirflow:
             return 404, {"detail": f"The Dag with ID: `{parts[0]}` was not found"}
         dag, rest = self.dags[parts[0]], parts[1:]
         if not rest:
-            dag.paused = body["is_paused"] if method == "PATCH" else dag.paused
+            if method == "PATCH":
+                dag.paused = body["is_paused"]
+            if method == "DELETE":
+                del self.dags[parts[0]]
+                return 204, None
             return 200, self._dag(parts[0])
         if rest == ["details"]:
             params = {name: {"value": None, "schema": {"type": kind}} for name, kind in dag.params.items()}
@@ -213,6 +226,12 @@ class FakeAirflow:
             )
         if rest[1] not in dag.runs:
             return 404, {"detail": f"run {rest[1]} was not found"}
+        if len(rest) == 2 and method == "PATCH":
+            dag.runs[rest[1]].state = body["state"]
+            dag.runs[rest[1]].looks = len(dag.runs[rest[1]].snapshots)
+        if len(rest) == 2 and method == "DELETE":
+            del dag.runs[rest[1]]
+            return 204, None
         if rest[-1] == "hitlDetails":
             return self._take_answer(dag, rest[1], rest[3], body)
         return self._run(parts[0], rest[1], dag.runs[rest[1]], rest[2:], query)
@@ -243,6 +262,7 @@ class FakeAirflow:
             "is_stale": False,
             "tags": tags,
             "bundle_version": dag.bundle_version,
+            "next_dagrun_run_after": dag.next_run,
         }
 
     def _start(self, dag_id: str, dag: FakeDag, body: Any) -> tuple[int, Any]:
@@ -313,5 +333,6 @@ class FakeAirflow:
             "start_date": "2026-03-01T06:00:00+00:00",
             "end_date": "2026-03-01T06:00:12+00:00" if ended else None,
             "bundle_version": None,
+            "triggering_user_name": "ann",
             "conf": run.conf,
         }

@@ -39,7 +39,7 @@ def answers(fake: FakeAirflow) -> list[tuple[str, str, str, str]]:
 
 
 def test_the_plans_that_wait_are_listed(chassis: Chassis, fake: FakeAirflow) -> None:
-    assert "No plan waits" in chassis("approve").stderr
+    assert "No plan is waiting" in chassis("approve").stderr
     digest = waiting(fake)
     listed = chassis("approve", "--list").stdout
     for words in ("onboard", f"plan:{digest[:12]}", "plan_workflow", "p1", "2026-03-04 06:00"):

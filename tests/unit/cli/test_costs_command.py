@@ -76,7 +76,7 @@ def test_a_workflows_runs_are_listed_by_their_start_with_a_total(chassis: Chassi
     assert result.exit_code == 0
     assert rows(result.stdout)[1:] == [
         ["planned__p1", "2026-11-22 10:00", "2", "2,400", "$1.1123"],
-        ["manual__2", "2026-11-23 11:00", "1", "1,200", "$0.20"],
+        ["manual__2", "2026-11-23 11:00", "1", "1,200", "$0.2000"],
         ["Total", "3", "3,600", "$1.3123"],
     ]
     assert f"now: {price_date()}" in result.stdout
@@ -88,8 +88,8 @@ def test_without_a_workflow_each_has_a_line_planners_too(chassis: Chassis, recor
     records.call("plan_workflow", "p1", 0.02)
     result = chassis("costs")
     assert rows(result.stdout)[1:] == [
-        ["onboard", "2", "2", "2,400", "$0.75"],
-        ["plan_workflow", "1", "1", "1,200", "$0.02"],
+        ["onboard", "2", "2", "2,400", "$0.7500"],
+        ["plan_workflow", "1", "1", "1,200", "$0.0200"],
     ]
 
 
@@ -103,7 +103,7 @@ def test_what_is_not_certain_is_never_added_to_the_dollars(chassis: Chassis, rec
         "Total",
         "3",
         "2,400",
-        "$0.50, and 1 call of unknown price",
+        "$0.5000, and 1 call of unknown price",
         "up to $0.30 more for 1 call whose end nobody saw; up to $0.30 more for 1 call in flight",
     ]
     (workflow,) = json.loads(chassis("costs", "onboard", "--json").stdout)["workflows"]
@@ -129,15 +129,15 @@ def test_simulated_dollars_are_never_added_to_real_ones(chassis: Chassis, record
     records.call("onboard", "both", 0.125)
     table = rows(chassis("costs", "onboard").stdout)[1:]
     assert {row[0]: row[-1] for row in table} == {
-        "real": "$0.50",
-        "made up (simulated: not Claude)": "$0.25",
-        "both": "$0.25",
-        "Total": "$0.75",
-        "Total (simulated: not Claude)": "$0.25",
+        "real": "$0.5000",
+        "made up (simulated: not Claude)": "$0.2500",
+        "both": "$0.2500",
+        "Total": "$0.7500",
+        "Total (simulated: not Claude)": "$0.2500",
     }
     assert {row[0]: row[-1] for row in rows(chassis("costs").stdout)[1:]} == {
-        "onboard": "$0.75",
-        "onboard (simulated: not Claude)": "$0.25",
+        "onboard": "$0.7500",
+        "onboard (simulated: not Claude)": "$0.2500",
     }
     (workflow,) = json.loads(chassis("costs", "onboard", "--json").stdout)["workflows"]
     assert (workflow["usage"]["cost_usd"], workflow["simulated_usage"]["cost_usd"]) == (0.75, 0.25)
@@ -158,7 +158,7 @@ def test_a_ledger_that_can_not_be_read_is_told_and_the_rest_is_shown(
     result = chassis("costs", "onboard")
     assert result.exit_code == 1
     table = {row[0]: row[-1] for row in rows(result.stdout)[1:]}
-    assert table == {"good": "$0.50", "bad": "its ledger can't be read", "Total": "$0.50"}
+    assert table == {"good": "$0.5000", "bad": "its ledger can't be read", "Total": "$0.5000"}
     assert "Not in the sums: run bad of onboard." in result.stderr
     assert str(entry) in result.stderr
     as_json = chassis("costs", "--json")
@@ -195,7 +195,7 @@ def test_an_airflow_of_ones_own_has_its_records_where_its_settings_say(
     theirs.call("their_workflow", "r", 0.5)
     monkeypatch.setenv("CHASSIS_AIRFLOW_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AIRFLOW__CHASSIS__RECORDS_ROOT", str(theirs.root))
-    assert rows(chassis("costs").stdout)[1:] == [["their_workflow", "1", "1", "1,200", "$0.50"]]
+    assert rows(chassis("costs").stdout)[1:] == [["their_workflow", "1", "1", "1,200", "$0.5000"]]
 
 
 def test_all_workflows_together_are_the_sum_of_each(records: Records) -> None:

@@ -55,7 +55,7 @@ def test_in_a_pipe_each_change_is_one_line() -> None:
         out,
     )
     assert end.state == "success"
-    assert text_of(out).splitlines() == ["a: running", "a: done", "b: running", "b: done"]
+    assert text_of(out).splitlines() == ["a: running", "a: success", "b: running", "b: success"]
 
 
 def test_what_was_known_before_is_not_told_again() -> None:
@@ -66,7 +66,7 @@ def test_what_was_known_before_is_not_told_again() -> None:
         out,
         known=known,
     )
-    assert text_of(out).splitlines() == ["b: running", "b: done"]
+    assert text_of(out).splitlines() == ["b: running", "b: success"]
 
 
 def test_on_a_terminal_the_table_is_live_and_leaves_nothing_behind() -> None:

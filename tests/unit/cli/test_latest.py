@@ -222,4 +222,4 @@ def test_retry_latest_moves_the_run_and_refuses_before_it_clears(
     result = chassis("retry", "onboard", "update", "--latest")
     assert result.exit_code == 0, result.output
     assert fake.sent("POST", "/clearTaskInstances")[-1]["run_on_latest_version"] is True
-    assert "report: done" in result.stdout
+    assert "report: success" in result.stdout

@@ -52,7 +52,7 @@ def test_every_limit_of_a_plan_has_its_option() -> None:
     named = {name for name in Limits.model_fields if name != "per_task"}
     named |= {f"task_{name}" for name in SpendLimits.model_fields}
     assert {limit.name for limit in limits_of(check_plan(SPEC))} == named
-    assert set(inspect.signature(money.limits).parameters) - {"workflow", "home"} == named
+    assert set(inspect.signature(money.limits).parameters) - {"workflow", "home", "as_json"} == named
 
 
 def test_without_options_the_limits_are_shown_with_their_options(chassis: Chassis, store: PlanStore) -> None:
@@ -85,7 +85,7 @@ def test_a_change_is_the_next_revision_and_leaves_the_rest_as_it_was(
     assert [line.strip() for line in result.stdout.splitlines()[:4]] == [
         "Revision 2 of onboard:",
         "US dollars of a run: $1.00 -> $5.00",
-        "Calls at a time of a run: 16 -> 4",
+        "Maximum parallel calls of a run: 16 -> 4",
         "Calls of each task: 20 -> none",
     ]
     assert "chassis retry onboard TASK --run ID --latest" in result.stdout

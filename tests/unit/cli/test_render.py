@@ -65,11 +65,11 @@ def test_the_status_has_a_row_for_each_item_and_counts_them() -> None:
     )
     text = rendered(status_view(Report("w", 1, "r", "running", rows)))
     lines = [line.split() for line in text.splitlines()]
-    assert ["update", "[pricing]", "Update", "done"] in lines
-    assert ["update", "[claims]", "Update", "running"] in lines
-    assert ["update", "[#2]", "Update", "failed,", "will", "retry"] in lines
-    assert ["report", "Report", "waiting", "update"] in lines
-    assert "1 done · 1 running · 1 failed, will retry · 1 waiting" in text
+    assert ["update", "[pricing]", "Update", "success"] in lines
+    assert ["update", "[claims]", "Update", "deferred"] in lines
+    assert ["update", "[#2]", "Update", "up_for_retry"] in lines
+    assert ["report", "Report", "no", "status", "update"] in lines
+    assert "1 success · 1 deferred · 1 up_for_retry · 1 no status" in text
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -110,8 +110,8 @@ def test_a_simulated_result_says_so() -> None:
 
 def test_what_was_taken_over_says_so_and_from_where() -> None:
     row = done("8", carried_from="planned__manual__1")
-    assert "done, taken over" in rendered(status_view(Report("w", 1, "r2", "success", (row,))))
-    assert "taken over from run planned__manual__1" in results(row, terminal=False)
+    assert "success, carried over" in rendered(status_view(Report("w", 1, "r2", "success", (row,))))
+    assert "carried over from run planned__manual__1" in results(row, terminal=False)
 
 
 def test_a_failed_task_shows_reason_and_hint() -> None:
@@ -123,13 +123,13 @@ def test_a_failed_task_shows_reason_and_hint() -> None:
 
 def test_the_totals_give_outcome_tokens_cost_and_time() -> None:
     report = Report("w", 1, "r", "success", (done("8"),), seconds=12.34)
-    expected = "Run done: 1,230 tokens in (230 by the cache), 50 out · $0.0123 · 12.3 s"
+    expected = "Run success: 1,280 tokens (1,230 in, 230 of these by the cache; 50 out) · $0.0123 · 12.3 s"
     assert totals(report).plain == expected
 
 
 def test_the_totals_of_a_simulated_run_say_that_nothing_was_paid() -> None:
     report = Report("w", 1, "r", "success", (done("8", simulated=True),))
-    assert "$0.0123 if it were real (simulated: not Claude)" in totals(report).plain
+    assert "$0.0123 · simulated: not Claude, so nothing was paid" in totals(report).plain
 
 
 def test_the_totals_without_a_finished_call_say_so() -> None:

@@ -150,7 +150,9 @@ def test_the_document_has_the_contracts_fields_and_the_results(fake: FakeAirflow
                 "error": {"class": "TaskBlockedError", "message": "No access.", "hint": "Ask."},
             },
         ],
-        "usage": {
+        "usage": {**USAGE, "cost_usd": 0.5, "known_usd": 0.5, **NOTHING_UNSURE},
+        "planning_usage": {**USAGE, "calls": 2, "cost_usd": 0.25, "known_usd": 0.25, **NOTHING_UNSURE},
+        "total_usage": {
             "input_tokens": 20,
             "output_tokens": 10,
             "cache_read_tokens": 6,

@@ -39,7 +39,7 @@ def test_a_long_text_comes_from_a_file_or_standard_input_as_it_is(
         (("--requirement-file", "FILE"), b"caf\xe9", "is not text in UTF-8"),
         (("--requirement-file", "FILE"), b"x" * 100_001, "has 100,001 characters"),
         (("x" * 100_001,), b"", "has 100,001 characters"),
-        (("--requirement-file", "/dev/zero"), b"", "control character"),
+        (("--requirement-file", "/dev/zero"), b"", "is too long"),
         (("--requirement-file", "/nonexistent"), b"", "No such file or directory"),
         (("--requirement-file", "FILE"), b"a\x1b[31mb", "control character U+001B"),
     ],

@@ -105,3 +105,16 @@ def test_a_task_that_runs_is_not_torn_down(fake: FakeAirflow, airflow: Airflow) 
     fake.dags["onboard"] = FakeDag(runs={"r1": FakeRun("failed", downstream=AFTER_CLAIMS, running=True)})
     with pytest.raises(UsageError, match="is running now, so nothing was retried"):
         retry(airflow, REPORT, [ROWS[2]], downstream=False)
+
+
+@pytest.mark.parametrize(("given", "there"), [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")])
+def test_an_item_is_known_by_either_of_unicodes_forms(given: str, there: str) -> None:
+    rows = tuple(Row("a", item, "A", "failed", (), 1, index) for index, item in enumerate((there, "cafe")))
+    assert find_targets(Report("w", 1, "r", "failed", rows), "a", given) == [rows[0]]
+
+
+def test_of_two_items_that_differ_in_form_alone_the_typed_one_is_meant() -> None:
+    rows = tuple(
+        Row("a", item, "A", "failed", (), 1, index) for index, item in enumerate(("cafe\u0301", "caf\u00e9"))
+    )
+    assert find_targets(Report("w", 1, "r", "failed", rows), "a", "caf\u00e9") == [rows[1]]

@@ -32,11 +32,11 @@ def test_run_shows_agent_plan_changes_results_and_totals(chassis: Chassis, plann
         "Warning: task 'update': 'pricin' is not a service",
         "pricing, claims",
         "update [pricing]: running",
-        "update [claims]: done",
-        "report: done",
+        "update [claims]: success",
+        "report: success",
         "== update [pricing] (simulated: not Claude): update pricing is done",
         "the **output**",
-        "Run done: 40 tokens in (0 by the cache), 20 out",
+        "Run success: 45 tokens (30 in; 15 out) · planning: 15 tokens · together: 60 tokens · simulated: not Claude",
     )
     for words in expected:
         assert words in result.stdout
@@ -121,8 +121,10 @@ def test_run_json_prints_the_document_and_nothing_else(chassis: Chassis, planner
         ("update", "claims", []),
         ("report", None, ["update"]),
     ]
-    assert document["usage"]["input_tokens"] == 40, "three tasks and the planner"
-    assert "update [claims]: done" in result.stderr
+    sums = [document[name]["input_tokens"] for name in ("usage", "planning_usage", "total_usage")]
+    assert sums == [30, 10, 40], "three tasks, the planner, and both together"
+    assert sum(row["usage"]["input_tokens"] for row in document["tasks"]) == document["usage"]["input_tokens"]
+    assert "update [claims]: success" in result.stderr
 
 
 def test_a_failed_run_exits_with_1_and_says_how_to_retry(
@@ -132,7 +134,7 @@ def test_a_failed_run_exits_with_1_and_says_how_to_retry(
     result = chassis("run", "Onboard")
     assert result.exit_code == 1
     assert "update [claims]: failed: No access to the repository. Give it." in result.stdout
-    assert "report: not run" in result.stdout
+    assert "report: upstream_failed" in result.stdout
     assert f"chassis retry onboard update --item claims --run {RUN}" in result.stdout
 
 
@@ -256,7 +258,7 @@ def test_approve_asks_before_anything_is_published_and_goes_on_to_the_results(
     assert answer["params_input"]["plan"] == proposal("Report in two lines")["digest"]
     for words in ("Changes since revision 3:", "instruction: Report -> Report in two lines", "Estimate: "):
         assert words in result.stdout
-    assert "report: done" in result.stdout
+    assert "report: success" in result.stdout
 
 
 @pytest.mark.parametrize("answer", ["l\n", "\n", "what?\n", ""])

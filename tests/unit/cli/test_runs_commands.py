@@ -81,7 +81,7 @@ def test_status_of_a_finished_run_gives_its_results_and_exit_code(
     result = chassis("status", "onboard")
     assert result.exit_code == 0
     assert "== update [pricing] (simulated: not Claude): update pricing is done" in result.stdout
-    assert re.search(r"^ *update \[pricing\] .* done", result.stdout, re.MULTILINE), (
+    assert re.search(r"^ *update \[pricing\] .* success", result.stdout, re.MULTILINE), (
         "how each task stands, piped too"
     )
     fake.dags["onboard"].runs[RUN] = workflow_run(broken="claims")

@@ -106,9 +106,11 @@ class TestSums:
 
     def test_planning_comes_on_top_with_all_of_its_tries(self) -> None:
         document = report(ended("a", found(0.5, 0.5)), planning=PLANNING).document()
-        assert document["usage"]["cost_usd"] == 0.54
+        assert (document["usage"]["cost_usd"], document["total_usage"]["cost_usd"]) == (0.5, 0.54)
         older = {name: value for name, value in PLANNING.items() if name != "spending"}
-        assert report(ended("a", found(0.5, 0.5)), planning=older).document()["usage"]["cost_usd"] == 0.52
+        assert (
+            report(ended("a", found(0.5, 0.5)), planning=older).document()["total_usage"]["cost_usd"] == 0.52
+        )
 
     def test_of_equally_much_the_word_with_fewer_open_calls_is_the_newer_one(self) -> None:
         earlier = found(0.5, 0.5, open_calls=1, open={"tokens": 900, "cost_usd": 0.3})
@@ -164,29 +166,26 @@ class TestShown:
     )
     def test_the_totals_stand_beside_the_runs_limits(self, facts: dict[str, Any], shown: str) -> None:
         line = totals(report(ended("a", found(0.5, 1.2, **facts)))).plain
-        assert line == f"Run done: 1,200 tokens in (0 by the cache), 600 out · {shown}"
+        assert line == f"Run success: 1,800 tokens (1,200 in; 600 out) · {shown}"
 
     def test_what_planning_cost_is_not_held_against_the_runs_limit(self) -> None:
         spent = found(0.5, 1.2, limits={"budget_usd": 5.0})
-        assert (
-            "$1.20 of $5.00, and $0.04 for the plan"
-            in totals(report(ended("a", spent), planning=PLANNING)).plain
-        )
-        assert "$1.24" in totals(report(ended("a", found(0.5, 1.2)), planning=PLANNING)).plain
+        line = totals(report(ended("a", spent), planning=PLANNING)).plain
+        assert "$1.20 of $5.00 · planning: 60 tokens, $0.04 · together: 1,860 tokens, $1.24" in line
 
     def test_a_simulated_run_with_a_limit_says_that_nothing_was_paid(self) -> None:
         row = replace(ended("a", found(0.5, 1.2, limits={"budget_usd": 5.0})), simulated=True)
-        assert "$1.20 of $5.00 if it were real (simulated: not Claude)" in totals(report(row)).plain
+        assert "$1.20 of $5.00 · simulated: not Claude, so nothing was paid" in totals(report(row)).plain
 
     def test_the_table_has_what_each_task_spent_failed_ones_too(self) -> None:
         limited = found(0.25, 1.2, task_limits={"budget_usd": 0.5})
         rows = (ended("a", found(0.5, 0.5)), ended("b", limited, "failed"), ended("c", None, "running"))
         lines = rendered(status_view(report(*rows, state="running"), live=True)).splitlines()
         assert "Spent" in lines[1]
-        assert lines[3].endswith("750 tokens, $0.50".ljust(len(lines[3]) - lines[3].index("750")))
-        assert "375 tokens, $0.25 of $0.50" in lines[4]
+        assert lines[3].endswith("750 tokens, $0.5000".ljust(len(lines[3]) - lines[3].index("750")))
+        assert "375 tokens, $0.2500 of $0.50" in lines[4]
         assert lines[5].split() == ["c", "c", "running"]
-        assert "1 done · 1 failed · 1 running · $1.20" in lines[-1]
+        assert "1 success · 1 failed · 1 running · $1.20" in lines[-1]
 
     def test_a_live_line_says_that_the_plan_was_simulated(self) -> None:
         spent = ended("a", found(0.5, 0.5))
@@ -206,7 +205,7 @@ def test_status_shows_limits_and_what_a_failed_task_spent_and_reads_it_once(
     run.xcoms[("update", 1, "spending")] = spending(0.7, 1.2, limits={"budget_usd": 5.0})
     fake.dags["onboard"].runs[RUN] = run
     result = chassis("status", "onboard")
-    assert "1,050 tokens, $0.70" in result.stdout, "of the item that failed"
+    assert "1,050 tokens, $0.7000" in result.stdout, "of the item that failed"
     assert "$1.20 of $5.00" in result.stdout
     assert "failed: No access to the repository. Give it." in result.stdout, "as before"
     read = [path for _, path, _ in fake.requests if path.endswith("/xcomEntries/spending")]
@@ -235,5 +234,6 @@ def test_a_spent_limit_is_not_told_to_be_tried_again_as_it_is(
 def test_run_counts_a_failed_try_of_the_planner(chassis: Chassis, planner: FakeDag) -> None:
     planner.starts["p1"].xcoms[("plan", -1, "spending")] = spending(0.04, 0.04)
     document = json.loads(chassis("run", "Onboard", "--json").stdout)
-    assert document["usage"]["known_usd"] == 0.04
-    assert document["usage"]["input_tokens"] == 40 + 30, "4 cents of tokens by the planner, 30 by the tasks"
+    assert document["planning_usage"]["known_usd"] == 0.04
+    assert document["planning_usage"]["input_tokens"] == 40, "4 cents of tokens"
+    assert document["total_usage"]["input_tokens"] == 40 + 30, "and 30 tokens by the tasks"

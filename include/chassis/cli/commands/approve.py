@@ -6,7 +6,6 @@ from pathlib import Path  # noqa: TC003  Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from chassis.cli.commands.deciding import decide, on_terminal, show_plan, where_to_decide
 from chassis.cli.commands.options import HOME, HomeOption, JsonOption
@@ -34,13 +33,14 @@ def approve(
     edit: Annotated[
         Path | None, typer.Option("--edit", metavar="FILE", help="Approve this plan (YAML) in its place.")
     ] = None,
-    all_plans: Annotated[bool, typer.Option("--list", help="List the plans that wait.")] = False,
+    all_plans: Annotated[bool, typer.Option("--list", help="List the pending plans.")] = False,
     as_json: JsonOption = False,
     home: HomeOption = HOME,
 ) -> None:
     """Show a plan that waits for a decision, and decide; without options, on the terminal."""
     from chassis.cli.approval import APPROVE, REJECT, REVISE, find_plan, plans
     from chassis.cli.errors import UsageError
+    from chassis.cli.file_text import read_text
     from chassis.cli.target import connect
 
     chosen = [
@@ -50,6 +50,7 @@ def approve(
     ]
     if len(chosen) > 1 or (reject and edit):
         raise UsageError("One decision at a time: --approve, --revise, --reject or --edit.")
+    edited = "" if edit is None else read_text(edit)
     with connect(home).airflow as airflow:
         if all_plans or not name:
             if chosen:
@@ -58,7 +59,7 @@ def approve(
             return
         plan = find_plan(airflow, name, run)
         if chosen:
-            _carry_out(airflow, plan, chosen[0], revise or reject, _read(edit), as_json=as_json)
+            _carry_out(airflow, plan, chosen[0], revise or reject, edited, as_json=as_json)
         elif as_json:
             print_json(_document(airflow, plan))
         elif on_terminal():
@@ -99,41 +100,27 @@ def _carry_out(
 
 def _say(plan: WaitingPlan, *, approved: bool) -> None:
     if not approved:
-        tell(f"It goes on waiting: chassis approve {plan.dag_id} --run {plan.run_id}")
+        tell(f"Still pending: chassis approve {plan.dag_id} --run {plan.run_id}")
         raise typer.Exit(FAILED)
-    tell(f"Approved. How it goes on: chassis status {plan.dag_id} --run {plan.run_id}")
+    tell(f"Approved. See how the run goes on: chassis status {plan.dag_id} --run {plan.run_id}")
 
 
 def _list(airflow: Airflow, waiting: list[WaitingPlan], *, as_json: bool) -> None:
-    from rich import box
-    from rich.table import Table
+    from chassis.cli.listing import Listing
 
     if as_json:
         print_json([_document(airflow, plan) for plan in waiting])
         return
     if not waiting:
-        tell("No plan waits for a decision.")
+        tell("No plan is waiting for a decision.")
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Workflow", "Plan", "Planner", "Run", "Until", "Title"):
-        table.add_column(heading, overflow="fold")
+    table = Listing("Workflow", "Plan", "Planner", "Run", "Until (UTC)", "Title")
     for plan in waiting:
         until = str(plan.proposal["deadline"] or "")[:16].replace("T", " ")
         cells = (plan.workflow_id, plan.code, plan.dag_id, plan.run_id, until, plan.proposal["title"])
-        table.add_row(*(Text(one_line(cell)) for cell in cells))
+        table.add(*map(one_line, cells))
     out().print(table)
 
 
 def _document(airflow: Airflow, plan: WaitingPlan) -> dict[str, object]:
     return {"planner": plan.dag_id, "run_id": plan.run_id, "page": plan.page(airflow), **plan.proposal}
-
-
-def _read(file: Path | None) -> str:
-    from chassis.cli.errors import UsageError
-
-    if file is None:
-        return ""
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} can't be read: {error}") from None

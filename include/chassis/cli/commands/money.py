@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -16,9 +16,8 @@ from chassis.errors import PlanNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from rich.table import Table
-
     from chassis.cli.costs import RunCost, WorkflowCost
+    from chassis.cli.listing import Listing
     from chassis.ledger.entries import Totals
     from chassis.plans.refs import PlanRef
     from chassis.plans.store import PlanStore
@@ -40,7 +39,7 @@ def limits(
     max_calls: Annotated[str | None, _option("--max-calls", "N", "Calls that a run may make.")] = None,
     max_minutes: Annotated[str | None, _option("--max-minutes", "N", "Minutes that a run may take.")] = None,
     max_parallel: Annotated[
-        str | None, _option("--max-parallel", "N", "Calls that a run may have at a time; none: 16.")
+        str | None, _option("--max-parallel", "N", "Maximum parallel calls of a run; none: 16.")
     ] = None,
     task_budget_usd: Annotated[
         str | None, _option("--task-budget-usd", "USD", "Dollars that each task, or item, may spend.")
@@ -51,6 +50,7 @@ def limits(
     task_max_calls: Annotated[
         str | None, _option("--task-max-calls", "N", "Calls that each task, or item, may make.")
     ] = None,
+    as_json: JsonOption = False,
     home: HomeOption = HOME,
 ) -> None:
     """Show what a run of a workflow may spend, or publish its next revision with other limits; none takes one away."""
@@ -75,30 +75,45 @@ def limits(
     spec = store.read(ref)
     changes = {name: value for name, value in given.items() if value is not None}
     if changes:
-        _change(store, ref, spec, changes)
+        _change(store, ref, spec, changes, as_json=as_json)
+    elif as_json:
+        print_json(_document(ref.id, ref.revision, spec, changed=False))
     else:
         _show_limits(ref, spec)
 
 
+def _document(workflow_id: str, revision: int, spec: WorkflowSpec, *, changed: bool) -> dict[str, Any]:
+    from chassis.cli.limits import limits_of
+
+    values = {limit.name: limit.value for limit in limits_of(spec)}
+    return {"workflow_id": workflow_id, "revision": revision, "changed": changed, "limits": values}
+
+
 def _show_limits(ref: PlanRef, spec: WorkflowSpec) -> None:
     from chassis.cli.limits import limit_text, limits_of
+    from chassis.cli.listing import Listing
     from chassis.cli.target import ceilings
 
     most = ceilings()
     tell(f"Revision {ref.revision} of {ref.id}{' (retired)' if ref.retired else ''}")
-    table = _table(("What", "At most", "Option"), ("Ceiling of the deployment",) if most else ())
+    table = Listing("What", "At most", "Option", *(["Ceiling of the deployment"] if most else []))
     for limit in limits_of(spec):
         ceiling = limit_text(limit.name, most.get(limit.name)) if limit.name in most else ""
-        table.add_row(limit.meaning, limit.text, limit.option, *([ceiling] if most else []))
+        table.add(limit.meaning, limit.text, limit.option, *([ceiling] if most else []))
     out().print(table)
 
 
-def _change(store: PlanStore, ref: PlanRef, spec: WorkflowSpec, changes: Mapping[str, str]) -> None:
+def _change(
+    store: PlanStore, ref: PlanRef, spec: WorkflowSpec, changes: Mapping[str, str], *, as_json: bool
+) -> None:
     from chassis.cli.limits import limit_text, limits_of, overtaken, publish_limits
     from chassis.cli.target import ceilings
 
     most = ceilings()
     changed, published = publish_limits(store, ref, spec, changes)
+    if as_json:
+        print_json(_document(ref.id, published.revision, changed, changed=published.changed))
+        return
     console = out()
     if not published.changed:
         console.print(Text(f"Revision {ref.revision} of {ref.id} has these limits; nothing was published."))
@@ -157,40 +172,33 @@ def costs(
 
 
 _SPENT = ("Calls", "Tokens", "Dollars", "Not certain")
+_NUMBERS = ("Runs", "Calls", "Tokens", "Dollars")
 
 
-def _workflows_table(costs: Iterable[WorkflowCost]) -> Table:
-    table = _table(("Workflow", "Runs", *_SPENT))
+def _workflows_table(costs: Iterable[WorkflowCost]) -> Listing:
+    from chassis.cli.listing import Listing
+
+    table = Listing("Workflow", "Runs", *_SPENT, numbers=_NUMBERS)
     for cost in costs:
         for simulated in (False, True):
             runs = sum(run.simulated is simulated for run in cost.runs)
             if runs:
                 name = _named(cost.workflow_id, simulated=simulated)
-                table.add_row(Text(name), f"{runs:,}", *_spent(cost.spent(simulated=simulated)))
+                table.add(name, f"{runs:,}", *_spent(cost.spent(simulated=simulated)))
     return table
 
 
-def _runs_table(cost: WorkflowCost) -> Table:
-    table = _table(("Run", "Started (UTC)", *_SPENT))
+def _runs_table(cost: WorkflowCost) -> Listing:
+    from chassis.cli.listing import Listing
+
+    table = Listing("Run", "Started (UTC)", *_SPENT, numbers=_NUMBERS)
     for run in cost.runs:
-        name = Text(_named(run.run_id, simulated=run.simulated))
-        table.add_row(name, _started(run), *_spent(run.spent))
-    table.add_section()
+        table.add(_named(run.run_id, simulated=run.simulated), _started(run), *_spent(run.spent))
+    table.section()
     for simulated in (False, True):
-        total = cost.spent(simulated=simulated)
-        if total is not None:
-            table.add_row(_named("Total", simulated=simulated), "", *_spent(total), style="bold")
-    return table
-
-
-def _table(headings: Iterable[str], further: Iterable[str] = ()) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in (*headings, *further):
-        numeric = heading in ("Runs", "Calls", "Tokens", "Dollars")
-        table.add_column(heading, overflow="fold", justify="right" if numeric else "left")
+        sums = cost.sums(simulated=simulated)
+        for name, total in sums.items():
+            table.add(_named(name, simulated=simulated), "", *_spent(total), style="bold")
     return table
 
 
@@ -214,6 +222,6 @@ def _spent(totals: Totals | None) -> tuple[str, ...]:
     return (
         f"{totals.calls:,}",
         f"{amounts.counted_tokens(totals):,}",
-        amounts.price(totals),
+        amounts.price(totals, column=True),
         not_certain,
     )

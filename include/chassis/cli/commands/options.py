@@ -41,6 +41,7 @@ HomeOption = Annotated[
 HOME = Path(".chassis")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 RunOption = Annotated[
     str | None, typer.Option("--run", help="Id of the run.", show_default="the newest", metavar="ID")
 ]

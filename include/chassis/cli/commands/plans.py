@@ -1,42 +1,24 @@
-"""``chassis list``, ``show``, ``diff`` and ``validate``: plans."""
+"""``chassis show``, ``diff``, ``validate`` and ``publish``: plans."""
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  Typer reads the annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from chassis.cli.commands.options import HOME, HomeOption, WorkflowArgument
-from chassis.cli.console import out, reports_errors, tell
-from chassis.cli.text import one_line, plain
+from chassis.cli.commands.options import HOME, HomeOption, JsonOption, WorkflowArgument
+from chassis.cli.console import out, print_json, reports_errors, tell
+from chassis.cli.text import plain
 
 if TYPE_CHECKING:
-    from chassis.plans.refs import PlanRef
-    from chassis.plans.store import PlanStore
     from chassis.workflow import WorkflowSpec
 
 
-@reports_errors
-def list_workflows(home: HomeOption = HOME) -> None:
-    """List the workflows of the plan store."""
-    from rich import box
-    from rich.table import Table
-
-    from chassis.cli.target import open_store
-
-    store = open_store(home)
-    heads = store.heads()
-    if not heads:
-        tell('There are no workflows yet. Plan one: chassis run "REQUIREMENT"')
-        return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Workflow", "Revision", "Tasks", "Schedule", "Title"):
-        table.add_column(heading, overflow="fold")
-    for ref in heads.values():
-        table.add_row(*(Text(cell) for cell in _cells(store, ref)))
-    out().print(table)
+PlanFileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A plan as YAML; - for standard input.", show_default=False)
+]
 
 
 @reports_errors
@@ -45,6 +27,7 @@ def show(
     revision: Annotated[
         int | None, typer.Option("--revision", help="Number of the revision.", show_default="the newest")
     ] = None,
+    as_json: JsonOption = False,
     home: HomeOption = HOME,
 ) -> None:
     """Print a plan as YAML."""
@@ -52,7 +35,12 @@ def show(
 
     store = open_store(home)
     ref = store.get(workflow, revision)
-    store.read(ref)  # a broken file is refused here, with the reason
+    spec = store.read(ref)  # a broken file is refused here, with the reason
+    if as_json:
+        plan = spec.model_dump(mode="json", exclude_defaults=True)
+        facts = {"workflow_id": ref.id, "revision": ref.revision, "retired": ref.retired}
+        print_json({**facts, "file": store.locate(ref), "plan": plan})
+        return
     tell(f"Revision {ref.revision}{' (retired)' if ref.retired else ''}: {store.locate(ref)}")
     print(plain(store.read_text(ref)), end="")
 
@@ -65,6 +53,7 @@ def diff(
     as_text: Annotated[
         bool, typer.Option("--text", help="Compare the lines of their YAML instead of their parts.")
     ] = False,
+    as_json: JsonOption = False,
     home: HomeOption = HOME,
 ) -> None:
     """Show what changed from one revision of a plan to another, apart from where they came from."""
@@ -76,6 +65,9 @@ def diff(
     store = open_store(home)
     before, after = (store.read(store.get(workflow, number)) for number in (a, b))
     changes = plan_changes(before, after)
+    if as_json:
+        print_json({"workflow_id": workflow, "from": a, "to": b, "changes": changes.model_dump(mode="json")})
+        return
     if changes.empty:
         tell(f"Revisions {a} and {b} of {workflow} are the same plan.")
     lines = changes.lines()
@@ -89,45 +81,65 @@ def diff(
 
 
 @reports_errors
-def validate(
-    file: Annotated[Path, typer.Argument(help="A plan as YAML.", show_default=False)],
-) -> None:
+def validate(file: PlanFileArgument, as_json: JsonOption = False) -> None:
     """Check a plan file against every rule, and against what the deployment has: agents, models, services."""
-    from chassis.cli.errors import UsageError
     from chassis.cli.render import plan_table
     from chassis.cli.shape import shape_of_plan
-    from chassis.cli.target import settings_here
-    from chassis.deployment import Deployment
     from chassis.workflow import plan_digest
 
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} can't be read: {error}") from None
-    deployment = Deployment.read(settings_here())
-    spec = deployment.load(text, source=str(file))
+    spec, warnings = _checked(file)
+    if as_json:
+        facts = {"valid": True, "workflow_id": spec.id, "digest": plan_digest(spec)}
+        print_json({**facts, "warnings": warnings})
+        return
     console = out()
-    for warning in deployment.warnings(spec):
-        tell(f"Warning: {warning}")
     console.print(
         Text(f"{file} is a valid plan of workflow {spec.id}, digest {plan_digest(spec)[:12]}.", style="green")
     )
     console.print(plan_table(shape_of_plan(spec, None, {})))
 
 
-def _cells(store: PlanStore, ref: PlanRef) -> tuple[str, ...]:
-    from chassis.errors import PlanError
+@reports_errors
+def publish(file: PlanFileArgument, as_json: JsonOption = False, home: HomeOption = HOME) -> None:
+    """Check a plan file as the planner does, and publish it as the next revision of its workflow."""
+    from chassis.cli.target import open_store
+    from chassis.workflow.changes import plan_changes
 
-    revision = f"{ref.revision}{' (retired)' if ref.retired else ''}"
-    try:
-        spec = store.read(ref)
-    except PlanError as error:
-        return ref.id, revision, "", "", one_line(f"broken: {error.message}")
-    schedule = spec.schedule
-    when = (schedule.cron or schedule.preset or f"asset {schedule.asset}") if schedule else ""
-    if schedule and not schedule.asset and schedule.timezone != "UTC":
-        when += f" {schedule.timezone}"
-    return ref.id, revision, str(len(spec.tasks)), one_line(when), one_line(spec.title)
+    spec, warnings = _checked(file)
+    store = open_store(home)
+    before = store.heads().get(spec.id)
+    published = store.publish(spec)
+    if as_json:
+        facts = {"workflow_id": spec.id, "revision": published.revision, "changed": published.changed}
+        print_json({**facts, "digest": published.digest, "warnings": warnings})
+        return
+    console = out()
+    if not published.changed:
+        console.print(
+            Text(f"Revision {published.revision} of {spec.id} is this plan; nothing was published.")
+        )
+        return
+    console.print(Text(f"Published revision {published.revision} of {spec.id}.", style="green"))
+    if before is not None and before.retired:
+        console.print(Text("The workflow was retired, and is back."))
+    elif before is not None:
+        for line in plan_changes(store.read(before), spec).lines():
+            console.print(Text(f"  {plain(line)}"))
+    tell(f"New runs go by it. See: chassis show {spec.id}")
+
+
+def _checked(file: Path) -> tuple[WorkflowSpec, list[str]]:
+    """The plan of a file that may run here, and what a person should look at before, which is told."""
+    from chassis.cli.file_text import read_text
+    from chassis.cli.target import settings_here
+    from chassis.deployment import Deployment
+
+    deployment = Deployment.read(settings_here())
+    spec = deployment.load(read_text("-" if str(file) == "-" else file), source=str(file))
+    warnings = [str(warning) for warning in deployment.warnings(spec)]
+    for warning in warnings:
+        tell(f"Warning: {warning}")
+    return spec, warnings
 
 
 def _without_provenance(spec: WorkflowSpec) -> list[str]:
