@@ -83,6 +83,7 @@ def connect_or_start(home: Path, *, bedrock: bool, tell: Callable[[str], None]) 
         raise StackError(
             f"The local Airflow in {home} ended right after its start.", hint="Try `chassis up`."
         )
+    tell(f"Airflow: {record.url} · sign in as {record.username}, password in {record.password_file}")
     return _local(home, record)
 
 

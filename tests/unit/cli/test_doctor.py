@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +18,6 @@ from tests.unit.cli.fake_airflow import FakeAirflow, FakeDag
 from tests.unit.deployment.compose_file import PROJECT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.unit.cli.conftest import Chassis
 
 GOOD = Facts(
@@ -188,3 +187,21 @@ def test_doctor_exits_with_1_and_json_has_every_check(
     assert {"name", "ok", "detail", "fix"} == document["checks"][0].keys()
     assert [check["name"] for check in document["checks"] if not check["ok"]] == ["Serialised DAGs"]
     assert "fix: " in chassis("doctor").stdout
+
+
+def test_looking_where_no_stack_was_ever_started_changes_nothing(
+    chassis: Chassis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    looked_at = []
+
+    def probe(environment: dict[str, str]) -> Facts:
+        looked_at.append(environment["AIRFLOW_HOME"])
+        return GOOD.model_copy(update={"store": f"{environment['AIRFLOW_HOME']}/plans"})
+
+    monkeypatch.setattr(doctor, "_probe", probe)
+    monkeypatch.delenv("CHASSIS_AIRFLOW_URL")
+    home = tmp_path / "empty" / "home"
+    result = chassis("doctor", "--home", str(home))
+    assert f"Plan store: {home}/" in result.stdout
+    assert not home.parent.exists()
+    assert [folder for folder in looked_at if Path(folder).exists()] == []
