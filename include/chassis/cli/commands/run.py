@@ -229,7 +229,7 @@ def _tell_paused(airflow: Airflow, workflow_id: str, request: _Request, action: 
     if not is_paused(airflow, workflow_id):
         return
     if request.unpause:
-        airflow.unpause(workflow_id)
+        airflow.set_paused(workflow_id, False)
         return
     what = "its run will not start" if action == RUN else "it will not run by its schedule"
     tell(f"Workflow {workflow_id} is paused: {what}. Unpause it: {airflow.url}/dags/{workflow_id}")
