@@ -102,7 +102,7 @@ def with_airflow(workflows: Iterable[Standing], airflow: Airflow) -> list[Standi
 def _of_dag(workflow: Standing, dag: Json, last_run: str | None) -> Standing:
     after = dag.get("next_dagrun_run_after")
     paused = bool(dag["is_paused"])
-    next_run = None if paused or not after else _in_zone(str(after), workflow.timezone)
+    next_run = None if paused or workflow.retired or not after else _in_zone(str(after), workflow.timezone)
     return replace(workflow, paused=paused, next_run=next_run, last_run=last_run)
 
 

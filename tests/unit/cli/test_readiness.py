@@ -20,7 +20,7 @@ ALIVE = ProcessId.of(psutil.Process().pid)
 
 
 def wait(
-    fake: FakeAirflow, tmp_path: Path, *, seconds: float = 0.6, dead: str = "", planner: bool = True
+    fake: FakeAirflow, tmp_path: Path, *, seconds: float = 2.0, dead: str = "", planner: bool = True
 ) -> None:
     components = {}
     for name in ("api-server", "scheduler", "dag-processor", "triggerer"):

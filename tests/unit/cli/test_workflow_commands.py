@@ -64,11 +64,14 @@ class TestList:
         for words in ("no", "2026-11-30 06:00 Europe/Berlin", "failed"):
             assert words in line
 
-    def test_a_paused_workflow_has_no_next_run(
+    def test_a_paused_or_retired_workflow_has_no_next_run(
         self, chassis: Chassis, store: PlanStore, dag: FakeDag
     ) -> None:
         dag.paused = True
         assert (listed(chassis)["paused"], listed(chassis)["next_run"]) == (True, None)
+        dag.paused = False
+        store.retire("onboard")
+        assert (listed(chassis)["retired"], listed(chassis)["next_run"]) == (True, None)
 
     def test_without_airflow_the_plans_are_listed_all_the_same(
         self, chassis: Chassis, store: PlanStore, monkeypatch: pytest.MonkeyPatch
@@ -88,10 +91,10 @@ class TestList:
 
 
 def test_pause_and_unpause_say_what_is_so_now(chassis: Chassis, dag: FakeDag) -> None:
-    assert "onboard is now paused." in chassis("pause", "onboard").stdout
+    assert "onboard is paused." in chassis("pause", "onboard").stdout
     assert dag.paused
     assert "was already paused" in chassis("pause", "onboard").stdout
-    assert "onboard is now not paused." in chassis("unpause", "onboard").stdout
+    assert "onboard is unpaused." in chassis("unpause", "onboard").stdout
     assert not dag.paused
 
 

@@ -95,12 +95,12 @@ def _set_paused(workflow: str, home: Path, *, paused: bool) -> None:
     from chassis.cli.target import connect
     from chassis.cli.workflows import find_workflow
 
-    state = "paused" if paused else "not paused"
+    state = "paused" if paused else "unpaused"
     with connect(home).airflow as airflow:
         already = find_workflow(airflow, workflow)["is_paused"] is paused
         if not already:
             airflow.set_paused(workflow, paused)
-    out().print(f"{workflow} {'was already' if already else 'is now'} {state}.")
+    out().print(f"{workflow} {'was already' if already else 'is'} {state}.")
 
 
 @reports_errors
