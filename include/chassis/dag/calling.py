@@ -138,7 +138,8 @@ class ClaudeOperator(CallingOperator):
                 call = self.prepare(context, settings)
                 carried = self.carried(context, settings, call)
             if carried is not None:
-                context["ti"].xcom_push(CARD_KEY, card_of(result=carried))
+                card = card_of(result=carried, map_index=call.accounts.identity.map_index)
+                context["ti"].xcom_push(CARD_KEY, card)
                 return carried
             if self.defers(settings):
                 trigger = ResumingClaudeTrigger if self.ends_in_worker() else ClaudeTrigger
@@ -150,7 +151,12 @@ class ClaudeOperator(CallingOperator):
             outcome = asyncio.run(self._perform(call))
             if outcome.spending is not None:
                 context["ti"].xcom_push(SPENDING_KEY, outcome.spending)
-            card = card_of(result=outcome.result, error=outcome.error, spending=outcome.spending)
+            card = card_of(
+                result=outcome.result,
+                error=outcome.error,
+                spending=outcome.spending,
+                map_index=call.accounts.identity.map_index,
+            )
             context["ti"].xcom_push(CARD_KEY, card)
             if outcome.error is not None:
                 raise outcome.error

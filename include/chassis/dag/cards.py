@@ -24,6 +24,7 @@ def card_of(
     result: Mapping[str, Any] | None = None,
     error: ChassisError | None = None,
     spending: Mapping[str, Any] | None = None,
+    map_index: int = -1,
 ) -> dict[str, Any]:
     """A task's card. What it spent is over all its tries, as in the XCom ``spending``.
 
@@ -33,6 +34,7 @@ def card_of(
 
     :param result: the task's XCom
     :param spending: the XCom ``spending``; None for a task that made no call
+    :param map_index: the task's place among the items; with ``item`` it tells what a place was done for
     """
     result = result or {}
     task = (spending or {}).get("task") or {}
@@ -49,6 +51,8 @@ def card_of(
         "simulated": bool(task.get("simulated_calls") or result.get("simulated")),
         "carried_from": str(result.get("carried_from") or ""),
         "amendment": result.get("amendment"),
+        "item": result.get("item"),
+        "map_index": map_index,
     }
 
 

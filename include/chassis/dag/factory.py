@@ -17,7 +17,7 @@ import pendulum
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task_group
 
 from chassis.dag.conf import check_conf
-from chassis.dag.fan_out import Dependency, ItemsOperator
+from chassis.dag.fan_out import Dependency, ItemList, ItemsOperator
 from chassis.dag.operators import PlanErrorOperator, PlannedTaskOperator, timeout_of
 from chassis.text import signs
 from chassis.workflow import CARRY_OVER, InputSpec, Schedule, TaskGraph, TaskSpec, WorkflowSpec, plan_digest
@@ -120,10 +120,15 @@ class _Builder:
         def each(item: Any) -> None:
             for member in members:
                 self.operators[member.id] = self._operator(
-                    member, item=item, map_index_template="{{ task.item }}"
+                    member, item=item, items=self._list(root), map_index_template="{{ task.item }}"
                 )
 
         each.expand(item=self._items(root))
+
+    def _list(self, root: str) -> ItemList:
+        source = self.tasks[root].for_each
+        assert source is not None, f"{root} is the root of a group and has items"
+        return ItemList(root, source.items)
 
     def _items(self, root: str) -> Any:
         """The list to expand over: the plan's own, or the output of a task that finds it at run time."""
@@ -132,7 +137,8 @@ class _Builder:
         if source.items is not None:
             return list(source.items)
         finder = ItemsOperator(
-            task_id=f"{root}__items",
+            task_id=self._list(root).finder,
+            members=self.graph.groups[root],
             task_display_name=f"{self.tasks[root].name}: items",
             source=source.input or source.output_of or "",
             of_input=source.input is not None,
@@ -169,7 +175,8 @@ class _Builder:
         theirs = self.graph.group_of(upstream)
         if theirs is None:
             return Dependency(upstream, "one")
-        return Dependency(upstream, "same" if theirs == self.graph.group_of(task_id) else "all")
+        same = theirs == self.graph.group_of(task_id)
+        return Dependency(upstream, "same" if same else "all", self._list(theirs))
 
 
 def _timetable(schedule: Schedule | None) -> Any:

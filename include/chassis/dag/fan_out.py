@@ -1,7 +1,19 @@
-"""What a task of a plan reads of its run: the items of a fan-out, and the results of its dependencies."""
+"""What a task of a plan reads of its run: the items of a fan-out, and the results of its dependencies.
+
+Airflow knows a mapped instance by its place, and Chassis by its item. The two part when a list changes within a run: by
+a clear of what finds the items, or by *run on latest version*. Airflow then keeps the results of places that are gone,
+and of places that have another item now.
+
+Invariants that must not be relaxed:
+
+- A task is given the results of the items that the run has now, and of no others.
+- A result is given for the item that it was made for: where another one stands in its place now, nothing goes on until
+  a person has cleared it. To do the old item instead is no way out: the run's plan doesn't have it there.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,13 +21,52 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from chassis.dag.calling import reported
-from chassis.dag.cards import card_on_error
+from chassis.dag.cards import CARD_KEY, card_on_error
 from chassis.dag.retry import ClaudeRetryPolicy
-from chassis.errors import ItemsError
+from chassis.errors import ItemsError, ItemsMovedError
 from chassis.workflow import check_items
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+_NAMED = 10
+"""Misplaced results that an error names."""
+
+
+@dataclass(frozen=True)
+class ItemList:
+    """The list that a mapped group goes through: an item's place in it is its map index.
+
+    :ivar root: id of the group's first task
+    :ivar items: the plan's own list; None where only the run knows it
+    """
+
+    root: str
+    items: tuple[str, ...] | None = None
+
+    @property
+    def finder(self) -> str:
+        """Id of the task that finds the items where only the run knows them."""
+        return f"{self.root}__items"
+
+    def read(self, ti: Any) -> Sequence[str]:
+        """The run's items, by the plan that it goes by now.
+
+        :raises ItemsError: the task that finds them has left none
+        """
+        if self.items is not None:
+            return self.items
+        found = ti.xcom_pull(task_ids=self.finder, map_indexes=-1)
+        if not isinstance(found, list):
+            raise ItemsError(
+                f"Task '{self.finder}' has left no list of items.",
+                hint=f"Clear '{self.finder}' with downstream.",
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -24,10 +75,99 @@ class Dependency:
 
     ``one``: the dependency is not mapped. ``same``: both are steps of one mapped group and each item reads its
     own. ``all``: the dependency is mapped and the task joins all of its items.
+
+    :ivar items: the list that a mapped dependency goes through; None for one that isn't mapped
     """
 
     task_id: str
     instances: Literal["one", "same", "all"]
+    items: ItemList | None = None
+
+
+def read_results(ti: Any, dependencies: Iterable[Dependency], item: str | None) -> list[Mapping[str, Any]]:
+    """The results of a task's dependencies, as XComs; none for one that a person has marked as a success.
+
+    :param item: the item that the task is for
+    :raises ItemsMovedError: a result is of another item than the run has in its place now
+    :raises ItemsError: nobody knows the items of a dependency
+    """
+    found: list[Any] = []
+    for dependency in dependencies:
+        if dependency.instances == "all":
+            found += _of_all_items(ti, dependency)
+            continue
+        index = ti.map_index if dependency.instances == "same" else -1
+        result = ti.xcom_pull(task_ids=dependency.task_id, map_indexes=index)
+        if dependency.instances == "same" and result is not None and result["item"] != item:
+            raise _moved(dependency.task_id, [(index, result["item"], item)])
+        found.append(result)
+    return [result for result in found if result is not None]
+
+
+def _of_all_items(ti: Any, dependency: Dependency) -> list[Any]:
+    assert dependency.items is not None, "a mapped task goes through a list"
+    task_id, items = dependency.task_id, dependency.items.read(ti)
+    # One request gives the results in the order of their places, with those of places that are gone at the end.
+    results = ti.xcom_pull(task_ids=[task_id])[: len(items)]
+    if [_item(result) for result in results] == list(items):
+        return list(results)
+    # Some have none, or one of another item; which, only a request for each tells.
+    results = ti.xcom_pull(task_ids=task_id, map_indexes=range(len(items)))
+    wrong = [
+        (index, result["item"], item)
+        for index, (item, result) in enumerate(zip(items, results, strict=True))
+        if result is not None and result["item"] != item
+    ]
+    if wrong:
+        raise _moved(task_id, wrong)
+    missing = [item for item, result in zip(items, results, strict=True) if result is None]
+    log.warning(
+        "Task %r has no result for %s: what depends on it goes on without.", task_id, ", ".join(missing)
+    )
+    return list(results)
+
+
+def check_places(ti: Any, item_list: ItemList) -> None:
+    """Refuse to do an item of a list that has changed, while results of the same task stand for the list before.
+
+    Results of instances that are cleared, too, don't count: they are made anew. Only after a clear can a list be
+    another one, so this costs two requests then, and none in a first run.
+
+    :raises ItemsMovedError: results stand that are of other items than the run has in their places now
+    """
+    items = item_list.read(ti)
+    # The states first: who ends in between, has done the item that is there now.
+    states = ti.get_task_states(ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id]).get(ti.run_id, {})
+    standing = {index for index in range(len(items)) if states.get(f"{ti.task_id}_{index}") == "success"}
+    if not standing:
+        return
+    cards = ti.xcom_pull(task_ids=[ti.task_id], key=CARD_KEY)
+    wrong = [
+        (index, done, items[index])
+        for card in cards
+        if isinstance(card, Mapping)
+        and (index := card.get("map_index")) in standing
+        and (done := _item(card)) not in (None, items[index])
+    ]
+    if wrong:
+        raise _moved(ti.task_id, wrong)
+
+
+def _item(found: Any) -> Any:
+    return found.get("item") if isinstance(found, Mapping) else None
+
+
+def _moved(task_id: str, wrong: Sequence[tuple[int, str, str | None]]) -> ItemsMovedError:
+    """The error for results of a task, each with its place, its item, and the item that is there now."""
+    named = [f"[{index}] is of '{done}', where '{now}' is now" for index, done, now in wrong[:_NAMED]]
+    places = ", ".join(f"[{index}]" for index, _, _ in wrong[:_NAMED])
+    if len(wrong) > _NAMED:
+        named.append(f"and {len(wrong) - _NAMED} more")
+        places = "all of its items"
+    return ItemsMovedError(
+        f"The run's items have changed, and results of task '{task_id}' are of other items: {'; '.join(named)}.",
+        hint=f"Clear task '{task_id}' {places}, and what failed by this, with downstream tasks.",
+    )
 
 
 class ItemsOperator(BaseOperator):
@@ -39,16 +179,20 @@ class ItemsOperator(BaseOperator):
     :param source: the input's name, or the upstream task's id
     :param path: for an upstream task, the dotted way through its output to the list; empty for the output itself
     :param of_input: whether ``source`` names an input
+    :param members: ids of the tasks that go through the items
     """
 
     ui_color = "#e8e8e8"
 
-    def __init__(self, *, source: str, of_input: bool, path: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self, *, source: str, of_input: bool, path: str = "", members: Sequence[str] = (), **kwargs: Any
+    ) -> None:
         kwargs.setdefault("retry_policy", ClaudeRetryPolicy())
         super().__init__(**kwargs)
         self.source = source
         self.of_input = of_input
         self.path = path
+        self.members = tuple(members)
 
     def execute(self, context: Context) -> list[str]:
         with reported(self, context), card_on_error(context):
@@ -61,7 +205,25 @@ class ItemsOperator(BaseOperator):
                 )
             if not items:
                 self.log.warning("There are no items: the mapped tasks and what depends on them are skipped.")
+            self._forget_gone(context, items)
             return list(items)
+
+    def _forget_gone(self, context: Context, items: Sequence[str]) -> None:
+        """Let no later run take over the result of an item that is no longer in this run: a clear has undone it.
+
+        :raises StoreError: it is unknown whether one can still be found
+        """
+        from chassis.files import open_files
+        from chassis.records.results import Results
+        from chassis.settings import Settings
+
+        if not context["dag_run"].clear_number:
+            return
+        settings, ti = Settings.load(), context["ti"]
+        files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
+        results = Results(files, ti.dag_id, ti.run_id)
+        for task_id in self.members:
+            results.forget_others(task_id, items)
 
     def _find(self, context: Context) -> Any:
         if self.of_input:

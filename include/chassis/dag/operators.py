@@ -20,6 +20,7 @@ from chassis.dag.arguments import check_arguments, check_instruction, schema_of
 from chassis.dag.calling import ERROR_KEY, ClaudeOperator
 from chassis.dag.calls import PlanCall, TaskCall
 from chassis.dag.cards import CARD_KEY
+from chassis.dag.fan_out import check_places, read_results
 from chassis.dag.given import (
     Source,
     mapped_argument,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import MappedOperator, OperatorPartial
     from pydantic import BaseModel
 
-    from chassis.dag.fan_out import Dependency
+    from chassis.dag.fan_out import Dependency, ItemList
     from chassis.execution import GivenValue, UpstreamResult
     from chassis.records.amendments import Amended
     from chassis.settings import Settings
@@ -287,6 +288,7 @@ class PlannedTaskOperator(ClaudeOperator):
     :param dependencies: whose results the prompt holds: the declared dependencies and nobody else
     :param limits: what a run, and each task of it, may spend
     :param item: the item of a mapped task
+    :param items: the list that a mapped task goes through; None: nobody checks that it is still the same
     :param item_inputs: names of the inputs that a fan-out of the plan goes through
     """
 
@@ -301,6 +303,7 @@ class PlannedTaskOperator(ClaudeOperator):
         dependencies: Sequence[Dependency] = (),
         limits: Limits | None = None,
         item: str | None = None,
+        items: ItemList | None = None,
         item_inputs: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
@@ -311,14 +314,18 @@ class PlannedTaskOperator(ClaudeOperator):
         self.dependencies = tuple(dependencies)
         self.limits = limits or Limits()
         self.item = item
+        self.items = items
         self.item_inputs = tuple(item_inputs)
 
     def prepare(self, context: Context, settings: Settings) -> TaskCall:
         from chassis.agents import load_agent
         from chassis.catalogue import load_catalogue
         from chassis.claude.options import connection_model
-        from chassis.execution import build_request, fingerprint
+        from chassis.execution import UpstreamResult, build_request, fingerprint
 
+        if self.items is not None and context["dag_run"].clear_number:
+            check_places(context["ti"], self.items)
+        results = read_results(context["ti"], self.dependencies, self.item)
         agent = load_agent(settings.agents_folder, self.spec.agent)
         catalogue = load_catalogue(settings.services_file)
         params: Mapping[str, Any] = context["params"]
@@ -333,7 +340,7 @@ class PlannedTaskOperator(ClaudeOperator):
             "task": task,
             "item": self.item,
             "service": catalogue.find(self.item) if self.item else None,
-            "results": self._results(context),
+            "results": [UpstreamResult.of(result) for result in results],
             "model": self.spec.model or agent.model or connection_model(settings.conn_id) or settings.model,
         }
         request = build_request(requirement=self.requirement, settings=settings, **told)
@@ -373,19 +380,6 @@ class PlannedTaskOperator(ClaudeOperator):
 
         assert isinstance(call, TaskCall), "prepare makes one"
         return carried_result(context, settings, call)
-
-    def _results(self, context: Context) -> list[UpstreamResult]:
-        from chassis.execution import UpstreamResult
-
-        ti = context["ti"]
-        found: list[Any] = []
-        for dependency in self.dependencies:
-            if dependency.instances == "all":
-                found += ti.xcom_pull(task_ids=[dependency.task_id])
-            else:
-                index = ti.map_index if dependency.instances == "same" else -1
-                found.append(ti.xcom_pull(task_ids=dependency.task_id, map_indexes=index))
-        return [UpstreamResult.of(value) for value in found if value is not None]
 
 
 class PlanErrorOperator(BaseOperator):

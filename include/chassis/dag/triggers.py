@@ -85,9 +85,15 @@ class ClaudeTrigger(BaseTrigger):
             log.error("%s\n%s", unexpected.message, _places(error))  # noqa: TRY400  a traceback has the message
             outcome = Outcome(error=unexpected)
         xcom = await warm_up
+        task_instance: Any = self.task_instance
         if outcome.spending is not None:
             await self._push(xcom, SPENDING_KEY, outcome.spending)
-        card = card_of(result=outcome.result, error=outcome.error, spending=outcome.spending)
+        card = card_of(
+            result=outcome.result,
+            error=outcome.error,
+            spending=outcome.spending,
+            map_index=task_instance.map_index,
+        )
         await self._push(xcom, CARD_KEY, card)
         for key, value in outcome.parts.items():
             await self._push(xcom, key, value)

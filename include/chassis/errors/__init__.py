@@ -50,6 +50,7 @@ from chassis.errors.plans import (
 from chassis.errors.runs import (
     ContextError,
     ItemsError,
+    ItemsMovedError,
     RunNotFoundError,
     StoppedError,
     UnexpectedError,
@@ -72,6 +73,7 @@ __all__ = [
     "CredentialsRefusedError",
     "DefinitionError",
     "ItemsError",
+    "ItemsMovedError",
     "LimitSpentError",
     "ModelNotFoundError",
     "ModelRefusalError",

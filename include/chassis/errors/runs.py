@@ -23,6 +23,12 @@ class ItemsError(ChassisError):
     remedy = "Start a run with other inputs, or clear the upstream task."
 
 
+class ItemsMovedError(ChassisError):
+    """A result of the run is of another item than the run has in its place now. A retry can't help."""
+
+    remedy = "Clear the task instances that the message names, with downstream tasks."
+
+
 class ContextError(ChassisError):
     """A value that a task of a hand-written DAG is given can't be put into a prompt. A retry can't help."""
 

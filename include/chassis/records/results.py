@@ -27,7 +27,7 @@ from chassis.ledger.entries import Opened, parse_entry
 from chassis.ledger.identity import quoted, run_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from chassis.files import Files
 
@@ -87,6 +87,17 @@ class Results:
         :raises StoreError: it is unknown whether one can still be found
         """
         self._files.write(self._name(task_id, item), _FORGOTTEN)
+
+    def forget_others(self, task_id: str, items: Iterable[str]) -> None:
+        """Let no result of a task be found but those of these items, because the run has no others any more.
+
+        :raises StoreError: it is unknown whether one can still be found
+        """
+        kept = {self._name(task_id, item) for item in items}
+        folder = f"{self._run_folder}/results/{quoted(task_id)}"
+        for name in self._files.names(folder):
+            if name.endswith(".json") and name not in kept:
+                self._files.write(name, _FORGOTTEN)
 
     def all(self) -> list[dict[str, Any]]:
         """Every result that can be relied on, by task and item.

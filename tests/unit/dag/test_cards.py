@@ -18,7 +18,9 @@ SPENDING["limits"] = {"run": {"budget_usd": 8}, "task": {"budget_usd": 1}, "depl
 
 def test_a_card_holds_what_a_board_shows_and_nothing_long() -> None:
     card = card_of(
-        result={"summary": "Done.\nAnd more.", "output": "x" * 9000, "simulated": True}, spending=SPENDING
+        result={"summary": "Done.\nAnd more.", "output": "x" * 9000, "simulated": True, "item": "claims"},
+        spending=SPENDING,
+        map_index=2,
     )
     assert card == {
         "line": "Done.",
@@ -31,6 +33,8 @@ def test_a_card_holds_what_a_board_shows_and_nothing_long() -> None:
         "simulated": True,
         "carried_from": "",
         "amendment": None,
+        "item": "claims",
+        "map_index": 2,
     }
 
 

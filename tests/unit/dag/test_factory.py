@@ -96,11 +96,13 @@ def test_steps_that_share_their_items_form_one_mapped_group(dag: Any) -> None:
 
 
 def test_a_task_reads_its_own_items_results_in_its_group_and_all_of_them_outside(dag: Any) -> None:
-    assert dag.get_task("verify_service").dependencies == (
-        Dependency("update_service", "same"),
+    verify = dag.get_task("verify_service")
+    assert verify.dependencies == (
+        Dependency("update_service", "same", verify.items),
         Dependency("discover", "one"),
     )
     assert {d.instances for d in dag.get_task("report").dependencies} == {"all"}
+    assert {d.items for d in dag.get_task("report").dependencies} >= {verify.items}
 
 
 def test_retries_timeout_pool_labels_and_names_come_from_the_plan_and_the_settings(dag: Any) -> None:

@@ -12,9 +12,9 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from chassis.dag.calling import ERROR_KEY
 from chassis.dag.calls import TaskCall, restore_call
-from chassis.dag.fan_out import Dependency, ItemsOperator
+from chassis.dag.fan_out import Dependency
 from chassis.dag.operators import PlannedTaskOperator
-from chassis.errors import ItemsError, RequestRefusedError
+from chassis.errors import RequestRefusedError
 from chassis.simulator.request import ClaudeRequest
 from chassis.workflow import TaskSpec
 
@@ -64,34 +64,14 @@ def told(call: TaskCall) -> list[tuple[str, str | None]]:
     return [(f.attributes["task"], f.attributes.get("item")) for f in fences if f.name == "result"]
 
 
-XCOMS = {
-    ("plain", -1): result("plain"),
-    ("other", -1): result("other"),
-    ("each", 0): result("each", "pricing"),
-    ("each", 1): result("each", "claims"),
-}
-
-
-@pytest.mark.parametrize(
-    ("dependencies", "map_index", "expected"),
-    [
-        ([], -1, []),
-        ([Dependency("plain", "one")], -1, [("plain", None)]),
-        ([Dependency("each", "same")], 1, [("each", "claims")]),
-        ([Dependency("plain", "one")], 1, [("plain", None)]),
-        ([Dependency("each", "all"), Dependency("plain", "one")], -1,
-         [("each", "pricing"), ("each", "claims"), ("plain", None)]),
-    ],
-)  # fmt: skip
-def test_the_prompt_holds_the_results_of_the_declared_dependencies_and_no_others(
-    dependencies: list[Dependency], map_index: int, expected: list[tuple[str, str | None]]
-) -> None:
+def test_the_prompt_holds_the_results_of_the_declared_dependencies_and_no_others() -> None:
     operator = PlannedTaskOperator(
         spec=TaskSpec(id="join", name="Join", instruction="Join them."),
         requirement="Do it.",
-        dependencies=dependencies,
+        dependencies=[Dependency("plain", "one")],
     )
-    assert told(deferred_call(operator, TaskInstance(XCOMS, map_index))) == expected
+    ti = TaskInstance({("plain", -1): result("plain"), ("other", -1): result("other")})
+    assert told(deferred_call(operator, ti)) == [("plain", None)]
 
 
 def test_only_the_declared_inputs_reach_the_prompt() -> None:
@@ -143,36 +123,3 @@ except TaskDeferred:
 def test_a_worker_prepares_a_call_without_the_claude_or_aws_sdk() -> None:
     done = subprocess.run([sys.executable, "-c", PREPARE], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""
-
-
-def test_items_come_from_an_input() -> None:
-    operator = ItemsOperator(task_id="x__items", source="services", of_input=True)
-    context: Any = {"params": {"services": ["b", "a"]}, "ti": TaskInstance({})}
-    assert operator.execute(context) == ["b", "a"]
-
-
-def test_items_come_from_a_path_in_an_upstream_tasks_output() -> None:
-    operator = ItemsOperator(task_id="x__items", source="discover", of_input=False, path="found.files")
-    ti = TaskInstance({("discover", -1): result("discover", output={"found": {"files": ["a.py"]}})})
-    assert operator.execute({"params": {}, "ti": ti}) == ["a.py"]  # type: ignore[typeddict-item]
-
-
-@pytest.mark.parametrize(
-    ("output", "path", "words"),
-    [
-        ({"files": ["a", "a"]}, "files", "'a' is there 2 times"),
-        ({"files": "a"}, "files", "must be a list"),
-        ({"files": [1]}, "files", "must be text"),
-        ({"other": []}, "files", "nothing at 'files'"),
-        ("text", "files", "nothing at 'files'"),
-    ],
-)
-def test_items_that_can_not_be_used_are_refused_with_the_task_and_the_reason(
-    output: Any, path: str, words: str
-) -> None:
-    operator = ItemsOperator(task_id="x__items", source="discover", of_input=False, path=path)
-    ti = TaskInstance({("discover", -1): result("discover", output=output)})
-    with pytest.raises(ItemsError, match="'discover'") as refusal:
-        operator.execute({"params": {}, "ti": ti})  # type: ignore[typeddict-item]
-    assert words in str(refusal.value)
-    assert ti.pushed[ERROR_KEY]["class"] == "ItemsError"
