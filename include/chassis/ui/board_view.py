@@ -22,6 +22,8 @@ SETTLED = timedelta(seconds=60)
 
 ACTIVE = frozenset({"queued", "running"})
 DONE = frozenset({"success", "skipped"})
+GONE = "removed"
+"""State of an item that the run doesn't have any more, and of a task that its plan doesn't."""
 NEVER_BEGUN = frozenset({None, "scheduled", "queued", "upstream_failed", "skipped"})
 """States in which a task did nothing; Airflow gives some of them a start and an end all the same."""
 _NOT_DONE_WELL = {"failed": "failed", "upstream_failed": "did not run"}
@@ -36,6 +38,8 @@ class Row:
     :ivar task: name of its task
     :ivar waits: names of what it still waits for; empty once it has started
     :ivar problem: why it failed, or did not run, where its card doesn't say so
+    :ivar outdated: whether a task that it depends on, however far upstream, gave its result later: it was amended or
+        cleared, and this one was not run again
     :ivar quiet: whether it needs no look, and may be folded away among many
     """
 
@@ -45,6 +49,7 @@ class Row:
     waits: tuple[str, ...]
     task: str = ""
     problem: str = ""
+    outdated: bool = False
 
     @property
     def key(self) -> str:
@@ -79,8 +84,8 @@ class Group:
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
-        """Instances by state, the state that needs a look first."""
-        found = Counter(row.at.state or "none" for row in self.rows)
+        """Instances by state, the state that needs a look first; what is gone from the run isn't counted."""
+        found = Counter(row.at.state or "none" for row in self.rows if row.at.state != GONE)
         return dict(sorted(found.items(), key=lambda each: (each[0] in DONE, each[0])))
 
     @property
@@ -128,8 +133,9 @@ class Board:
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
-        """Instances by state, of the whole run."""
-        return dict(Counter(instance.state or "none" for instance in self.run.instances).most_common())
+        """Instances by state, of the whole run; what is gone from it isn't counted."""
+        there = (each for each in self.run.instances if each.state != GONE)
+        return dict(Counter(instance.state or "none" for instance in there).most_common())
 
     @property
     def simulated(self) -> bool:
@@ -175,6 +181,7 @@ class Board:
                 self._waits(each),
                 task=name,
                 problem=self._problem(each),
+                outdated=self._outdated(each),
             )
             for each in instances
         )
@@ -238,6 +245,31 @@ class Board:
                 told.append(f"{self._name(upstream)} {words}")
         return f"Not started: {'; '.join(told) or 'an upstream task failed'}."
 
+    def _outdated(self, instance: Instance) -> bool:
+        if instance.state != "success" or instance.start is None:
+            return False
+        newest = self._newest_before.get((instance.task_id, instance.map_index))
+        return newest is not None and newest > instance.start
+
+    @cached_property
+    def _newest_before(self) -> Mapping[tuple[str, int], datetime | None]:
+        """When the newest result was there that an instance rests on, however far upstream; None: it rests on none."""
+        before: dict[tuple[str, int], datetime | None] = {}
+        newest: dict[tuple[str, int], datetime | None] = {}  # of an instance with all that it rests on
+        by_task: dict[str, datetime | None] = {}
+        for task_id in self._order():
+            for each in self._by_task.get(task_id, []):
+                key, found = (task_id, each.map_index), []
+                for upstream in self._dependencies(task_id):
+                    own_item = self._same_items(upstream, each)
+                    found.append(
+                        newest.get((upstream, each.map_index)) if own_item else by_task.get(upstream)
+                    )
+                before[key] = _latest(found)
+                newest[key] = _latest([before[key], each.end if each.state == "success" else None])
+                by_task[task_id] = _latest([by_task.get(task_id), newest[key]])
+        return before
+
     def _own_item(self, upstream: str, instance: Instance) -> Collection[str | None]:
         """The state of a dependency's same item, where that alone is awaited; else empty."""
         if not self._same_items(upstream, instance):
@@ -279,5 +311,9 @@ class Board:
             task_id: each
             for task_id, instances in self._by_task.items()
             for each in instances
-            if each.state not in DONE
+            if each.state not in DONE and each.state != GONE
         }
+
+
+def _latest(moments: Iterable[datetime | None]) -> datetime | None:
+    return max((each for each in moments if each is not None), default=None)

@@ -163,6 +163,49 @@ class TestWhyATaskFailedOrNeverRan:
         assert shown.causes("prepare", -1) == []
 
 
+class TestOutdatedResults:
+    """A task that was amended and run again leaves what rests on its old result; that is marked."""
+
+    @staticmethod
+    def outdated(**ended: int) -> list[str]:
+        """The rows marked in a run whose tasks took one minute each, one after the other.
+
+        :param ended: for tasks that ran again, the minute in which they ended
+        """
+        places = [("prepare", -1), ("do", 0), ("do", 1), ("verify", 0), ("verify", 1), ("join", -1)]
+        minutes = {"prepare": 1, "do": 3, "verify": 5, "join": 7}
+
+        def instance(task_id: str, index: int) -> Instance:
+            end = ended.get(f"{task_id}_{index}", ended.get(task_id, minutes[task_id]))
+            start, stop = (NOW + timedelta(minutes=minute) for minute in (end - 1, end))
+            return at(task_id, index, "success", start=start, end=stop)
+
+        shown = board(*(instance(*place) for place in places), state="success")
+        return [row.label for group in shown.groups for row in group.rows if row.outdated]
+
+    def test_what_ran_in_its_turn_is_not(self) -> None:
+        assert self.outdated() == []
+
+    def test_what_rests_on_it_is_however_far_downstream(self) -> None:
+        assert self.outdated(prepare=20) == ["do [one]", "do [two]", "verify [one]", "verify [two]", "join"]
+
+    def test_of_an_item_only_its_own_next_step_and_what_joins_it(self) -> None:
+        assert self.outdated(do_0=20) == ["verify [one]", "join"]
+
+    def test_what_was_run_again_with_it_is_not(self) -> None:
+        assert self.outdated(do_0=20, verify_0=22, join=24) == []
+
+
+def test_an_item_that_is_gone_is_shown_and_neither_counted_nor_waited_for() -> None:
+    gone = [at("do", 0, "success"), at("do", 1, "removed"), at("verify", 0, "success"), at("join", -1, None)]
+    shown = board(*gone)
+    assert shown.counts == {"success": 2, "none": 1}
+    assert shown.groups[0].counts == {"success": 1}
+    assert [row.at.state for row in shown.groups[0].rows] == ["success", "removed"]
+    gone[2] = at("verify", 0, "removed")
+    assert waits(board(*gone)) == {}
+
+
 def test_a_refresh_looks_back_a_little_until_the_run_has_settled() -> None:
     shown = board(*HALFWAY)
     assert shown.since(NOW) == NOW - OVERLAP
