@@ -92,7 +92,7 @@ class Estimate(BaseModel):
         return (
             f"{least}{_counted(self.calls, 'call')}, at most {self.calls_at_most:,}"
             f" · about {self.tokens_expected:,} tokens, at most {self.tokens_at_most:,} · {money}"
-            f" · {self.depth:,} deep, {self.width:,} wide"
+            f" · longest path {_counted(self.depth, 'task')}, {_counted(self.width, 'parallel call')}"
         )
 
 

@@ -226,7 +226,7 @@ def test_a_task_at_work_is_not_amended(failed: Failed) -> None:
     failed.simulator.wait_for_requests(1, timeout=60, task="report")
     refused = failed.page("POST", "tasks/report/-1/amend", json={"instruction": "Another.", "reason": "r"})
     assert refused.status_code == 409
-    assert "is at work now" in refused.json()["detail"]
+    assert "is active" in refused.json()["detail"]
     [_, recorded] = failed.amendments.all()
     assert recorded.instruction == "Describe it all,\nbriefly."
     assert recorded.inputs == {"tries": 3}, "what a form sends unchanged is no amendment"

@@ -234,7 +234,7 @@ class ClaudeBedrockHook(AwsBaseHook):
             )
         if endpoint is not None and not endpoint.startswith(("http://", "https://")):
             raise ConnectionSetupError(
-                f"The endpoint_url of {self._named()} is no address: {endpoint!r}.",
+                f"The endpoint_url of {self._named()} is not a valid URL: {endpoint!r}.",
                 hint="It must begin with https:// or, for the simulator, http://.",
             )
         return endpoint

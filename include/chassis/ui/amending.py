@@ -40,9 +40,9 @@ async def _sent(request: Request) -> dict[str, Any]:
         try:
             data = await request.json()
         except ValueError:
-            raise HTTPException(status.HTTP_400_BAD_REQUEST, "This is no JSON.") from None
+            raise HTTPException(status.HTTP_400_BAD_REQUEST, "The request body is not valid JSON.") from None
         if not isinstance(data, dict):
-            raise HTTPException(status.HTTP_400_BAD_REQUEST, "This is no JSON object.")
+            raise HTTPException(status.HTTP_400_BAD_REQUEST, "The request body must be a JSON object.")
         return data
     async with request.form(max_files=0) as form:
         # A form's texts end their lines as terminals of old did.
@@ -74,7 +74,7 @@ def amend(
         done = rerun_amended(place, wish)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, f"This can't be used: {faults}.") from None
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, f"Invalid request: {faults}.") from None
     except PlanError as error:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, str(error)) from None
     if as_json:
@@ -92,7 +92,7 @@ def _refuse_saving(place: Place) -> None:
     if not may(place.user, "PUT", place.dag_id) or (approvers and place.user.get_id() not in approvers):
         raise HTTPException(
             status.HTTP_403_FORBIDDEN,
-            "You may rerun this task, but not change its workflow's plan: leave out 'save'.",
+            "You can rerun this task, but you don't have permission to change the workflow's plan: leave out 'save'.",
         )
 
 

@@ -234,6 +234,11 @@ class Board:
         rows = (row for group in self.groups for row in group.rows)
         return [row for row in rows if (row.at.task_id, row.at.map_index) in wanted]
 
+    def is_outdated(self, task_id: str, map_index: int) -> bool:
+        """Whether a task that this one depends on gave its result later than this one began."""
+        here = (each for each in self._by_task.get(task_id, []) if each.map_index == map_index)
+        return any(self._outdated(each) for each in here)
+
     def _problem(self, instance: Instance) -> str:
         """Why an instance failed that left no card, or didn't run at all; else empty."""
         if instance.state != "upstream_failed":

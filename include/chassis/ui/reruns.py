@@ -63,8 +63,8 @@ class Wish(BaseModel):
     inputs: dict[str, JsonValue] = Field({}, max_length=100, description="Values by name.")
     reason: str = Field(max_length=2_000, description="Why; required.")
     save: bool = Field(False, description="Publish the change as the workflow's next revision, too.")
-    downstream: bool = Field(False, description="Run again also what had succeeded after it.")
-    all_failed: bool = Field(False, description="Amend also every other item of this task that failed.")
+    downstream: bool = Field(False, description="Also rerun downstream tasks that succeeded.")
+    all_failed: bool = Field(False, description="Also amend all other failed items of this task.")
 
 
 @dataclass(frozen=True)
@@ -227,10 +227,12 @@ def _too_long(inputs: Mapping[str, Any], settings: Settings) -> Iterator[PlanFau
 def _missing(change: Change) -> Iterator[PlanFault]:
     if not change.reason:
         yield PlanFault(
-            "no_reason", "reason", "is missing: an amendment needs a reason, which stays with the run"
+            "no_reason", "reason", "is missing: an amendment needs a reason, which is kept with the run"
         )
     if change.instruction is None and not change.inputs:
-        message = "changes nothing: give another instruction or another input, or clear the task as it is"
+        message = (
+            "changes nothing: change the instruction or an input, or clear the task to rerun it as it is"
+        )
         yield PlanFault("no_change", "the amendment", message)
 
 
@@ -254,13 +256,13 @@ def _refuse_busy(place: Place, targets: list[TaskInstance], items: tuple[str, ..
     for index, state in place.session.execute(with_row_locks(statement, place.session, of=TaskInstance)):
         name = f"{place.task_id} [{names[index]}]" if index in names else place.task_id
         if state in AT_WORK:
-            reasons.append(f"{name} is at work now ({state})")
+            reasons.append(f"{name} is active ({state})")
         elif state == "removed":
-            reasons.append(f"{name} is not in this run any more")
+            reasons.append(f"{name} was removed from this run")
     if reasons:
         raise HTTPException(
             status.HTTP_409_CONFLICT,
-            f"{', '.join(reasons)}. So nothing was changed: wait until what is at work has ended, "
+            f"{', '.join(reasons)}. Nothing was changed: wait until the task has ended, "
             "or mark it as failed.",
         )
 

@@ -16,7 +16,7 @@ from chassis.records.amendments import Amendments, what_holds
 from chassis.records.transcripts import Transcripts
 from chassis.rerun import FAILED
 from chassis.settings import Settings
-from chassis.ui.board_view import NEVER_BEGUN, Board, Row
+from chassis.ui.board_view import NEVER_BEGUN, Board
 from chassis.ui.failures import why_failed
 from chassis.ui.items import item_of
 from chassis.ui.pages import page
@@ -72,6 +72,7 @@ def show_task(
     known = Amendments(files, dag_id, run_id).all()
     own = [each for each in known if each.concerns(task_id, item)]
     given = inputs_of_run(spec, run)
+    board = _board(session, spec, instance)
     return page(
         request,
         "task.html",
@@ -86,7 +87,8 @@ def show_task(
         title=task.name if task else instance.task_display_name or task_id,
         result=view_result(left.get("return_value")),
         error=why_failed(session, instance),
-        causes=_causes(session, spec, instance),
+        causes=board.causes(task_id, map_index) if board and instance.state == "upstream_failed" else [],
+        outdated=board is not None and board.is_outdated(task_id, map_index),
         spending=left.get("spending"),
         tries=tries,
         number=number,
@@ -101,12 +103,12 @@ def show_task(
     )
 
 
-def _causes(session: Session, spec: WorkflowSpec | None, instance: TaskInstance) -> list[Row]:
-    """The failed tasks that kept this one from running; none for a task that ran, or where nobody can tell."""
-    if instance.state != "upstream_failed":
-        return []
+def _board(session: Session, spec: WorkflowSpec | None, instance: TaskInstance) -> Board | None:
+    """The board, for a task that its upstream tasks tell something about; None for any other."""
+    if spec is None or instance.state not in {"success", "upstream_failed"}:
+        return None
     run = read_run(session, instance.dag_id, instance.run_id, datetime.now(UTC))
-    return Board(run, spec).causes(instance.task_id, instance.map_index) if run else []
+    return Board(run, spec) if run else None
 
 
 def _form(

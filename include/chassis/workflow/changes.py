@@ -33,13 +33,13 @@ _LABELS = {
     "output_schema": "output schema",
     "timeout_minutes": "timeout in minutes",
     "limits.budget_usd": "budget in US dollars",
-    "limits.max_tokens": "tokens at most",
-    "limits.max_calls": "calls at most",
-    "limits.max_minutes": "minutes at most",
-    "limits.max_parallel": "side by side",
-    "limits.per_task.budget_usd": "budget of each task in US dollars",
-    "limits.per_task.max_tokens": "tokens of each task at most",
-    "limits.per_task.max_calls": "calls of each task at most",
+    "limits.max_tokens": "maximum tokens",
+    "limits.max_calls": "maximum calls",
+    "limits.max_minutes": "maximum minutes",
+    "limits.max_parallel": "maximum parallel calls",
+    "limits.per_task.budget_usd": "budget per task in US dollars",
+    "limits.per_task.max_tokens": "maximum tokens per task",
+    "limits.per_task.max_calls": "maximum calls per task",
 }
 
 _DEFAULTS = {

@@ -166,7 +166,7 @@ def test_a_task_at_work_is_refused_and_nothing_is_written(world: World, state: s
     with pytest.raises(HTTPException) as caught:
         world.rerun(WISH)
     assert caught.value.status_code == 409
-    assert "update [claims] is" in caught.value.detail
+    assert "update [claims]" in caught.value.detail
     assert world.amendments.all() == []
     assert world.done == []
 
@@ -257,7 +257,7 @@ class TestAllFailedItems:
         world.session.execute = lambda _: [(0, "failed"), (1, "queued")]  # type: ignore[attr-defined]
         with pytest.raises(HTTPException) as caught:
             world.rerun(self.ALL)
-        assert "update [pricing] is at work now (queued)" in caught.value.detail
+        assert "update [pricing] is active (queued)" in caught.value.detail
         assert "claims" not in caught.value.detail
         assert world.amendments.all() == []
         assert world.done == []

@@ -30,6 +30,7 @@ def rendered(*, failed_items: int = 0, refused: str = "") -> str:
             instance=instance,
             begun=True,
             causes=[],
+            outdated=False,
             task=SimpleNamespace(instruction="Do it."),
             tries=[],
             turns=[],

@@ -171,8 +171,8 @@ def test_inputs_whose_values_an_edit_changed_are_the_persons() -> None:
 def test_after_planning_again_it_is_told_what_stays_and_what_changed() -> None:
     again = planned(limits={"budget_usd": 10.0}, timezone="Asia/Tokyo")
     assert told_changes(HEAD, again) == [
-        "minutes at most kept: 9",
-        "calls of each task at most kept: 3",
+        "maximum minutes kept: 9",
+        "maximum calls per task kept: 3",
         "approval demanded kept: always",
         "input 'product' kept: pets",
         "schedule: 0 6 * * 1 Europe/Berlin, with catchup -> 0 6 * * 1 Asia/Tokyo, with catchup",
