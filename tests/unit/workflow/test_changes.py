@@ -98,7 +98,7 @@ def test_values_that_python_takes_for_equal_are_changes_if_the_digest_says_so() 
         (changed(schedule=None), ["schedule cron: 0 6 * * 1 -> none"]),
         (
             changed(limits={"budget_usd": 9.0}),
-            ["budget in US dollars: 5.0 -> 9.0", "calls of each task at most: 3 -> none"],
+            ["budget in US dollars: 5.0 -> 9.0", "maximum calls per task: 3 -> none"],
         ),
         (
             changed(requirement="Add it.\nTo some services."),
