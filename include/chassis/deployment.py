@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from chassis.agents import AgentFolder
     from chassis.catalogue import Catalogue
     from chassis.settings import Settings
-    from chassis.workflow import TaskSpec, WorkflowSpec
+    from chassis.workflow import Limits, TaskSpec, WorkflowSpec
 
 _HINT = "Correct the plan and try again; chassis validate FILE checks it without running anything."
 
@@ -132,38 +132,43 @@ class Deployment:
             return None
         return model_fault(model, {self.settings.model, *filter(None, [self.connection_model])})
 
+    def require_limits(self, limits: Limits) -> None:
+        """Let no limit in dollars pass that no plan could hold: else a plan is paid for that can't be published.
+
+        :raises PlanError: no agent has a model whose price is known
+        """
+        faults = [self._unpriced(limits, agent.model) for agent in self.askable.values()]
+        if faults and (owner := faults[0]) and all(faults):
+            raise PlanError(
+                [PlanFault("price_unknown", "limits", owner)],
+                subject="Your input",
+                hint="Correct it and start the planner again.",
+            )
+
     def _price_faults(self, spec: WorkflowSpec, task: TaskSpec) -> Iterator[PlanFault]:
         """A limit in dollars that nobody can hold, since nobody knows the price: the first call would be refused."""
-        limits, settings = spec.limits, self.settings
-        in_tokens = limits.max_tokens or settings.run_max_tokens
-        owner = next(
-            (
-                name
-                for name, given, held in (
-                    ("limits.budget_usd", limits.budget_usd, in_tokens),
-                    ("[chassis] run_budget_usd", settings.run_budget_usd, in_tokens),
-                    (
-                        "limits.per_task.budget_usd",
-                        limits.per_task.budget_usd,
-                        limits.per_task.max_tokens or in_tokens,
-                    ),
-                )
-                if given is not None and not held
-            ),
-            "",
+        if wrong := self._unpriced(spec.limits, task.model or self.agents[task.agent].model):
+            yield PlanFault("price_unknown", f"task {shown(task.id)}", wrong)
+
+    def _unpriced(self, limits: Limits, model: str | None) -> str | None:
+        """Why a limit in dollars can't be held with this model; None when it can, or there is none."""
+        in_tokens = limits.max_tokens or self.settings.run_max_tokens
+        of_task = limits.per_task
+        owners = (
+            ("limits.budget_usd", limits.budget_usd, in_tokens),
+            ("[chassis] run_budget_usd", self.settings.run_budget_usd, in_tokens),
+            ("limits.per_task.budget_usd", of_task.budget_usd, of_task.max_tokens or in_tokens),
         )
-        if not owner:
-            return
+        owner = next((name for name, usd, held in owners if usd is not None and not held), None)
+        if owner is None:
+            return None
         from chassis.claude.usage import Usage, cost_usd
 
-        agent = self.agents[task.agent]
-        model = task.model or agent.model or self.connection_model or settings.model
-        if cost_usd(model, Usage()) is None:
-            way_out = "add max_tokens beside it, or name a model whose price is known"
-            message = (
-                f"the price of its model {shown(model)} isn't known, so {owner} can't be held; {way_out}"
-            )
-            yield PlanFault("price_unknown", f"task {shown(task.id)}", message)
+        model = model or self.connection_model or self.settings.model
+        if cost_usd(model, Usage()) is not None:
+            return None
+        way_out = "add max_tokens beside it, or name a model whose price is known"
+        return f"the price of model {shown(model)} isn't known, so {owner} can't be held; {way_out}"
 
     @staticmethod
     def _schedule_faults(spec: WorkflowSpec) -> Iterator[PlanFault]:

@@ -16,7 +16,7 @@ from chassis.dag.factory import build_dag
 from chassis.deployment import Deployment, deployment_faults, deployment_warnings
 from chassis.errors import PlanError
 from chassis.settings import Settings
-from chassis.workflow import check_plan
+from chassis.workflow import Limits, check_plan
 from tests.unit.workflow.strategies import lines, plan_data
 
 MODEL = "us.anthropic.claude-opus-4-6-v1"
@@ -79,7 +79,7 @@ def faults(data: dict[str, Any], settings: Settings) -> list[str]:
         (plan(schedule={"asset": "self"}), "schedule: asset 'self' is not one that Airflow takes"),
         (
             plan(limits={"budget_usd": 5}),
-            "task 'a': the price of its model 'our-claude' isn't known, so limits.budget_usd can't be held",
+            "task 'a': the price of model 'our-claude' isn't known, so limits.budget_usd can't be held",
         ),
         (
             plan(task={"instruction": "Change service {item}.", "for_each": {"items": ["clams"]}}),
@@ -129,6 +129,15 @@ def test_any_other_name_of_a_model_is_refused(model: str, settings: Settings) ->
 def test_a_budget_is_held_by_tokens_where_no_price_is_known(settings: Settings) -> None:
     assert faults(plan(limits={"budget_usd": 5, "max_tokens": 1_000}), settings) == []
     assert faults(plan(task={"model": MODEL}, limits={"budget_usd": 5}), settings) == []
+
+
+def test_a_budget_that_no_plan_could_hold_is_refused_before_anything_is_paid(settings: Settings) -> None:
+    deployment = Deployment.read(settings)
+    deployment.require_limits(Limits(budget_usd=5, max_tokens=1_000))
+    with pytest.raises(
+        PlanError, match=r"limits: the price of model 'our-claude' isn't known, so limits\.budget_usd"
+    ):
+        deployment.require_limits(Limits(budget_usd=5))
 
 
 def test_faults_of_the_plan_and_of_the_deployment_are_listed_at_once(settings: Settings) -> None:

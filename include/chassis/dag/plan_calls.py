@@ -86,6 +86,8 @@ def plan_call(
         operator.log.warning("%s", fault)
     planner = deployment.folder.get(PLANNER_AGENT)
     workers = deployment.askable
+    if (limits := given.limits or (head.limits if head else None)) is not None:
+        deployment.require_limits(limits)
     request = build_request(
         given=given,
         catalogue=catalogue,

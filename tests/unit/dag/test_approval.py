@@ -23,6 +23,7 @@ from chassis.errors import (
     ApprovalTimeoutError,
     ChassisError,
     NotApprovedError,
+    PlanError,
     PlanRejectedError,
     StoppedError,
     ThrottledError,
@@ -515,6 +516,16 @@ class TestPublish:
             "schedule kept: @daily UTC",
             "task 'add' changed: instruction",
         ]
+
+    def test_one_that_can_not_run_here_is_refused(
+        self, airflow: Airflow, log: Decisions, store: PlanStore
+    ) -> None:
+        task = plan().tasks[0].model_copy(update={"model": "opus"})
+        spec = plan().model_copy(update={"tasks": (task,)})
+        log.add(self.decided("approved", spec))
+        with pytest.raises(PlanError, match="'opus' is a short name that Bedrock doesn't know"):
+            self.publish(airflow, spec)
+        assert store.revisions("sum") == ()
 
     @pytest.mark.parametrize("kind", ["proposed", "revise", "rejected", "refused", "timeout"])
     def test_one_that_was_not_is_refused(
