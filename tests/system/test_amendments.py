@@ -115,7 +115,7 @@ def test_a_wrong_amendment_is_refused_with_all_its_faults_before_anything_is_wri
             assert word in refused.json()["detail"]
     unknown = failed.page("POST", "tasks/updat/1/amend", json={"instruction": NEW, "reason": "a test"})
     assert unknown.status_code == 404
-    told = failed.retry("--item", "claims", "--reason", "a test", "--input", "product=5")
+    told = failed.retry("--item", "claims", "--reason", "a test", "--input", "product:=5")
     assert told.returncode == 2
     assert "must be text, not the number 5" in " ".join(told.stderr.split())
     assert failed.amendments.all() == []
