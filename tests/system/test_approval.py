@@ -266,7 +266,11 @@ def test_a_plan_that_is_there_already_needs_nobody_where_only_a_change_does(
     approval = start("sum_by_rest", approve="changed")
     assert "without" in approval.approved()["decision"]
     assert [kind for kind, _ in approval.decisions()] == ["without"]
-    assert published(store, "sum_by_rest") == before
+    *earlier, last = published(store, "sum_by_rest")
+    assert earlier == before, "the demand stays with the workflow, as a revision that differs by it alone"
+    plan = load_plan(approval.approved()["plan"])
+    assert (plan.approve, plan_digest(plan)) == ("changed", last)
+    assert plan_digest(plan.model_copy(update={"approve": "always"})) == before[-1]
 
 
 def test_a_plan_is_found_revised_and_approved_in_the_terminal(

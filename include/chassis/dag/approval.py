@@ -218,9 +218,17 @@ class _Case:
             configured=operator.approve or settings.approve,
             demanded=_demanded(self.context["params"]["approve"], proposal.spec().approve),
             over_usd=over_usd,
-            unchanged=Newest(proposal.workflow_id, settings).is_plan(proposal.digest),
+            unchanged=self._is_unchanged(proposal),
             estimate=None if over_usd is None else estimate_of(proposal.spec(), settings),
         )
+
+    def _is_unchanged(self, proposal: Proposal) -> bool:
+        """Whether the plan is the workflow's newest revision, but for the demand for approval: nobody approves that."""
+        newest = Newest(proposal.workflow_id, self.settings)
+        head = newest.spec()
+        if head is None:
+            return False
+        return newest.is_plan(plan_digest(proposal.spec().model_copy(update={"approve": head.approve})))
 
     def pass_without(self, proposal: Proposal, reason: str) -> dict[str, Any]:
         """Let the plan through."""

@@ -256,6 +256,18 @@ def test_a_demand_for_approval_stays_with_the_workflow_until_it_is_taken_away(
     assert (airflow.visit() is None) is asks
 
 
+def test_a_plan_that_differs_by_the_demand_for_approval_alone_is_no_change(
+    monkeypatch: pytest.MonkeyPatch, store: PlanStore
+) -> None:
+    store.publish(plan().model_copy(update={"approve": "always"}))
+    airflow = connected(Airflow(approve="changed"), monkeypatch)
+    airflow.params["approve"] = "changed"
+    airflow.xcoms["plan"] = made(plan().model_copy(update={"approve": "changed"}))
+    assert airflow.visit() is not None
+    airflow.xcoms["plan"] = made(plan("Another.").model_copy(update={"approve": "changed"}))
+    assert airflow.visit() is None
+
+
 def test_an_input_that_a_person_edits_is_marked_as_given(airflow: Airflow) -> None:
     spec = plan("Add {n}.").model_copy(update={"inputs": {"n": InputSpec(type="integer", default=1)}})
     airflow.xcoms["plan"] = made(spec)
