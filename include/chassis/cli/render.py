@@ -71,6 +71,8 @@ def status_table(rows: Sequence[Row]) -> Listing:
             status.append(", amended", "yellow")
         if row.carried_from:
             status.append(", carried over", "cyan")
+        if row.outdated:
+            status.append(", outdated", "yellow")
         spent = [_spent_by_task(row)] if some_spent else []
         listing.add(full_name(row), one_line(row.name), status, one_line(", ".join(row.depends_on)), *spent)
     return listing

@@ -10,6 +10,7 @@ from chassis.cli import amounts
 from chassis.cli.failures import error_document, read_failure
 from chassis.cli.shape import Shape, TaskShape
 from chassis.cli.spending import Spending, latest, settled, spent_by_result
+from chassis.outdated import outdated_instances
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
     from chassis.cli.airflow_api import Airflow, Json
     from chassis.cli.spending import SpendingReader
     from chassis.ledger.entries import Totals
+    from chassis.rerun import Instance
 
 FINISHED = frozenset({"success", "failed"})
 """States of a run that has ended."""
 
 _FAILED = frozenset({"failed", "up_for_retry"})
+_LABELLED = frozenset({"success", "failed", "removed"})
+"""States of instances that have ended: Airflow's label of them is their item."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Row:
     :ivar error: class, message and hint of what made a task fail; else None
     :ivar carried_from: the run that its result was taken over from; empty when it was done in this one
     :ivar amendment: the last amendment that the task goes by, as the API has it; None when it goes by its plan
+    :ivar outdated: whether a result that it rests on is newer, see ``chassis.outdated``
     """
 
     id: str
@@ -52,6 +57,7 @@ class Row:
     simulated: bool = False
     amendment: Json | None = None
     carried_from: str = ""
+    outdated: bool = False
 
     @property
     def spent(self) -> Totals | None:
@@ -156,6 +162,8 @@ def _row_document(row: Row) -> Json:
         document["amendment"] = row.amendment
     if row.carried_from:
         document["carried_from"] = row.carried_from
+    if row.outdated:
+        document["outdated"] = True
     return document if row.error is None else {**document, "error": row.error}
 
 
@@ -222,6 +230,42 @@ def make_rows(shape: Shape, instances: Iterable[Mapping[str, Any]]) -> Iterator[
     Instances that aren't of the plan's tasks (Chassis's helpers, the stand-in for a broken plan) get a row
     only when they failed, because then they are the reason of everything else.
     """
+    instances = list(instances)
+    outdated = _outdated(shape, instances)
+    for row in _rows(shape, instances):
+        yield replace(row, outdated=True) if (row.id, row.map_index) in outdated else row
+
+
+def _outdated(shape: Shape, instances: Iterable[Mapping[str, Any]]) -> frozenset[Instance]:
+    groups = {task.id: task.group for task in shape.tasks}
+
+    def same_items(one: str, other: str) -> bool:
+        return groups.get(one) is not None and groups.get(one) == groups.get(other)
+
+    depends_on = {task.id: task.depends_on for task in shape.tasks}
+    return outdated_instances(map(_Ended.of, instances), depends_on, same_items)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What :func:`outdated_instances` asks of a task instance."""
+
+    task_id: str
+    map_index: int
+    state: str | None
+    start: datetime | None
+    end: datetime | None
+
+    @classmethod
+    def of(cls, instance: Mapping[str, Any]) -> _Ended:
+        start, end = (
+            datetime.fromisoformat(instance[name]) if instance.get(name) else None
+            for name in ("start_date", "end_date")
+        )
+        return cls(instance["task_id"], instance["map_index"], instance["state"], start, end)
+
+
+def _rows(shape: Shape, instances: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
     found: dict[str, list[Mapping[str, Any]]] = {}
     for instance in sorted(instances, key=lambda instance: instance["map_index"]):
         found.setdefault(instance["task_id"], []).append(instance)
@@ -263,9 +307,13 @@ class _Labels:
         index: int = instance["map_index"]
         if index < 0:
             return None
+        own = _own_label(instance)
+        # After a change to another plan, what has ended was done for the item of its label.
+        if own not in (None, str(index)) and instance["state"] in _LABELLED:
+            return own
         if task.items is not None and index < len(task.items):
             return task.items[index]
-        if (own := _own_label(instance)) is not None:
+        if own is not None:
             return own
         shared = self._by_size.get(self._sizes.get(task.id, 0), {}).get(index, set())
         return next(iter(shared)) if len(shared) == 1 else None
@@ -276,8 +324,7 @@ def _own_label(instance: Mapping[str, Any]) -> str | None:
     label: str | None = instance["rendered_map_index"]
     if index < 0 or not label:
         return None
-    ran = instance["state"] in ("success", "failed")
-    return label if ran or label != str(index) else None
+    return label if instance["state"] in _LABELLED or label != str(index) else None
 
 
 def _row(task: TaskShape, state: str | None) -> Row:

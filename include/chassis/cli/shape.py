@@ -23,6 +23,7 @@ class TaskShape:
 
     :ivar for_each: what it is repeated for, in words; empty for a task that isn't mapped
     :ivar items: the items where they are known beforehand, else None
+    :ivar group: the same for tasks that are steps for the same items; None for a task that isn't mapped
     """
 
     id: str
@@ -30,6 +31,7 @@ class TaskShape:
     depends_on: tuple[str, ...]
     for_each: str = ""
     items: tuple[str, ...] | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def shape_of_plan(spec: WorkflowSpec, revision: int | None, inputs: Mapping[str,
                 depends_on=task.depends_on,
                 for_each=_in_words(task.for_each) if task.for_each else "",
                 items=_items(source, spec, inputs) if source else None,
+                group=root,
             )
         )
     return Shape(tuple(shapes), revision)
@@ -81,6 +84,8 @@ def shape_of_dag(tasks: Iterable[Mapping[str, Any]], revision: int | None) -> Sh
             name=task["task_display_name"],
             depends_on=tuple(sorted(upstream[task_id])),
             for_each="each item" if task["is_mapped"] else "",
+            # Airflow doesn't tell which tasks share their items: mapped ones are taken to go place by place.
+            group="mapped" if task["is_mapped"] else None,
         )
         for task_id, task in own.items()
     }

@@ -27,7 +27,7 @@ Number = TypeVar("Number", int, float)
 SPENDING_KEY = "spending"
 """XCom key, as in ``chassis.dag.triggers``, which imports Airflow."""
 
-_ENDED = frozenset({"success", "failed", "up_for_retry"})
+_ENDED = frozenset({"success", "failed", "up_for_retry", "removed"})
 
 
 class Spending(BaseModel):

@@ -25,6 +25,7 @@ from chassis.dag.cards import CARD_KEY, card_on_error
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ItemsError, ItemsMovedError
 from chassis.workflow import check_items
+from chassis.workflow.names import items_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,7 +52,7 @@ class ItemList:
     @property
     def finder(self) -> str:
         """Id of the task that finds the items where only the run knows them."""
-        return f"{self.root}__items"
+        return items_task(self.root)
 
     def read(self, ti: Any) -> Sequence[str]:
         """The run's items, by the plan that it goes by now.

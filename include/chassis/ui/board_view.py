@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from chassis.outdated import outdated_instances
 from chassis.ui.queries import EVER, Instance, RunState
 from chassis.workflow import TaskGraph, TaskSpec, WorkflowSpec
+from chassis.workflow.names import items_task
 
 MANY = 40
 """Items of a task from which on only those are shown that need a look, until the rest is asked for."""
@@ -26,6 +28,7 @@ GONE = "removed"
 """State of an item that the run doesn't have any more, and of a task that its plan doesn't."""
 NEVER_BEGUN = frozenset({None, "scheduled", "queued", "upstream_failed", "skipped"})
 """States in which a task did nothing; Airflow gives some of them a start and an end all the same."""
+_ENDED = frozenset({"success", "failed", GONE})
 _NOT_DONE_WELL = {"failed": "failed", "upstream_failed": "did not run"}
 """States that keep what follows from running, in words; the first is the reason of the second."""
 _QUIET = frozenset({None, "success", "skipped", "scheduled", "queued", "removed"})
@@ -162,7 +165,7 @@ class Board:
             return []
         order = []
         for task_id in self._graph.order:
-            helper = f"{task_id}__items"
+            helper = items_task(task_id)
             order += [helper, task_id] if helper in self._by_task else [task_id]
         return order
 
@@ -181,7 +184,7 @@ class Board:
                 self._waits(each),
                 task=name,
                 problem=self._problem(each),
-                outdated=self._outdated(each),
+                outdated=(each.task_id, each.map_index) in self._outdated,
             )
             for each in instances
         )
@@ -194,7 +197,12 @@ class Board:
         return self._tasks[task_id].name if task_id in self._tasks else task_id
 
     def _item(self, task_id: str, instance: Instance) -> str:
-        """An item's name: the plan's, else as Airflow labels what has started, else its number."""
+        """An item's name: as Airflow labels what has ended, else the plan's, else its label so far, else its number.
+
+        After a change to another plan, what has ended was done for the item of its label.
+        """
+        if instance.label and instance.state in _ENDED:
+            return instance.label
         root = self._graph.group_of(task_id) if self._graph else None
         source = self._tasks[root].for_each if root else None
         items: Sequence[str] = (source.items if source else None) or ()
@@ -206,7 +214,7 @@ class Board:
         task = self._tasks.get(task_id)
         if task is None:
             return ()
-        helper = f"{task_id}__items"
+        helper = items_task(task_id)
         return (*task.depends_on, helper) if helper in self._by_task else tuple(task.depends_on)
 
     def _waits(self, instance: Instance) -> tuple[str, ...]:
@@ -236,8 +244,7 @@ class Board:
 
     def is_outdated(self, task_id: str, map_index: int) -> bool:
         """Whether a task that this one depends on gave its result later than this one began."""
-        here = (each for each in self._by_task.get(task_id, []) if each.map_index == map_index)
-        return any(self._outdated(each) for each in here)
+        return (task_id, map_index) in self._outdated
 
     def _problem(self, instance: Instance) -> str:
         """Why an instance failed that left no card, or didn't run at all; else empty."""
@@ -250,30 +257,12 @@ class Board:
                 told.append(f"{self._name(upstream)} {words}")
         return f"Not started: {'; '.join(told) or 'an upstream task failed'}."
 
-    def _outdated(self, instance: Instance) -> bool:
-        if instance.state != "success" or instance.start is None:
-            return False
-        newest = self._newest_before.get((instance.task_id, instance.map_index))
-        return newest is not None and newest > instance.start
-
     @cached_property
-    def _newest_before(self) -> Mapping[tuple[str, int], datetime | None]:
-        """When the newest result was there that an instance rests on, however far upstream; None: it rests on none."""
-        before: dict[tuple[str, int], datetime | None] = {}
-        newest: dict[tuple[str, int], datetime | None] = {}  # of an instance with all that it rests on
-        by_task: dict[str, datetime | None] = {}
-        for task_id in self._order():
-            for each in self._by_task.get(task_id, []):
-                key, found = (task_id, each.map_index), []
-                for upstream in self._dependencies(task_id):
-                    own_item = self._same_items(upstream, each)
-                    found.append(
-                        newest.get((upstream, each.map_index)) if own_item else by_task.get(upstream)
-                    )
-                before[key] = _latest(found)
-                newest[key] = _latest([before[key], each.end if each.state == "success" else None])
-                by_task[task_id] = _latest([by_task.get(task_id), newest[key]])
-        return before
+    def _outdated(self) -> frozenset[tuple[str, int]]:
+        if self._graph is None:
+            return frozenset()
+        depends_on = {task_id: self._tasks[task_id].depends_on for task_id in self._graph.order}
+        return outdated_instances(self.run.instances, depends_on, self._graph.same_items)
 
     def _own_item(self, upstream: str, instance: Instance) -> Collection[str | None]:
         """The state of a dependency's same item, where that alone is awaited; else empty."""
@@ -293,7 +282,7 @@ class Board:
         """Whether an instance waits for its own item of a dependency only, and not for all of it."""
         if self._graph is None or instance.map_index < 0:
             return False
-        return self._graph.group_of(upstream) == self._graph.group_of(instance.task_id)
+        return self._graph.same_items(upstream, instance.task_id)
 
     def _needed(self, upstream: str, instance: Instance) -> list[Instance]:
         """The instances of a dependency that an instance needs: its own item's, or all."""
@@ -318,7 +307,3 @@ class Board:
             for each in instances
             if each.state not in DONE and each.state != GONE
         }
-
-
-def _latest(moments: Iterable[datetime | None]) -> datetime | None:
-    return max((each for each in moments if each is not None), default=None)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chassis.ui.run_facts import xcoms
 from chassis.workflow import TaskGraph
+from chassis.workflow.names import items_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,5 +55,5 @@ def list_of(
     source = next(task.for_each for task in spec.tasks if task.id == root)
     if source is not None and source.items is not None:
         return source.items
-    found = xcoms(session, dag_id, run_id, f"{root}__items").get("return_value")
+    found = xcoms(session, dag_id, run_id, items_task(root)).get("return_value")
     return found if isinstance(found, list) else ()

@@ -167,6 +167,10 @@ class TaskGraph:
         """The root of the group that a task is in; None for a task that isn't mapped."""
         return self._roots.get(task_id)
 
+    def same_items(self, one: str, other: str) -> bool:
+        """Whether two tasks are steps for the same items, so that each item of one reads its own of the other."""
+        return self.group_of(one) is not None and self.group_of(one) == self.group_of(other)
+
     @cached_property
     def _depth(self) -> dict[str, int]:
         depth: dict[str, int] = {}

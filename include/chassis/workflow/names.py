@@ -74,3 +74,8 @@ def suggestion(name: str, candidates: Iterable[str]) -> str:
     return (
         f"; there {'is' if len(names) == 1 else 'are'} {', '.join(one_line(name, _SHOWN) for name in names)}"
     )
+
+
+def items_task(root: str) -> str:
+    """Id of the task that finds the items of a mapped task, where only a run knows them."""
+    return f"{root}__items"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -67,10 +68,10 @@ def test_every_command_that_prints_data_has_a_json_form() -> None:
         assert ("--json" in options) is (name not in acts), name
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_completes_commands_and_options(shell: str) -> None:
-    script = CliRunner().invoke(app, ["--show-completion", shell], prog_name="chassis")
-    assert script.exit_code == 0
+def test_a_shell_completes_commands_and_options() -> None:
+    # Typer looks for the shell among its parents; without a second command, bash would put Python in its own place.
+    asks = f"{Path(sys.executable).parent}/chassis --show-completion; exit $?"
+    script = subprocess.run(["bash", "-c", asks], capture_output=True, text=True, timeout=60, check=True)
     assert "_CHASSIS_COMPLETE" in script.stdout
     asked = {"_CHASSIS_COMPLETE": "complete_bash", "COMP_WORDS": "chassis unp", "COMP_CWORD": "1"}
     assert "unpause" in CliRunner().invoke(app, [], prog_name="chassis", env=asked).stdout

@@ -70,6 +70,56 @@ def test_items_are_named_by_the_plan_before_airflow_renders_their_labels() -> No
     ]
 
 
+def test_what_has_ended_keeps_the_item_that_it_was_done_for_when_the_list_changes() -> None:
+    found = [
+        instance("update", "success", 0, rendered_map_index="billing"),
+        instance("update", None, 1, rendered_map_index="pricing"),
+    ]
+    assert rows_of(KNOWN_FAN, instances=found) == [
+        ("update", "billing", "success"),
+        ("update", "claims", None),
+    ]
+
+
+class TestOutdated:
+    TASKS = (
+        TaskShape("update", "Update", (), "each item", group="update"),
+        TaskShape("verify", "Verify", ("update",), "each item", group="update"),
+        TaskShape("report", "Report", ("verify",)),
+    )
+
+    def outdated(self, **again: int) -> list[tuple[str, int]]:
+        """The rows marked in a run whose tasks took a minute each, one after the other.
+
+        :param again: for an instance that ran again, the minute in which it ended
+        """
+        minutes = {("update", 0): 1, ("update", 1): 1, ("verify", 0): 3, ("verify", 1): 3, ("report", -1): 5}
+        found = []
+        for (task_id, index), minute in minutes.items():
+            end = again.get(f"{task_id}_{index}", minute)
+            times = {
+                "start_date": f"2026-03-01T06:{end - 1:02}:00+00:00",
+                "end_date": f"2026-03-01T06:{end:02}:00+00:00",
+            }
+            found.append(instance(task_id, "success", index, **times))
+        rows = make_rows(Shape(self.TASKS, None), found)
+        return [(row.id, row.map_index) for row in rows if row.outdated]
+
+    def test_nothing_is_in_a_run_that_went_through_once(self) -> None:
+        assert self.outdated() == []
+
+    def test_an_items_next_step_and_what_joins_it_are_when_the_item_alone_ran_again(self) -> None:
+        assert self.outdated(update_0=20) == [("verify", 0), ("report", -1)]
+
+
+def test_an_item_that_is_gone_stays_visible_with_what_it_spent() -> None:
+    found = [
+        instance("update", "success", 0, rendered_map_index="z"),
+        instance("update", "removed", 1, rendered_map_index="c"),
+    ]
+    assert rows_of(FAN, instances=found) == [("update", "z", "success"), ("update", "c", "removed")]
+
+
 def test_an_item_that_never_ran_is_named_by_its_sibling() -> None:
     found = [
         instance("update", "failed", 0, rendered_map_index="pricing"),

@@ -61,7 +61,7 @@ def test_a_dag_gives_names_dependencies_and_order_and_hides_helpers() -> None:
     shape = shape_of_dag(tasks, 2)
     assert shape.tasks == (
         TaskShape("discover", "discover", ()),
-        TaskShape("update", "update", ("discover",), "each item"),
+        TaskShape("update", "update", ("discover",), "each item", group="mapped"),
         TaskShape("aa_last", "aa last", ("update",)),
     )
 
