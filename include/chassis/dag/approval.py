@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from chassis.dag.answers import MAX_COMMENT, REJECT, REVISE, Answer, ask
 from chassis.dag.calling import CallingOperator, reported
-from chassis.dag.plan_calls import NONE, plan_call
+from chassis.dag.plan_calls import demanded, plan_call
 from chassis.dag.proposals import (
     PROPOSAL_KEY,
     KeptProposal,
@@ -59,7 +59,6 @@ if TYPE_CHECKING:
 
     from chassis.settings import Settings
     from chassis.workflow import WorkflowSpec
-    from chassis.workflow.spec import Demand
 
 
 class _Refusal(Exception):  # noqa: N818  no error of the task: it goes on waiting
@@ -216,7 +215,7 @@ class _Case:
         )
         return reason_without(
             configured=operator.approve or settings.approve,
-            demanded=_demanded(self.context["params"]["approve"], proposal.spec().approve),
+            demanded=demanded(self.context["params"]["approve"], proposal.spec().approve),
             over_usd=over_usd,
             unchanged=self._is_unchanged(proposal),
             estimate=None if over_usd is None else estimate_of(proposal.spec(), settings),
@@ -390,13 +389,6 @@ class _Case:
         at, by, by_id = (answer.at, answer.by, answer.by_id) if answer else (_now().isoformat(), "", "")
         words = comment or (answer.comment if answer else "")
         self.decisions.add(Decision(kind=kind, at=at, by=by, by_id=by_id, digest=digest, comment=words))
-
-
-def _demanded(by_run: str | None, by_plan: Demand | None) -> Demand | None:
-    """What is demanded beyond what is configured: by this run or, where it says nothing, by the workflow's plan."""
-    if by_run is None:
-        return by_plan
-    return None if by_run == NONE else cast("Demand", by_run)
 
 
 def _digest(plan: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from chassis.dag.calling import CallingOperator, ClaudeOperator
 from chassis.dag.calls import PlanCall
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chassis.planning import DoneTask
     from chassis.settings import Settings
     from chassis.workflow import WorkflowSpec
+    from chassis.workflow.spec import Demand
 
 RUN, PUBLISH = "run", "publish"
 NONE = "none"
@@ -152,3 +153,10 @@ def _number(text: str) -> Any:
         return float(text)
     except ValueError:
         return text
+
+
+def demanded(by_run: str | None, by_plan: Demand | None) -> Demand | None:
+    """What is demanded beyond what is configured: by this run or, where it says nothing, by the workflow's plan."""
+    if by_run is None:
+        return by_plan
+    return None if by_run == NONE else cast("Demand", by_run)
