@@ -22,7 +22,7 @@ _PARTS = frozenset({"for_each", "schedule", "limits", "per_task"})
 """Fields that are parts with fields of their own. A change is told of each of these, not of the part as a whole."""
 
 _LABELS = {
-    "approve": "approval demanded",
+    "approve": "approval required",
     "given": "given by a person",
     "for_each.items": "items",
     "for_each.input": "items from input",
@@ -195,7 +195,7 @@ def _kept(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[str]:
         if _canonical(before.get(field)) == _canonical(value):
             yield f"{FieldChange(field=field).label} kept: {_one(value)}"
     if old.approve is not None and old.approve == new.approve:
-        yield f"approval demanded kept: {old.approve}"
+        yield f"approval kept: {old.approve}"
     for name, each in new.inputs.items():
         then = old.inputs.get(name)
         if then is not None and then.given and _canonical(then.default) == _canonical(each.default):

@@ -173,7 +173,7 @@ def test_after_planning_again_it_is_told_what_stays_and_what_changed() -> None:
     assert told_changes(HEAD, again) == [
         "maximum minutes kept: 9",
         "maximum calls per task kept: 3",
-        "approval demanded kept: always",
+        "approval kept: always",
         "input 'product' kept: pets",
         "schedule: 0 6 * * 1 Europe/Berlin, with catchup -> 0 6 * * 1 Asia/Tokyo, with catchup",
         "budget in US dollars: 5.0 -> 10.0",
