@@ -127,7 +127,7 @@ def test_all_failed_items_are_asked_for_by_their_new_instruction_and_nothing_els
 ) -> None:
     failed.simulator.reset()
     before = failed.airflow.get(f"/dags/{WORKFLOW}/dagRuns/{failed.run_id}")
-    assert "All 2 failed items of this task" in failed.page("GET", "tasks/update/1").text
+    assert "all 2 failed items of this task" in failed.page("GET", "tasks/update/1").text
     done = failed.retry("--instruction", NEW, "--input", "product=pet", "--reason", REASON)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Amendment 1 of this run, for 2 items." in done.stdout

@@ -99,10 +99,11 @@ ROUTES = routes()
 
 
 def address(site: Site, path: str) -> str:
-    """A route's address for the finished run."""
+    """A route's address for the finished run; what a planner's run alone has, for the one that waits."""
+    planner = path.endswith("/plan/news")
     filled = {
-        "dag_id": site.workflow_id,
-        "run_id:path": quote(site.run_id, safe=""),
+        "dag_id": PLANNER if planner else site.workflow_id,
+        "run_id:path": quote(site.approval.run_id if planner else site.run_id, safe=""),
         "task_id": "update_service",
         "map_index": "0",
         "name": "chassis.css",
@@ -203,7 +204,7 @@ class TestADecision:
     def test_is_refused_from_who_is_no_approver(self, site: Site) -> None:
         answer = self.decide(site, "user")
         assert answer.status_code == 403
-        assert "Only these may decide" in answer.text
+        assert "Only these users can decide" in answer.text
         assert site.approval.state == "awaiting_input"
 
     def test_is_kept_with_the_name_and_the_id_of_who_made_it(self, site: Site) -> None:
