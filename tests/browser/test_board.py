@@ -140,7 +140,7 @@ def test_the_page_of_all_workflows_is_in_the_navigation(page: Page, finished: st
     page.goto("/")
     page.get_by_role("link", name="Workflows").click()
     shown = page.frame_locator('iframe[title="Workflows"]')
-    expect(shown.get_by_role("link", name=WORKFLOW)).to_be_visible()
+    expect(shown.get_by_role("link", name=WORKFLOW, exact=True)).to_be_visible()
     page.screenshot(path=screenshots / "workflows.png")
     shown.locator("tr", has_text=WORKFLOW).get_by_role("link").last.click()
     page.wait_for_url(f"**/dags/{WORKFLOW}/runs/**/plugin/chassis")

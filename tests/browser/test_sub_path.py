@@ -134,13 +134,13 @@ def test_a_persons_way_stays_below_the_sub_path(
     assert any(f"{LINKS.changes(WORKFLOW, run_id)}?" in each for each in traffic.asked)
 
     # From a task's page to Airflow's own, and by its button back to the board.
-    board.get_by_role("link", name="pricing", exact=True).click()
+    board.get_by_role("link", name="pricing of update_service", exact=True).click()
     expect(board.get_by_role("heading", level=1)).to_contain_text("pricing")
     board.get_by_role("link", name="Details and clear in Airflow").click()
     page.wait_for_url(f"**{SUB_PATH}/dags/{WORKFLOW}/runs/**/tasks/update_service/mapped/*/details")
     page.get_by_role("link", name="Board", exact=True).click()
     page.wait_for_url(f"**{LINKS.airflow_tab(WORKFLOW, run_id)}")
-    expect(frame(page).get_by_role("link", name="claims", exact=True)).to_be_visible()
+    expect(frame(page).get_by_role("link", name="claims of update_service", exact=True)).to_be_visible()
 
     within = (f"{below.url}/", "blob:", "data:")
     assert [each for each in traffic.asked if not each.startswith(within)] == []
