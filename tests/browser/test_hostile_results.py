@@ -181,6 +181,9 @@ def test_in_airflows_frame_which_allows_no_new_tabs_a_link_still_opens_one(page:
     page.goto(LINKS.airflow_tab(WORKFLOW, run_id))
     tab = page.frame_locator("iframe")
     tab.locator(f"a[href='{addresses(run_id)['a result']}']").first.click()
+    # What follows a link out of the frame is a deferred script's: it has run once the page is parsed.
+    tab.locator(".prose").first.wait_for()
+    next(frame for frame in page.frames if "/tasks/" in frame.url).wait_for_load_state("domcontentloaded")
     with page.context.expect_page() as opened:
         tab.locator(".prose a[href^='https://good.example/']").first.click()
     opened.value.wait_for_url("https://good.example/**")
