@@ -163,7 +163,7 @@ def triggerer(runs: Runs) -> list[Call]:
     """The triggerer with all calls in flight."""
     runs.until_all_services_ask()
     lost = runs.in_flight()
-    _bring_back_after(runs, "triggerer", lambda: _kill_all(runs.component("triggerer")))
+    _bring_back_after(runs, "triggerer", lambda: kill_all(runs.component("triggerer")))
     return lost
 
 
@@ -173,7 +173,7 @@ def triggerer_amid_answers(runs: Runs) -> list[Call]:
     runs.answer()
     services = len(SERVICES) * len(runs.ids)
     wait_for("a recorded answer", lambda: len(runs.unanswered()) < services, every=0.01)
-    _kill_all(runs.component("triggerer"))
+    kill_all(runs.component("triggerer"))
     runs.struck = time.time()
     lost = runs.unanswered()
     runs.site.stack.restart("triggerer")
@@ -205,7 +205,7 @@ def scheduler(runs: Runs) -> list[Call]:
 def scheduler_and_workers(runs: Runs) -> list[Call]:
     """The scheduler with all of its workers."""
     runs.until_workers_are_busy()
-    _bring_back_after(runs, "scheduler", lambda: _kill_all(runs.component("scheduler")))
+    _bring_back_after(runs, "scheduler", lambda: kill_all(runs.component("scheduler")))
     return []
 
 
@@ -287,7 +287,7 @@ def _bring_back_after(runs: Runs, name: str, kill: Callable[[], None]) -> None:
     runs.site.stack.restart(name)
 
 
-def _kill_all(parent: psutil.Process) -> None:
+def kill_all(parent: psutil.Process) -> None:
     """Kill a component and all that it started, as when its container dies."""
     for process in (parent, *parent.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):
