@@ -15,6 +15,7 @@ PROJECT = Path(__file__).parents[3]
 
 LOOK = """
 import json, chassis
+from pathlib import Path
 from airflow.providers_manager import ProvidersManager
 from airflow import plugins_manager
 from chassis.agents import load_agents
@@ -34,6 +35,7 @@ print(json.dumps({
     "templates": "base.html" in templates().list_templates(),
     "assets": sorted({file.suffix for file in STATIC.iterdir()}),
     "services": len(load_catalogue(settings.services_file).names),
+    "policy": (Path(chassis.__file__).parent / "defaults" / "bedrock-policy.json").read_text(),
     "dags": sorted(file.name for file in default_dags_folder().glob("*.py")),
 }))
 """
@@ -78,5 +80,6 @@ def test_an_installed_wheel_registers_itself_and_brings_its_own_files(
         "templates": True,
         "assets": [".css", ".js", ".svg"],
         "services": 7,
+        "policy": (PROJECT / "include" / "bedrock-policy.json").read_text(),
         "dags": ["chassis_upkeep.py", "plan_workflow.py"],
     }
