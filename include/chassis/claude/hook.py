@@ -27,6 +27,7 @@ from airflow.sdk.log import mask_secret
 from botocore.config import Config  # noqa: TID253  imported by the base class anyway
 from botocore.credentials import RefreshableCredentials  # noqa: TID253
 
+from chassis.claude.endpoint import check_endpoint
 from chassis.claude.failures import claude_failure, foreign_errors, quoted
 from chassis.claude.form import CONNECTION_TYPE
 from chassis.claude.options import ClaudeOptions, claude_extra, read_options
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SERVICE = "bedrock-runtime"
+_BASE_URL = "ANTHROPIC_BEDROCK_BASE_URL"
 _MOST_RENEWING = 32
 
 _PATIENCE = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2})
@@ -225,18 +227,14 @@ class ClaudeBedrockHook(AwsBaseHook):
         return region
 
     def _endpoint(self) -> str | None:
+        """The connection's endpoint; else that of the environment, which the SDK would take by itself."""
         endpoint = self.conn_config.get_service_endpoint_url(SERVICE)
-        if endpoint is not None and "@" in endpoint:
-            # The HTTP library logs each address that it calls, whole.
-            raise ConnectionSetupError(
-                f"The endpoint_url of {self._named()} holds a user name or a password.",
-                hint="Leave them out: requests are signed with the connection's keys, or carry its bearer token.",
-            )
-        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
-            raise ConnectionSetupError(
-                f"The endpoint_url of {self._named()} is not a valid URL: {endpoint!r}.",
-                hint="It must begin with https:// or, for the simulator, http://.",
-            )
+        place = f"The endpoint_url of {self._named()}"
+        if not endpoint:
+            endpoint, place = os.environ.get(_BASE_URL), f"The environment variable {_BASE_URL}"
+        if not endpoint:
+            return None
+        check_endpoint(endpoint, region=self._region(), place=place)
         return endpoint
 
     def _auth(self) -> Credentials | str:

@@ -381,6 +381,22 @@ def test_no_secret_is_logged_even_at_debug(
         assert secret not in written
 
 
+def test_an_endpoint_that_could_not_answer_is_refused_wherever_it_is_from(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mantle = "https://bedrock-mantle.us-east-1.api.aws/anthropic"
+    for services in (endpoint(mantle), {"service_config": {"bedrock-runtime": {"endpoint_url": mantle}}}):
+        connect(login=ACCESS_KEY, password=SECRET_KEY, extra={"region_name": "us-east-1", **services})
+        with pytest.raises(
+            ConnectionSetupError, match="endpoint_url of the Airflow connection 'claude_bedrock'"
+        ):
+            ClaudeBedrockHook(CONN_ID).access()
+    connect(login=ACCESS_KEY, password=SECRET_KEY, extra={"region_name": "us-east-1"})
+    monkeypatch.setenv("ANTHROPIC_BEDROCK_BASE_URL", mantle)
+    with pytest.raises(ConnectionSetupError, match="variable ANTHROPIC_BEDROCK_BASE_URL"):
+        ClaudeBedrockHook(CONN_ID).access()
+
+
 @pytest.mark.parametrize(
     "address", ["https://user:hunter22secret@bedrock.example", "user:hunter22secret@bedrock:443"]
 )
