@@ -1,16 +1,22 @@
-"""The reply to a request, in the form that it asks for: JSON text, a forced tool's input, or plain text."""
+"""The reply to a request, in the form that it asks for: JSON text, a forced tool's input, or plain text.
+
+A form is asked for by the request's fields or, failing these, by a JSON schema in the prompt.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chassis.simulator.executor import MARK, answer_for, hints_for
 from chassis.simulator.message import Reply
 from chassis.simulator.replanner import proposal_for
 from chassis.simulator.schema import Fitter
+from chassis.simulator.usage import CHARACTERS_PER_TOKEN
 
 if TYPE_CHECKING:
+    from chassis.simulator.families import Model
     from chassis.simulator.request import ClaudeRequest
     from chassis.simulator.rules import AnswerRule
 
@@ -30,6 +36,23 @@ def make_reply(request: ClaudeRequest, rule: AnswerRule | None = None) -> Reply:
     if request.schema is None:
         return text_reply(request, f"{MARK} This is the simulator, not Claude.")
     return json_reply(request, Fitter(request.schema).instance())
+
+
+def as_played(reply: Reply, request: ClaudeRequest, model: Model) -> Reply:
+    """The reply as this model gives it in this form."""
+    if request.wants_format and model.format == "runs_away":
+        room = request.body["max_tokens"] * CHARACTERS_PER_TOKEN
+        begun = reply.text[: min(len(reply.text) // 2, room)]
+        return replace(reply, text=begun + " " * (room - len(begun)), stop_reason="max_tokens")
+    if request.asked_for and reply.stop_reason == "end_turn":
+        match model.asked_for:
+            case "fenced":
+                return replace(reply, text=f"```json\n{reply.text}\n```")
+            case "prose":
+                return replace(
+                    reply, text=f"{MARK} Here is the answer:\n\n{reply.text}\n\n{MARK} That is all."
+                )
+    return reply
 
 
 def fitted_reply(request: ClaudeRequest, answer: dict[str, Any]) -> Reply:

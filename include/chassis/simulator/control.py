@@ -16,7 +16,7 @@ _TIMEOUT = 10.0  # seconds
 
 
 class SimulatorControl:
-    """Reads the request log and sets faults, answers, latency and quota of the simulator at ``url``.
+    """Reads the request log and sets faults, answers, models, latency and quota of the simulator at ``url``.
 
     ``match`` stands for the keywords ``kind``, ``task``, ``item``, ``model`` and ``requirement``, as in
     :class:`chassis.simulator.rules.Match`. Each method raises :class:`SimulatorError` when the simulator
@@ -133,6 +133,20 @@ class SimulatorControl:
     def clear_answers(self) -> None:
         """Drop all answers and usages."""
         self._call("DELETE", "answers")
+
+    def play(self, model: str = "*", *, plays: str | None = None, **behaviour: Any) -> None:
+        """Play a model otherwise than its file says, until :meth:`play_as_known`; what is given last wins.
+
+        :param model: Bedrock model id; * and ? stand for any characters
+        :param plays: family that answers in its place, such as ``claude-opus-5-5``
+        :param behaviour: fields of :class:`chassis.simulator.families.Model`: ``format="refused"``,
+            ``forced_tool="refused"``, ``place="in_stream"``, ``shape="anthropic"``, ``status=422`` and so on
+        """
+        self._call("POST", "models", {"model": model, "plays": plays, "behaviour": behaviour})
+
+    def play_as_known(self) -> None:
+        """Play all models as their files say."""
+        self._call("DELETE", "models")
 
     def set_latency(self, seconds: float) -> None:
         """Let each answer begin after this time, those that wait already included."""

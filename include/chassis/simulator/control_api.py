@@ -1,4 +1,4 @@
-"""The control endpoints below ``/_simulator``: request log, faults, answers, latency, quota.
+"""The control endpoints below ``/_simulator``: request log, faults, answers, models, latency, quota.
 
 They need no credentials and answer on the loopback interface only.
 """
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis import __version__
 from chassis.simulator.errors import SimulatorError
+from chassis.simulator.families import Play
 from chassis.simulator.rules import AnswerRule, FaultRule, Quota, parse
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class ControlApi:
             ("DELETE", "faults", lambda _: self._state.faults.clear()),
             ("POST", "answers", lambda data: self._state.answers.add(parse(AnswerRule, data, "The answer"))),
             ("DELETE", "answers", lambda _: self._state.answers.clear()),
+            ("POST", "models", lambda data: self._state.cast.add(parse(Play, data, "The play"))),
+            ("DELETE", "models", lambda _: self._state.cast.clear()),
             ("POST", "latency", self._set_latency),
             ("POST", "quota", self._set_quota),
             ("POST", "reset", lambda _: self._state.reset()),

@@ -18,6 +18,7 @@ class ApiError(Exception):
     :ivar error_type: AWS's name, such as ``ValidationException``; sent as the ``x-amzn-errortype`` header
     :ivar retry_after: seconds for the ``retry-after`` header; None leaves it out
     :ivar form: the shape of its body: AWS's own, or Anthropic's, as Bedrock passes it on for newer models
+    :ivar in_stream: whether a stream is opened with status 200, and the error is its first frame
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class ApiError(Exception):
         *,
         retry_after: float | None = None,
         form: Literal["aws", "anthropic"] = "aws",
+        in_stream: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -35,6 +37,7 @@ class ApiError(Exception):
         self.message = message
         self.retry_after = retry_after
         self.form = form
+        self.in_stream = in_stream
 
     @property
     def anthropic_type(self) -> str:

@@ -126,7 +126,7 @@ _ERRORS = {
     "no_structured_output": (
         400,
         "ValidationException",
-        "output_config.format: json_schema is not supported by this model.",
+        "output_config.format: Extra inputs are not permitted",
     ),
 }
 WIRE_FAULTS = frozenset({"stall", "reset", "truncate", "exception_frame"})
@@ -137,7 +137,14 @@ def error_for(rule: FaultRule) -> ApiError | None:
     if rule.fault not in _ERRORS:
         return None
     status, error_type, message = _ERRORS[rule.fault]
-    return ApiError(status, error_type, rule.message or message, retry_after=rule.retry_after, form=rule.form)
+    return ApiError(
+        status,
+        error_type,
+        rule.message or message,
+        retry_after=rule.retry_after,
+        form=rule.form,
+        in_stream=rule.in_stream,
+    )
 
 
 def spoil(rule: FaultRule, request: ClaudeRequest, reply: Reply) -> Reply:

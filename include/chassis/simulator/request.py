@@ -15,6 +15,7 @@ from typing import Any, Literal
 Kind = Literal["plan", "task", "other"]
 
 _OPENING = re.compile(r'<data-(?P<mark>[0-9a-f]{12})(?P<attributes>(?: \w+="(?:[^"\\\n]|\\.)*")*)>\n')
+_OBJECT = re.compile(r"^[ \t]*\{", re.MULTILINE)
 _ATTRIBUTE = re.compile(r'(\w+)=("(?:[^"\\\n]|\\.)*")')
 
 
@@ -50,6 +51,28 @@ def _read_attributes(text: str) -> dict[str, str] | None:
         return {name: str(json.loads(value)) for name, value in _ATTRIBUTE.findall(text)}
     except ValueError:
         return None
+
+
+def without_fences(text: str) -> str:
+    """The text that stands outside of its fences."""
+    for fence in read_fences(text):
+        text = text.replace(f">\n{fence.content}\n</data-", ">\n</data-", 1)
+    return text
+
+
+def _last_schema(text: str) -> dict[str, Any] | None:
+    """The last JSON object that begins a line and is the schema of an object."""
+    found, position = None, 0
+    while opening := _OBJECT.search(text, position):
+        position = opening.end()
+        try:
+            data, end = json.JSONDecoder().raw_decode(text, opening.end() - 1)
+        except ValueError:
+            continue
+        position = end
+        if data.get("type") == "object" and isinstance(data.get("properties"), dict):
+            found = data
+    return found
 
 
 @dataclass(frozen=True)
@@ -124,9 +147,23 @@ class ClaudeRequest:
         """The JSON schema that the answer must satisfy, in whichever form it came; None for a free answer."""
         if self.wants_format:
             schema = self.body["output_config"]["format"].get("schema")
+        elif self.forced_tool:
+            schema = self.forced_tool.get("input_schema")
         else:
-            schema = self.forced_tool.get("input_schema") if self.forced_tool else None
+            schema = self.asked_for
         return schema if isinstance(schema, dict) else None
+
+    @cached_property
+    def asked_for(self) -> dict[str, Any] | None:
+        """The schema that only the prompt asks for: the last one in a fence named so, else in the open text."""
+        if self.wants_format or self.forced_tool:
+            return None
+        text = "\n".join([*_texts(self.body.get("system") or ""), self.user_text])
+        fenced = [fence.content for fence in read_fences(text) if "schema" in fence.name]
+        return next(
+            (found for part in [*reversed(fenced), without_fences(text)] if (found := _last_schema(part))),
+            None,
+        )
 
 
 def _texts(content: Any) -> list[str]:

@@ -10,17 +10,19 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from chassis.simulator.answers import make_reply
+from chassis.simulator.answers import as_played, make_reply
 from chassis.simulator.control_api import ControlApi
 from chassis.simulator.delivery import Delivery, error_response, send_error_in_stream
 from chassis.simulator.errors import ApiError
 from chassis.simulator.faults import WIRE_FAULTS, error_for, spoil
+from chassis.simulator.features import check_features
 from chassis.simulator.message import TokenCount
 from chassis.simulator.request import ClaudeRequest
 from chassis.simulator.sigv4 import AuthError, SignedRequest, verify
-from chassis.simulator.validation import check_body, check_model
+from chassis.simulator.validation import check_body
 
 if TYPE_CHECKING:
+    from chassis.simulator.families import Model
     from chassis.simulator.log import Entry
     from chassis.simulator.rules import AnswerRule
     from chassis.simulator.state import State
@@ -49,35 +51,41 @@ class _Bedrock:
         try:
             if operation not in ("invoke", _STREAM):
                 raise ApiError(404, "UnknownOperationException", f"Unknown operation: {operation}.")
-            request = await self._read(http, entry)
+            request, played = await self._read(http, entry)
             with self._state.gate.admitted():
-                return await self._answer(http, entry, request)
+                return await self._answer(http, entry, request, played)
         except asyncio.CancelledError:
             entry.disconnected = not self._state.stopping
             raise
         except ApiError as error:
+            if error.in_stream and entry.stream:
+                entry.status = 200
+                return await send_error_in_stream(http, error, entry.request_id)
             entry.status = error.status
             return error_response(error, entry.request_id)
         finally:
             self._state.log.end(entry)
 
-    async def _read(self, http: web.Request, entry: Entry) -> ClaudeRequest:
+    async def _read(self, http: web.Request, entry: Entry) -> tuple[ClaudeRequest, Model]:
         body = await http.read()
         headers = {name.lower(): ",".join(http.headers.getall(name)) for name in http.headers}
         try:
             verify(SignedRequest(http.method, http.raw_path, headers, body))
         except AuthError as error:
             raise ApiError(403, error.error_type, error.message) from None
-        check_model(entry.model)
+        played = self._state.cast.model(entry.model)
         try:
             data = json.loads(body)
         except ValueError:
             data = None
-        request = ClaudeRequest(entry.model, check_body(data), entry.stream)
+        request = ClaudeRequest(entry.model, check_body(data, played), entry.stream)
         self._state.log.describe(entry, request, len(body))
-        return request
+        check_features(request.body, played)
+        return request, played
 
-    async def _answer(self, http: web.Request, entry: Entry, request: ClaudeRequest) -> web.StreamResponse:
+    async def _answer(
+        self, http: web.Request, entry: Entry, request: ClaudeRequest, played: Model
+    ) -> web.StreamResponse:
         # Picked after the quota, whose refusals use up no rule, and before the wait, so that rules hit
         # requests in the order of their arrival.
         fault, answer = self._state.faults.pick(request), self._state.answers.pick(request)
@@ -85,12 +93,9 @@ class _Bedrock:
         if fault is not None:
             entry.fault = fault.fault
             if error := error_for(fault):
-                if fault.in_stream and request.stream:
-                    entry.status = 200
-                    return await send_error_in_stream(http, error, entry.request_id)
                 raise error
         prompt = self._state.cache.look_up(request.model, request.body)
-        reply = make_reply(request, answer)
+        reply = as_played(make_reply(request, answer), request, played)
         if fault is not None:
             reply = spoil(fault, request, reply)
         self._state.cache.store(prompt)

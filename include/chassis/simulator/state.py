@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chassis.simulator.families import Cast
 from chassis.simulator.latency import Latency
 from chassis.simulator.quota import Gate
 from chassis.simulator.rules import AnswerRule, FaultRule, Quota, RuleBook, Scenario
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class State:
-    """The log, the rules in force, the prompt cache, the latency and the quota.
+    """The log, the rules in force, the models as they are played, the prompt cache, the latency and the quota.
 
     :ivar stopping: whether the server ends the connections now, and not their clients
     """
@@ -36,4 +37,5 @@ class State:
         self.faults: RuleBook[FaultRule] = RuleBook(self._scenario.faults)
         self.answers: RuleBook[AnswerRule] = RuleBook(self._scenario.answers)
         self.cache = PromptCache()
+        self.cast = Cast()
         self.log.clear()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from chassis.simulator.decodable import check_decodable
 from chassis.simulator.errors import ApiError
 
-_MODEL = re.compile(
-    r"^(?:arn:aws[\w-]*:bedrock:[\w-]*:\d*:[\w-]+/)?(?:[\w-]+\.)?anthropic\.claude-[\w.:-]+$"
-    r"|^arn:aws[\w-]*:bedrock:[\w-]+:\d+:application-inference-profile/\w+$"
-)
+if TYPE_CHECKING:
+    from chassis.simulator.families import Model
+
 _BREAKPOINTS = 4
 _FORBID = ConfigDict(extra="forbid")
 
@@ -51,7 +48,7 @@ class _Body(BaseModel):
 
     model_config = _FORBID
 
-    anthropic_version: Literal["bedrock-2023-05-31", "2026-10-21"]
+    anthropic_version: str
     max_tokens: int = Field(ge=1, strict=True)
     messages: list[_Message] = Field(min_length=1)
     system: str | list[dict[str, Any]] | None = None
@@ -68,20 +65,19 @@ class _Body(BaseModel):
     top_p: float | None = None
 
 
-def check_model(model: str) -> None:
-    """Refuse what is the id of no Claude model or inference profile.
+def check_body(data: Any, model: Model) -> dict[str, Any]:
+    """The body, if it is well formed, whatever the model may do with it.
 
-    :raises ApiError: 400
+    :raises ApiError: 400, names the first field that is wrong, in the model's shape
     """
-    if not _MODEL.match(model):
-        raise _refusal("The provided model identifier is invalid.")
+    try:
+        return _checked(data)
+    except ApiError as error:
+        error.form = model.shape
+        raise
 
 
-def check_body(data: Any) -> dict[str, Any]:
-    """The body, if Bedrock would take it.
-
-    :raises ApiError: 400, names the first field that is wrong
-    """
+def _checked(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise _refusal("Malformed input request, please reformat your input and try again.")
     try:
@@ -92,8 +88,6 @@ def check_body(data: Any) -> dict[str, Any]:
     _check_turns(body)
     _check_blocks(body, data)
     _check_tools(body)
-    if body.output_config and body.output_config.format:
-        check_decodable(body.output_config.format.document)
     return data
 
 

@@ -136,7 +136,7 @@ def test_a_model_that_refuses_constrained_decoding_is_asked_through_a_tool_from_
     connect: Connect, with_client: WithClient, simulator: Simulator, control: SimulatorControl
 ) -> None:
     control.add_fault("no_structured_output", times=1)
-    request = a_request(model="anthropic.claude-without-structured-output-v1:0")
+    request = a_request(model="us.anthropic.claude-opus-4-5-20251101-v1:0")
     connect.to(simulator.url)
 
     async def twice(client: Any) -> list[ClaudeAnswer]:

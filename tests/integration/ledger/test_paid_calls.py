@@ -251,11 +251,12 @@ def test_a_dollar_limit_on_a_model_of_unknown_price_is_refused_before_the_call(
     tasks: Tasks, control: SimulatorControl
 ) -> None:
     tasks.limits = RunLimits(run=SpendLimits(budget_usd=1))
-    with pytest.raises(PriceUnknownError, match="claude-nobody-knows"):
-        tasks.do(identity(), model="us.anthropic.claude-nobody-knows")
+    profile = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc123"
+    with pytest.raises(PriceUnknownError, match="abc123"):
+        tasks.do(identity(), model=profile)
     assert control.requests() == []
     tasks.limits = RunLimits(run=SpendLimits(budget_usd=1, max_tokens=100_000))
-    tasks.do(identity(), model="us.anthropic.claude-nobody-knows")
+    tasks.do(identity(), model=profile)
     assert tasks.totals().unpriced_calls == 1
 
 

@@ -22,6 +22,7 @@ from chassis.agents import load_agents
 from chassis.catalogue import load_catalogue
 from chassis.cli.environment import default_dags_folder
 from chassis.settings import Settings
+from chassis.simulator.families import known_models
 from chassis.ui.pages import STATIC, templates
 settings = Settings.load()
 manager = ProvidersManager()
@@ -36,6 +37,7 @@ print(json.dumps({
     "assets": sorted({file.suffix for file in STATIC.iterdir()}),
     "services": len(load_catalogue(settings.services_file).names),
     "policy": (Path(chassis.__file__).parent / "defaults" / "bedrock-policy.json").read_text(),
+    "models": len(known_models()),
     "dags": sorted(file.name for file in default_dags_folder().glob("*.py")),
 }))
 """
@@ -81,5 +83,6 @@ def test_an_installed_wheel_registers_itself_and_brings_its_own_files(
         "assets": [".css", ".js", ".svg"],
         "services": 7,
         "policy": (PROJECT / "include" / "bedrock-policy.json").read_text(),
+        "models": 17,
         "dags": ["chassis_upkeep.py", "plan_workflow.py"],
     }

@@ -182,10 +182,14 @@ def test_a_scenario_file_rules_from_the_start_and_after_a_reset(tmp_path: Path) 
         "latency: 0.05\nanswers: [{match: {kind: other}, text: '[simulated] by scenario', times: 1}]\n"
     )
     with Simulator(scenario=file, log_file=tmp_path / "log.jsonl") as scripted:
-        from tests.integration.simulator.calls import MODEL, client
+        from tests.integration.simulator.calls import client
 
         def ask() -> str:
-            asked = {"model": MODEL, "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+            asked = {
+                "model": "us.anthropic.claude-sonnet-5",
+                "max_tokens": 9,
+                "messages": [{"role": "user", "content": "Hi"}],
+            }
             return str(send(client(scripted.url), asked, stream=False).content[0].text)
 
         assert [ask(), ask()] == ["[simulated] by scenario", "[simulated] This is the simulator, not Claude."]

@@ -32,6 +32,7 @@ def proposal(
     schema = proposal_schema(list(AGENTS))
     asked: dict[str, Any] = {
         "model": MODEL,
+        "extra_body": {"anthropic_version": "bedrock-2023-05-31"},
         "max_tokens": 5_000,
         "messages": [{"role": "user", "content": text}],
     }

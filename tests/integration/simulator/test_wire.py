@@ -125,7 +125,9 @@ def test_a_question_without_a_schema_gets_text_that_says_what_it_comes_from(
     sdk: anthropic.AnthropicBedrock,
 ) -> None:
     message = sdk.messages.create(
-        model=MODEL, max_tokens=10, messages=[{"role": "user", "content": "Who are you?"}]
+        model="us.anthropic.claude-sonnet-5",  # the SDK's own version of a request is for 4.7 and later
+        max_tokens=10,
+        messages=[{"role": "user", "content": "Who are you?"}],
     )
     assert message.content[0].text == "[simulated] This is the simulator, not Claude."
 
@@ -179,7 +181,7 @@ def test_other_credentials_are_refused_in_awss_shape(
 @pytest.mark.parametrize(
     "model",
     [
-        "anthropic.claude-opus-4-6-v1:0",
+        "eu.anthropic.claude-opus-4-6-v1:0",
         "arn:aws:bedrock:eu-central-1:123456789012:inference-profile/eu.anthropic.claude-opus-4-6-v1",
     ],
 )
