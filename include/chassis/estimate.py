@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from chassis.claude.models import facts_of
 from chassis.claude.reply import BYTES_PER_TOKEN
 from chassis.claude.usage import Usage, cost_usd
 from chassis.prompts import DATA_RULES, run_message, task_message
@@ -161,7 +162,9 @@ class _Tasks:
     def estimate(self, task: TaskSpec) -> TaskEstimate:
         agent = self.agents.get(task.agent)
         model = task.model or (agent.model if agent else None) or self.model or self.settings.model
-        most = (agent.max_tokens if agent else None) or self.settings.max_tokens
+        most = (
+            (agent.max_tokens if agent else None) or self.settings.max_tokens or facts_of(model).max_tokens()
+        )
         fixed = self._prompt(task, agent)
         answer = min(ANSWER_TOKENS, most)
         attempts = 1 + self.settings.repair_attempts

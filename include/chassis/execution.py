@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.claude.answers import embedded, value_faults
 from chassis.claude.conversation import converse
+from chassis.claude.models import facts_of
 from chassis.claude.request import ClaudeRequest, Message, text_block
 from chassis.claude.usage import Usage, cost_usd
 from chassis.errors import TaskBlockedError
@@ -137,7 +138,7 @@ def build_request(
     content = (text_block(first, cached=True), text_block(second)) if first else (text_block(second),)
     return ClaudeRequest(
         model=model,
-        max_tokens=agent.max_tokens or settings.max_tokens,
+        max_tokens=agent.max_tokens or settings.max_tokens or facts_of(model).max_tokens(),
         system=(agent.prompt, DATA_RULES),
         messages=(Message(role="user", content=content),),
         answer_schema=answer_schema(task.output_schema),

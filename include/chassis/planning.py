@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.claude.conversation import converse
+from chassis.claude.models import facts_of
 from chassis.claude.request import ClaudeRequest, Message, text_block
 from chassis.claude.usage import Usage
 from chassis.errors import AnswerInvalidError, PlanError, PlanFault
@@ -105,9 +106,10 @@ def build_request(
         done=[each.model_dump(mode="json", exclude_defaults=True) for each in done],
     )
     schema = proposal_schema if current is None else delta_schema
+    model = model or agent.model or settings.model
     return ClaudeRequest(
-        model=model or agent.model or settings.model,
-        max_tokens=agent.max_tokens or settings.max_tokens,
+        model=model,
+        max_tokens=agent.max_tokens or settings.max_tokens or facts_of(model).max_tokens(),
         system=(agent.prompt, DATA_RULES),
         messages=(Message(role="user", content=(text_block(message, cached=True),)),),
         answer_schema=schema([each.name for each in agents]),

@@ -76,7 +76,12 @@ class Settings(BaseModel):
         le=10,
         description="Times that a task's answer may be sent back to Claude for breaking its schema.",
     )
-    max_tokens: int = Field(16_000, ge=256, description="Output tokens that one answer may have.")
+    max_tokens: int | None = Field(
+        None,
+        ge=256,
+        description="Output tokens that one answer may have. Empty: 16,000, and 32,000 where the model thinks, which "
+        "counts as output.",
+    )
     context_chars: int = Field(
         200_000,
         ge=1_000,

@@ -120,6 +120,13 @@ def test_a_join_is_given_the_result_of_each_item_and_a_step_only_its_own() -> No
     assert prompt["join"] - prompt["step"] == pytest.approx(2 * ANSWER_TOKENS, abs=60)
 
 
+def test_room_for_thinking_is_part_of_what_an_answer_may_cost() -> None:
+    unset = SETTINGS.model_copy(update={"max_tokens": None})
+    silent = estimated(spec({"id": "only"}), settings=unset)
+    thinks = estimated(spec({"id": "only", "model": "us.anthropic.claude-opus-5-5"}), settings=unset)
+    assert thinks.tokens_at_most > 1.9 * silent.tokens_at_most
+
+
 def test_results_take_no_more_than_a_prompt_may_hold() -> None:
     many = FAN | {"for_each": {"items": [f"i{n}" for n in range(900)]}}
     small = estimated(spec(many, STEP, JOIN), settings=SETTINGS.model_copy(update={"context_chars": 9_000}))

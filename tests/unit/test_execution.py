@@ -151,8 +151,17 @@ def test_a_megabyte_is_cut_where_a_reader_sees_it() -> None:
 
 
 def test_limits_come_from_the_agent_or_else_from_the_settings() -> None:
-    assert built().max_tokens == Settings().max_tokens
-    assert built(agent=AGENT.model_copy(update={"max_tokens": 500})).max_tokens == 500
+    settings = Settings(max_tokens=900)
+    assert built(settings=settings).max_tokens == 900
+    assert built(settings=settings, agent=AGENT.model_copy(update={"max_tokens": 500})).max_tokens == 500
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [("us.anthropic.claude-opus-4-6-v1", 16_000), ("us.anthropic.claude-opus-5-5", 32_000)],
+)
+def test_an_answer_has_room_for_thinking_where_the_model_thinks_by_itself(model: str, tokens: int) -> None:
+    assert built(model=model).max_tokens == tokens
 
 
 @pytest.mark.parametrize("schema", [None, OBJECT])

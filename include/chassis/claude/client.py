@@ -15,7 +15,7 @@ import logging
 import ssl
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anthropic  # noqa: TID253  this module is imported inside functions only
 import httpx2  # noqa: TID253
@@ -24,6 +24,8 @@ from anthropic.lib.bedrock._stream_decoder import (  # noqa: TID253
     AWSEventStreamDecoder,
     get_response_stream_shape,
 )
+
+from chassis.claude.models import SILENCE_SECONDS, facts_of, told_thinking
 
 if TYPE_CHECKING:
     from anthropic._models import FinalRequestOptions
@@ -48,7 +50,9 @@ class BedrockClient(anthropic.AsyncAnthropicBedrock):
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.INFO)
         options = access.options
-        timeout = httpx2.Timeout(options.timeout_seconds, connect=options.connect_timeout_seconds)
+        timeout = httpx2.Timeout(
+            options.timeout_seconds or SILENCE_SECONDS, connect=options.connect_timeout_seconds
+        )
         super().__init__(
             aws_region=access.region,
             base_url=access.endpoint,
@@ -66,15 +70,22 @@ class BedrockClient(anthropic.AsyncAnthropicBedrock):
         self.quick_retries = options.max_retries
         self.max_in_flight = options.max_in_flight
         self._auth = access.auth
-        self._anthropic_version = options.anthropic_version
+        self._options = options
 
     def _make_sse_decoder(self) -> AWSEventStreamDecoder:
         return _Decoder()
 
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
         if isinstance(options.json_data, dict):
-            options.json_data = {"anthropic_version": self._anthropic_version, **options.json_data}
+            options.json_data = {"anthropic_version": self._options.anthropic_version, **options.json_data}
+            if self._options.timeout_seconds is None:
+                options.timeout = self._silence(options.json_data)
         return await super()._prepare_options(options)
+
+    def _silence(self, payload: dict[str, Any]) -> httpx2.Timeout:
+        """How long this request's model may be silent, where the connection says nothing."""
+        silence = facts_of(str(payload.get("model"))).silence_seconds(told_thinking(payload))
+        return httpx2.Timeout(silence, connect=self._options.connect_timeout_seconds)
 
     async def _prepare_request(self, request: httpx2.Request) -> None:
         if isinstance(self._auth, str):

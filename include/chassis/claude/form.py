@@ -52,7 +52,9 @@ CONNECTION_TYPES: list[dict[str, Any]] = [
                 "anthropic_version", "Version of the request format; empty: bedrock-2023-05-31."
             ),
             "timeout_seconds": _number(
-                "Timeout (s)", "Longest silence within an answer; empty: 300.", minimum=1
+                "Timeout (s)",
+                "Longest silence within an answer; empty: 600, and 1,200 where the model thinks.",
+                minimum=1,
             ),
             "connect_timeout_seconds": _number("Connect timeout (s)", "Empty: 10.", minimum=1),
             "max_retries": _number(

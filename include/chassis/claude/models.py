@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 Thinking = Literal["adaptive", "disabled"]
@@ -130,3 +130,11 @@ def facts_of(model: str) -> ModelFacts:
     if line in _ALWAYS_THINK:
         return _thinking(family, 512, None)
     return _OLD if (major, minor) < (4, 5) else _UNKNOWN
+
+
+def told_thinking(payload: dict[str, Any]) -> Thinking | None:
+    """What a request says of thinking, in the words of the options; None: nothing."""
+    told = payload.get("thinking")
+    if not isinstance(told, dict):
+        return None
+    return "disabled" if told.get("type") in ("disabled", "between_tools") else "adaptive"

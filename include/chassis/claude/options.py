@@ -32,7 +32,11 @@ class ClaudeOptions(BaseModel):
     anthropic_version: str = Field(
         "bedrock-2023-05-31", description="Version of the request format, in the body."
     )
-    timeout_seconds: float = Field(300, gt=0, description="Longest silence within an answer, in seconds.")
+    timeout_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="Longest silence within an answer, in seconds; None: 600, and 1,200 where the model thinks.",
+    )
     connect_timeout_seconds: float = Field(10, gt=0, description="Longest wait for a connection, in seconds.")
     max_retries: int = Field(2, ge=0, le=10, description="Quick retries of a call, before Airflow's retries.")
     max_in_flight: int = Field(

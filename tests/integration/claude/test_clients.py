@@ -9,6 +9,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 from botocore.credentials import Credentials
 
@@ -34,9 +35,15 @@ if TYPE_CHECKING:
 MODEL = "us.anthropic.claude-opus-4-6-v1"
 
 
+HELLO: dict[str, Any] = {
+    "model": MODEL,
+    "max_tokens": 1,
+    "messages": [{"role": "user", "content": "Hello."}],
+}
+
+
 def hello(client: Any) -> Any:
-    payload = {"model": MODEL, "max_tokens": 1, "messages": [{"role": "user", "content": "Hello."}]}
-    return ask(client, payload, subject="a test")
+    return ask(client, HELLO, subject="a test")
 
 
 async def shared_hello() -> Reply:
@@ -48,6 +55,38 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "thinking", "model", "silence"),
+    [
+        ({}, None, MODEL, 600),
+        ({}, {"type": "adaptive"}, MODEL, 1_200),
+        ({}, None, "us.anthropic.claude-opus-5-5", 1_200),
+        ({"timeout_seconds": 44}, None, "us.anthropic.claude-opus-5-5", 44),
+    ],
+    ids=["a model that doesn't think", "told to think", "thinks by itself", "the connection says"],
+)
+def test_an_answer_may_be_silent_for_as_long_as_its_model_may_think(
+    connect: Connect, simulator: Simulator, options: dict[str, Any], thinking: Any, model: str, silence: float
+) -> None:
+    """Bedrock sends no pings: thinking, and a schema's first compile, are silence."""
+    connect.to(simulator.url, claude=options)
+
+    async def read_timeout() -> float:
+        async with connected(CONN_ID, shared=False) as client:
+            sent: list[httpx2.Request] = []
+
+            async def noted(request: httpx2.Request) -> None:
+                sent.append(request)
+
+            client._client.event_hooks["request"] = [noted]
+            said = {"thinking": thinking} if thinking else {}
+            await ask(client, HELLO | {"model": model} | said, subject="a test")
+            timeouts: dict[str, float] = sent[0].extensions["timeout"]
+            return timeouts["read"]
+
+    assert asyncio.run(read_timeout()) == silence
 
 
 @pytest.fixture
