@@ -193,6 +193,19 @@ def task_message(
     return "\n\n".join(blocks)
 
 
+def schema_message(schema: Mapping[str, Any]) -> str:
+    """The block that asks for an answer in JSON, where nothing but the prompt can ask for it."""
+    # Short, as each token is paid for, and in its own order, which is that of the answer.
+    text = json.dumps(schema, ensure_ascii=False)
+    # A fence would show such characters in signs, and the answer would hold the signs.
+    written = fence("answer_schema", json.dumps(schema) if CONTROLS.search(text) else text)
+    return (
+        "Answer with one JSON object that is valid against this JSON schema. Its descriptions say what each part is "
+        f"for.\n\n{written}\n\n"
+        "Your whole answer is that object: no words before or after it, and no code fence."
+    )
+
+
 def faults_message(faults: Sequence[str]) -> str:
     """The turn that sends an answer back to Claude with everything that is wrong with it."""
     listed = fence("faults", "\n".join(f"- {fault}" for fault in faults))

@@ -28,6 +28,8 @@ class Expected:
     error: str | None
     requests: int
     waits: tuple[float, ...] = ()
+    spared: int = 0
+    """Requests fewer, where the triggerer knows from another case already that another form is needed."""
 
 
 PASSING = Expected("ServiceFaultError", 6, (*QUICK, AIRFLOW, *QUICK))
@@ -45,7 +47,7 @@ TABLE: dict[str, Expected] = {
     "access_denied": Expected("AccessDeniedError", 1),
     "expired_token": Expected("CredentialsRefusedError", 1),
     "unknown_model": Expected("ModelNotFoundError", 1),
-    "max_tokens": Expected("AnswerTruncatedError", 1),
+    "max_tokens": Expected("AnswerTruncatedError", 2, spared=1),
     "refusal": Expected("ModelRefusalError", 1),
     "malformed_json": Expected("AnswerInvalidError", 3),
     "wrong_schema": Expected("AnswerInvalidError", 3),
@@ -167,7 +169,7 @@ def test_a_fault_has_its_error_its_number_of_requests_and_its_wait(
     expected, found = TABLE[fault], ended[place, fault]
     assert found.error == expected.error
     assert found.state == ("failed" if expected.error else "success")
-    assert len(found.started) == expected.requests
+    assert expected.requests - expected.spared <= len(found.started) <= expected.requests
     waits = [after - before for before, after in zip(found.started, found.started[1:], strict=False)]
     too_short = [(wait, least) for wait, least in zip(waits, expected.waits, strict=False) if wait < least]
     assert not too_short

@@ -35,17 +35,23 @@ _MAX_INTEGER = 2**63 - 1
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _DEFINITION = re.compile(r"#(/\$defs/[^/~%]+)+")
 _LONGEST_MESSAGE = 300
+_OPENING = re.compile(r'\{(?=[ \t\r\n]*["}])|\[')
+_LISTS = re.compile(r"[\[ \t\r\n]+")
 
 
 def parse_answer(text: str) -> tuple[Any, list[str]]:
-    """The JSON value that ``text`` is, and what keeps it from being one that Airflow can carry.
+    """The JSON value that ``text`` is, or holds, and what keeps it from being one that Airflow can carry.
+
+    A code fence around the value, and words around its one object (or its one list, where it has no object), are
+    passed over: nobody has to pay for the same answer without them. Which of several different values is the answer,
+    is for Claude to say.
 
     Characters that no database column can hold (NUL, half a surrogate pair) become U+FFFD.
     """
     if not text.strip():
         return None, ["it is empty, where a JSON value was asked for"]
     try:
-        return _storable(json.loads(text, parse_constant=_refuse_constant)), []
+        return _storable(_value_in(text)), []
     except json.JSONDecodeError as error:
         return None, [f"it is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"]
     except (ValueError, RecursionError) as error:
@@ -178,7 +184,51 @@ def _brief(message: str) -> str:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a valid JSON number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _value_in(text: str) -> Any:
+    """The JSON value that ``text`` is, or that stands among its words.
+
+    :raises ValueError: there is none, or a broken one, or several
+    """
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        fault = error
+    objects, lists = _values_among_words(text)
+    found = objects or lists
+    if len(found) > 1:
+        raise ValueError(f"it holds {len(found)} different JSON values; give the one that is the answer")
+    if not found:
+        raise fault
+    return found[0]
+
+
+def _values_among_words(text: str) -> tuple[list[Any], list[Any]]:
+    """The different JSON objects and lists that stand among the words of ``text``, outermost only.
+
+    :raises ValueError: something in it begins like a JSON object and is none; what it holds is not the answer
+    """
+    objects: dict[str, Any] = {}
+    lists: dict[str, Any] = {}
+    at = 0
+    while opening := _OPENING.search(text, at):
+        start = opening.start()
+        try:
+            value, at = _DECODER.raw_decode(text, start)
+        except json.JSONDecodeError:
+            within = _LISTS.match(text, start)
+            if within is None or text[within.end() : within.end() + 1] in ("{", '"'):
+                raise
+            at = within.end()  # brackets of a text: a link, a box to tick
+        else:
+            kind = objects if isinstance(value, dict) else lists
+            kind[json.dumps(value, sort_keys=True)] = value
+    return list(objects.values()), list(lists.values())
 
 
 def _storable(value: Any, depth: int = 0) -> Any:

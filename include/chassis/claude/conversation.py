@@ -1,8 +1,8 @@
 """A conversation with Claude that ends in one JSON answer which keeps its schema, or in one clear error.
 
-The answer is asked for by constrained decoding (``output_config``). Where that can't express the schema, or
-the model refuses it, a forced tool takes its place. Either way the answer is checked here, and what is
-wrong with it goes back to Claude a bounded number of times.
+The answer is asked for in one of the forms of :mod:`chassis.claude.forms`, and in the next one when the model refuses
+that, or when constrained decoding runs on to the limit of tokens. In whichever form, the answer is checked here, and
+what is wrong with it goes back to Claude a bounded number of times.
 
 The same coroutine serves the triggerer, whose loop it never blocks, and workers (``asyncio.run``).
 """
@@ -10,15 +10,16 @@ The same coroutine serves the triggerer, whose loop it never blocks, and workers
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chassis.claude.answers import decodable, listed, parse_answer, value_faults
+from chassis.claude.answers import listed, parse_answer, value_faults
 from chassis.claude.blocks import sent_back
+from chassis.claude.forms import CONSTRAINED, FORCED_TOOL, MEMORY, Form, FormMemory, as_text, texts_of
 from chassis.claude.request import ClaudeRequest, text_block
 from chassis.claude.usage import Usage
 from chassis.errors import (
@@ -32,6 +33,8 @@ from chassis.prompts import faults_message
 from chassis.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chassis.claude.reply import Ask, Reply
 
 Check = Callable[[Any], list[str]]
@@ -39,10 +42,9 @@ Check = Callable[[Any], list[str]]
 
 _MOST_PAUSES = 8
 _GO_ON = "Go on."
-_FORMAT_WORDS = ("output_config", "output_format", "json_schema", "structured output", "schema", "grammar")
+_OTHER_MODEL = "Set another model at the agent or the task."
 
-# Models (with the schema) that refused constrained decoding since this process began.
-_unconstrained: set[tuple[str, str]] = set()
+log = logging.getLogger(__name__)
 
 
 class ClaudeAnswer(BaseModel):
@@ -60,7 +62,9 @@ class ClaudeAnswer(BaseModel):
     attempts: int = Field(description="Answers that were given until one was right.")
 
 
-async def converse(ask: Ask, request: ClaudeRequest, *, check: Check, repairs: int) -> ClaudeAnswer:
+async def converse(
+    ask: Ask, request: ClaudeRequest, *, check: Check, repairs: int, memory: FormMemory = MEMORY
+) -> ClaudeAnswer:
     """Ask, check, and send back what is wrong, until the answer is right or ``repairs`` are used up.
 
     Cancelling it closes its connection at once.
@@ -68,10 +72,12 @@ async def converse(ask: Ask, request: ClaudeRequest, *, check: Check, repairs: i
     :param ask: makes each call
     :param check: what is wrong with an answer that keeps its schema; an empty list when nothing is
     :param repairs: times that an answer may be sent back
+    :param memory: which forms models took lately
     :raises AnswerInvalidError: the last answer still had faults; they are in the message
+    :raises RequestRefusedError: the request itself was refused, or every form of an answer
     :raises ClaudeError: any other failure; ``usage`` sums up what was paid for until then
     """
-    conversation = _Conversation(ask, request)
+    conversation = _Conversation(ask, request, memory)
     try:
         for attempt in range(1, repairs + 2):
             reply, before = await conversation.next_reply()
@@ -88,32 +94,52 @@ async def converse(ask: Ask, request: ClaudeRequest, *, check: Check, repairs: i
 
 @dataclass
 class _Conversation:
+    """What was said, in the form that is asked for now.
+
+    :ivar forms: those that are left to be tried, the present one first
+    :ivar opening: the request's own turns, in that form
+    :ivar said: the turns since then
+    :ivar before: what the present answer said before its pauses
+    :ivar refusals: the forms that the model refused, and how
+    :ivar changed: whether the present form isn't the one that was tried first
+    :ivar cut: what to raise where constrained decoding ran on, and the model takes no other form
+    """
+
     ask: Ask
     request: ClaudeRequest
+    memory: FormMemory
     usage: Usage = field(default_factory=Usage)
     request_ids: list[str] = field(default_factory=list)
     simulated: bool = False
-    turns: list[dict[str, Any]] = field(init=False)
+    forms: list[Form] = field(init=False)
+    opening: list[dict[str, Any]] = field(init=False)
+    said: list[dict[str, Any]] = field(default_factory=list)
+    before: str = ""
+    refusals: list[tuple[Form, RequestRefusedError]] = field(default_factory=list)
+    changed: bool = False
+    cut: AnswerTruncatedError | None = None
 
     def __post_init__(self) -> None:
-        self.turns = [message.model_dump() for message in self.request.messages]
+        self.forms = self.memory.forms_for(self.request)
+        self.opening = self.form.opening(self.request)
+
+    @property
+    def form(self) -> Form:
+        return self.forms[0]
 
     async def next_reply(self) -> tuple[Reply, str]:
         """The next complete answer, and the text that came before its pauses.
 
         A pause of Claude's is answered by letting it go on; it doesn't repeat then what it has said.
         """
-        before = ""
+        self.before = ""
         for _ in range(_MOST_PAUSES):
             reply = await self._ask()
-            self.usage += reply.usage
-            self.request_ids.append(reply.request_id)
-            self.simulated |= reply.simulated
             if reply.stop_reason != "pause_turn" or reply.tool(self.request.answer_name):
                 _refuse_unfinished(reply, self.request)
-                return reply, before
-            before += reply.text
-            content = sent_back(reply.blocks.values())
+                return reply, self.before
+            self.before += reply.text
+            content = self._sent_back(reply)
             # The API takes no turn without content; and the same payload would find the same answer kept.
             self._say("assistant" if content else "user", content or [text_block(_GO_ON)])
         raise AnswerInvalidError(f"{_subject(self.request)} paused {_MOST_PAUSES} times without an answer.")
@@ -121,7 +147,7 @@ class _Conversation:
     def send_back(self, reply: Reply, faults: list[str]) -> None:
         """Continue the conversation with what is wrong with ``reply``."""
         told = text_block(faults_message(listed(faults)))
-        content = sent_back(reply.blocks.values())
+        content = self._sent_back(reply)
         called = [block for block in content if block["type"] == "tool_use"]
         answers = [
             {"type": "tool_result", "tool_use_id": block["id"], "is_error": True, "content": [told]}
@@ -142,35 +168,66 @@ class _Conversation:
         )
 
     def _say(self, role: str, content: list[dict[str, Any]]) -> None:
-        self.turns.append({"role": role, "content": content})
+        self.said.append({"role": role, "content": content})
+
+    def _sent_back(self, reply: Reply) -> list[dict[str, Any]]:
+        content = sent_back(reply.blocks.values())
+        if self.form is not FORCED_TOOL and any(block["type"] == "tool_use" for block in content):
+            return texts_of(content)  # No tool was offered, and the API refuses what was called all the same
+        return content
 
     async def _ask(self) -> Reply:
-        key = (self.request.model, json.dumps(self.request.answer_schema, sort_keys=True))
-        if key not in _unconstrained and decodable(self.request.answer_schema):
+        """The next reply, in the first form that gives one."""
+        while True:
             try:
-                return await self.ask(self._payload(constrained=True))
+                reply = await self.ask(self._payload())
             except RequestRefusedError as error:
-                if not (error.status == 400 and any(word in error.message.lower() for word in _FORMAT_WORDS)):
-                    raise
-                _unconstrained.add(key)
-        return await self.ask(self._payload(constrained=False))
+                self._give_way(error)
+                continue
+            self.usage += reply.usage
+            self.request_ids.append(reply.request_id)
+            self.simulated |= reply.simulated
+            whole = reply.stop_reason != "max_tokens"
+            if not whole and self.form is CONSTRAINED and len(self.forms) > 1:
+                # With some schemas, decoding runs on without an end: seen with nested lists and optional properties.
+                self.cut = _cut(self.request, reply)
+                self._change_form(f"ran on to {self.request.max_tokens} tokens with {self.form.name}")
+                continue
+            if whole and self.changed:
+                self.memory.learn(self.request, self.form)
+            return reply
 
-    def _payload(self, *, constrained: bool) -> dict[str, Any]:
+    def _give_way(self, refused: RequestRefusedError) -> None:
+        """Go on in the next form, because the model refused this one.
+
+        :raises ClaudeError: it refused something else, or there is no other form
+        """
+        last = len(self.forms) == 1
+        if not self.form.refused_by(refused) and not (last and self.refusals):
+            raise refused
+        self.refusals.append((self.form, refused))
+        self.usage += Usage(**refused.usage)
+        if last:
+            raise self.cut or _every_form_refused(self.request, self.refusals)
+        self._change_form(f"refused {self.form.name}")
+
+    def _change_form(self, why: str) -> None:
+        self.forms = self.forms[1:]
+        self.changed = True
+        self.opening = self.form.opening(self.request)
+        self.said = as_text(self.said)
+        self.before = ""
+        log.info("%s: %s %s; asked for %s.", _subject(self.request), self.request.model, why, self.form.name)
+
+    def _payload(self) -> dict[str, Any]:
         request = self.request
         payload: dict[str, Any] = {
             "model": request.model,
             "max_tokens": request.max_tokens,
             "system": [text_block(part) for part in request.system],
-            "messages": self.turns,
+            "messages": [*self.opening, *self.said],
         }
-        if constrained:
-            import anthropic
-
-            schema = anthropic.transform_schema(request.answer_schema)
-            return payload | {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
-        name = request.answer_name
-        tool = {"name": name, "description": "Gives the answer.", "input_schema": request.answer_schema}
-        return payload | {"tools": [tool], "tool_choice": {"type": "tool", "name": name}}
+        return payload | self.form.fields(request)
 
 
 def _examine(reply: Reply, before: str, request: ClaudeRequest, check: Check) -> tuple[Any, list[str]]:
@@ -195,11 +252,7 @@ def _refuse_unfinished(reply: Reply, request: ClaudeRequest) -> None:
         case "tool_use" | "pause_turn" if reply.tool(request.answer_name):
             return
         case "max_tokens":
-            raise AnswerTruncatedError(
-                f"The answer to {subject} was cut at its limit of {request.max_tokens} output tokens.",
-                hint="Raise max_tokens in the agent's file or in [chassis], or ask for less in one task.",
-                request_id=reply.request_id,
-            )
+            raise _cut(request, reply)
         case "model_context_window_exceeded":
             raise AnswerTruncatedError(
                 f"The prompt and the answer of {subject} together exceed the context of {request.model}.",
@@ -219,12 +272,35 @@ def _refuse_unfinished(reply: Reply, request: ClaudeRequest) -> None:
             )
 
 
+def _cut(request: ClaudeRequest, reply: Reply) -> AnswerTruncatedError:
+    return AnswerTruncatedError(
+        f"The answer to {_subject(request)} was cut at its limit of {request.max_tokens} output tokens.",
+        hint="Raise max_tokens in the agent's file or in [chassis], or ask for less in one task.",
+        request_id=reply.request_id,
+    )
+
+
+def _every_form_refused(
+    request: ClaudeRequest, refusals: Sequence[tuple[Form, RequestRefusedError]]
+) -> RequestRefusedError:
+    """One error for all forms, with Bedrock's words about each."""
+    told = "\n".join(f"- {form.name}: {refused.words or refused.message}" for form, refused in refusals)
+    last = refusals[-1][1]
+    return RequestRefusedError(
+        f"Model '{request.model}' refuses every form in which {_subject(request)} can be answered:\n{told}\n",
+        hint=_OTHER_MODEL if last.hint == RequestRefusedError.remedy else last.hint,
+        status=last.status,
+        error_type=last.error_type,
+        request_id=last.request_id,
+    )
+
+
 def _invalid(request: ClaudeRequest, faults: list[str], attempts: int, request_id: str) -> AnswerInvalidError:
     lines = "\n".join(f"- {one_line(fault)}" for fault in listed(faults))
     tries = f"{attempts} attempt{'s' if attempts > 1 else ''}"
     return AnswerInvalidError(
         f"The answer to {_subject(request)} can't be used after {tries}:\n{lines}\n",
-        hint="Make the instruction or the schema clearer, or name a stronger model.",
+        hint="Make the instruction or the schema clearer, or set another model at the agent or the task.",
         request_id=request_id,
     )
 

@@ -170,6 +170,7 @@ def _failure(kind: type[ClaudeError], answer: _Answer, verb: str, hint: str) -> 
         error_type=answer.error_type,
         request_id=answer.request_id,
         retry_after=answer.retry_after,
+        words=answer.message,
     )
 
 

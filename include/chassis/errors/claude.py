@@ -15,6 +15,7 @@ class ClaudeError(ChassisError):
     :ivar request_id: ``x-amzn-requestid`` of the answer; empty when there was none
     :ivar retry_after: seconds that the server asked to wait; None when it did not say
     :ivar usage: token counts already paid for by the failed exchange, as ``Usage.model_dump()``; may be empty
+    :ivar words: what the server said, as the message quotes it; known where the call was made, and empty elsewhere
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class ClaudeError(ChassisError):
         request_id: str = "",
         retry_after: float | None = None,
         usage: dict[str, Any] | None = None,
+        words: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
@@ -34,6 +36,7 @@ class ClaudeError(ChassisError):
         self.request_id = request_id
         self.retry_after = retry_after
         self.usage = usage or {}
+        self.words = words
 
     def describe(self) -> dict[str, Any]:
         return super().describe() | {
@@ -156,7 +159,7 @@ class AnswerTruncatedError(ClaudeError):
 class AnswerInvalidError(ClaudeError):
     """The answer still broke its schema after its repairs. A retry can't help."""
 
-    remedy = "Make the instruction or the schema clearer, or name a stronger model."
+    remedy = "Make the instruction or the schema clearer, or set another model at the agent or the task."
 
 
 class TaskBlockedError(ClaudeError):

@@ -28,6 +28,7 @@ _LABELS = {
     "service": "Service",
     "catalogue": "Services that a plan may name",
     "agents": "Agents that a plan may name",
+    "answer_schema": "JSON schema of the answer",
     "faults": "Problems with the answer",
 }
 

@@ -106,8 +106,6 @@ def test_the_version_of_the_connection_is_sent(talk: Talk) -> None:
 @pytest.mark.parametrize(
     ("reply", "error", "words"),
     [
-        (text('{"su', "max_tokens"), AnswerTruncatedError, "1000 output tokens"),
-        (text("", "max_tokens"), AnswerTruncatedError, "max_tokens"),
         (text('{"su', "model_context_window_exceeded"), AnswerTruncatedError, "context"),
         (text("", "refusal"), ModelRefusalError, "declined"),
         (tool(GOOD, "unknown_tool"), AnswerInvalidError, "tool_use"),
@@ -123,6 +121,20 @@ def test_a_stop_reason_without_an_answer_is_an_error_with_its_cost(
     assert caught.value.usage["output_tokens"] == 5
     assert caught.value.request_id == "r-1"
     assert not caught.value.retryable
+    assert len(talk.bodies) == 1, "asking again could not help"
+
+
+@pytest.mark.parametrize("answer", ['{"su', ""])
+def test_an_answer_that_is_cut_in_another_form_than_constrained_is_an_error_at_once(
+    talk: Talk, answer: str
+) -> None:
+    with pytest.raises(AnswerTruncatedError, match="1000 output tokens") as caught:
+        talk(
+            Reply(text=answer, stop_reason="max_tokens", tool="answer"),
+            request=a_request(schema=FREE),
+            repairs=3,
+        )
+    assert caught.value.usage["output_tokens"] == 5
     assert len(talk.bodies) == 1, "asking again could not help"
 
 

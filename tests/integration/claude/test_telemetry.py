@@ -46,7 +46,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     "script",
     [
         [Reply(text=SECRET_ANSWER, stop_reason="end_turn")],
-        [Reply(text=SECRET_ANSWER[:-3], stop_reason="max_tokens")],
+        [Reply(text=SECRET_ANSWER[:-3], stop_reason="model_context_window_exceeded")],
         [(403, {"x-amzn-errortype": "AccessDeniedException"})],
         [b"no frame of an event stream: 88888"],
     ],

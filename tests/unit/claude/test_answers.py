@@ -34,7 +34,7 @@ def closed(**properties: Any) -> dict[str, Any]:
         ("", "it is empty"),
         (" \n", "it is empty"),
         ("{", "line 1, column 2"),
-        ('{"a": 1} and more', "Extra data"),
+        ('{"a": 1} or {"a": 2}', "2 different JSON values"),
         ('{"a": NaN}', "NaN"),
         ("Infinity", "Infinity"),
         ("[" * 200_000, "it is not JSON"),
