@@ -157,15 +157,20 @@ class SimulatorControl:
         *,
         requests_per_second: int | None = None,
         in_flight: int | None = None,
+        tokens_per_minute: int | None = None,
+        tokens_per_day: int | None = None,
         retry_after: float | None = None,
     ) -> None:
         """Refuse what is over with 429; None is no limit.
 
         :param requests_per_second: requests admitted in any one second
         :param in_flight: requests answered at once
-        :param retry_after: seconds in the ``retry-after`` header of a refusal; None sends none
+        :param tokens_per_minute: tokens of one model in any one minute: a call reserves its prompt and max_tokens
+        :param tokens_per_day: the same for a day
+        :param retry_after: seconds in the ``retry-after`` header of a refusal; None sends none, as AWS
         """
         limits = {"requests_per_second": requests_per_second, "in_flight": in_flight}
+        limits |= {"tokens_per_minute": tokens_per_minute, "tokens_per_day": tokens_per_day}
         self._call("POST", "quota", limits | {"retry_after": retry_after})
 
     def reset(self) -> None:

@@ -58,6 +58,9 @@ class Model(BaseModel):
         description="Where a form is refused: as the answer, or as the first frame of a stream (200).",
     )
     status: int = Field(400, ge=400, le=599, description="HTTP status of a refused form.")
+    throttled: Literal["before", "in_stream"] = Field(
+        description="Where a quota's refusal stands, when a stream was asked for."
+    )
     thinking: tuple[Thinking, ...] = Field(description="Values of thinking.type that it takes.")
     thinks_unasked: bool = Field(description="Whether it thinks when the request says nothing about it.")
     binds_thinking: bool = Field(description="Whether a thinking block is bound to all that stood before it.")

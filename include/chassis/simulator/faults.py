@@ -1,10 +1,14 @@
 """Faults on demand: an error instead of an answer, a wrong answer, or a connection that misbehaves.
 
 =====================  ====================================================================================
-throttle               429 ``ThrottlingException``, with ``retry-after`` when the rule says so
+throttle               429 ``ThrottlingException``, with ``retry-after`` only when the rule says so: AWS sends none
 internal               500 ``InternalServerException``
 unavailable            503 ``ServiceUnavailableException``
-overloaded             529
+overloaded             529: ``overloaded_error`` in Anthropic's shape
+too_many_tokens        429 ``ThrottlingException``: the tokens of a minute
+tokens_per_day         429 ``ThrottlingException``: the tokens of a day
+too_many_connections   503 ``ServiceUnavailableException``, with other words
+model_not_ready        429 ``ModelNotReadyException``
 model_error            424 ``ModelErrorException``
 access_denied          403 ``AccessDeniedException``: the model is not open to the account
 expired_token          403 ``ExpiredTokenException``
@@ -60,6 +64,22 @@ _ERRORS = {
     ),
     "unavailable": (503, "ServiceUnavailableException", "Bedrock is unable to process your request."),
     "overloaded": (529, "OverloadedException", "Overloaded"),
+    "too_many_tokens": (429, "ThrottlingException", "Too many tokens, please wait before trying again."),
+    "tokens_per_day": (
+        429,
+        "ThrottlingException",
+        "Too many tokens per day, please wait before trying again.",
+    ),
+    "too_many_connections": (
+        503,
+        "ServiceUnavailableException",
+        "Too many connections, please wait before trying again.",
+    ),
+    "model_not_ready": (
+        429,
+        "ModelNotReadyException",
+        "The model specified in the request is not ready to serve inference requests.",
+    ),
     "model_error": (
         424,
         "ModelErrorException",

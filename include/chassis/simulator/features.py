@@ -31,6 +31,16 @@ def check_features(body: dict[str, Any], model: Model) -> None:
     _check_forced_tool(body, model)
 
 
+def as_throttled(error: ApiError, model: Model) -> ApiError:
+    """A quota's refusal as this model gives it to one who asked for a stream."""
+    if model.throttled == "before":
+        return error
+    words = error.message if "per day" in error.message else "Rate limited"
+    return ApiError(
+        429, error.error_type, words, retry_after=error.retry_after, form="anthropic", in_stream=True
+    )
+
+
 def asks_to_think(body: dict[str, Any]) -> bool:
     """Whether the request itself switches thinking on."""
     return (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")

@@ -40,6 +40,10 @@ FaultName = Literal[
     "internal",
     "unavailable",
     "overloaded",
+    "too_many_tokens",
+    "tokens_per_day",
+    "too_many_connections",
+    "model_not_ready",
     "model_error",
     "access_denied",
     "expired_token",
@@ -181,6 +185,12 @@ class Quota(BaseModel):
 
     requests_per_second: int | None = Field(None, ge=1, description="Requests admitted in any one second.")
     in_flight: int | None = Field(None, ge=1, description="Requests answered at once.")
+    tokens_per_minute: int | None = Field(
+        None,
+        ge=0,
+        description="Tokens of one model in any one minute; a call reserves its prompt and max_tokens.",
+    )
+    tokens_per_day: int | None = Field(None, ge=0, description="The same for a day.")
     retry_after: float | None = Field(
         None, ge=0, description="Seconds in the refusal's retry-after header; None sends none, as Bedrock."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -15,15 +16,19 @@ from chassis.simulator.control_api import ControlApi
 from chassis.simulator.delivery import Delivery, error_response, send_error_in_stream
 from chassis.simulator.errors import ApiError
 from chassis.simulator.faults import WIRE_FAULTS, error_for, spoil
-from chassis.simulator.features import check_features
+from chassis.simulator.features import as_throttled, check_features
 from chassis.simulator.message import TokenCount
 from chassis.simulator.request import ClaudeRequest
 from chassis.simulator.sigv4 import AuthError, SignedRequest, verify
+from chassis.simulator.usage import prompt_tokens
 from chassis.simulator.validation import check_body
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chassis.simulator.families import Model
     from chassis.simulator.log import Entry
+    from chassis.simulator.quota import Place
     from chassis.simulator.rules import AnswerRule
     from chassis.simulator.state import State
 
@@ -52,8 +57,8 @@ class _Bedrock:
             if operation not in ("invoke", _STREAM):
                 raise ApiError(404, "UnknownOperationException", f"Unknown operation: {operation}.")
             request, played = await self._read(http, entry)
-            with self._state.gate.admitted():
-                return await self._answer(http, entry, request, played)
+            with self._admitted(request, played) as place:
+                return await self._answer(http, entry, request, played, place)
         except asyncio.CancelledError:
             entry.disconnected = not self._state.stopping
             raise
@@ -83,8 +88,18 @@ class _Bedrock:
         check_features(request.body, played)
         return request, played
 
+    @contextmanager
+    def _admitted(self, request: ClaudeRequest, played: Model) -> Iterator[Place]:
+        reserved = prompt_tokens(request.body) + int(request.body["max_tokens"])
+        with ExitStack() as inside:
+            try:
+                place = inside.enter_context(self._state.gate.admitted(request.model, reserved))
+            except ApiError as error:
+                raise (as_throttled(error, played) if request.stream else error) from None
+            yield place
+
     async def _answer(
-        self, http: web.Request, entry: Entry, request: ClaudeRequest, played: Model
+        self, http: web.Request, entry: Entry, request: ClaudeRequest, played: Model, place: Place
     ) -> web.StreamResponse:
         # Picked after the quota, whose refusals use up no rule, and before the wait, so that rules hit
         # requests in the order of their arrival.
@@ -101,7 +116,10 @@ class _Bedrock:
         self._state.cache.store(prompt)
         wire_fault = fault if fault is not None and fault.fault in WIRE_FAULTS else None
         tokens = _given(answer) or prompt.count(reply.text)
-        return await Delivery(http, entry, reply, tokens, wire_fault).send()
+        try:
+            return await Delivery(http, entry, reply, tokens, wire_fault).send()
+        finally:
+            place.settle(tokens)
 
 
 def _given(rule: AnswerRule | None) -> TokenCount | None:

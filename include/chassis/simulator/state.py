@@ -34,6 +34,7 @@ class State:
         """Back to the start: the scenario's rules, latency and quota, nothing remembered."""
         self.latency.seconds = self._seconds
         self.gate.quota = self._quota
+        self.gate.forget()
         self.faults: RuleBook[FaultRule] = RuleBook(self._scenario.faults)
         self.answers: RuleBook[AnswerRule] = RuleBook(self._scenario.answers)
         self.cache = PromptCache()

@@ -28,6 +28,11 @@ def count_tokens(text: str) -> int:
     return max(1, -(-len(text) // CHARACTERS_PER_TOKEN))
 
 
+def prompt_tokens(body: dict[str, Any]) -> int:
+    """Tokens of the whole prompt, whatever of it is cached."""
+    return sum(count_tokens(text) for text, _ in _blocks(body))
+
+
 @dataclass(frozen=True)
 class Prompt:
     """A prompt's tokens, what of it the cache read, and the prefixes (``written``) to be remembered."""

@@ -36,6 +36,10 @@ def ask(connect: Connect, with_client: WithClient, simulator: Simulator, **claud
 
 FAULTS = [
     ("throttle", "ThrottledError"),
+    ("too_many_tokens", "ThrottledError"),
+    ("tokens_per_day", "ThrottledError"),
+    ("model_not_ready", "ThrottledError"),
+    ("too_many_connections", "ServiceFaultError"),
     ("internal", "ServiceFaultError"),
     ("unavailable", "ServiceFaultError"),
     ("overloaded", "ServiceFaultError"),

@@ -54,8 +54,45 @@ def test_more_in_a_second_than_the_quota_is_refused_and_uses_up_no_fault(
     assert len(blocked) == min(3, 20 - len(refused)), "the first that are admitted, however many are refused"
 
 
+def test_a_call_reserves_its_prompt_and_max_tokens_and_gives_back_what_it_did_not_take(
+    sdk: anthropic.AnthropicBedrock, control: SimulatorControl
+) -> None:
+    control.set_quota(tokens_per_minute=3_000)
+    control.set_latency(60)
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(send, sdk, task_call(item=item), stream=True) for item in ("a", "b")]
+        control.wait_for_requests(2)
+        with pytest.raises(anthropic.RateLimitError, match="Too many tokens, please wait") as refused:
+            send(sdk, task_call(), stream=True)
+        control.set_latency(0)
+        took = [answer.result().usage.output_tokens for answer in answers]
+    assert "retry-after" not in refused.value.response.headers
+    assert max(took) < 100, "each had reserved 1,000 tokens of output"
+    send(sdk, task_call(), stream=True)
+    with pytest.raises(anthropic.RateLimitError, match="Too many tokens, please wait"):
+        send(sdk, task_call() | {"max_tokens": 3_000}, stream=True)
+
+
+@pytest.mark.parametrize(
+    ("quota", "words"),
+    [({"tokens_per_minute": 1}, "Rate limited"), ({"tokens_per_day": 1}, "Too many tokens per day")],
+)
+def test_a_newer_model_tells_of_a_quota_in_the_first_frame_of_a_stream(
+    sdk: anthropic.AnthropicBedrock, control: SimulatorControl, quota: dict[str, int], words: str
+) -> None:
+    control.set_quota(**quota)
+    call = task_call(form="tool") | {"model": "global.anthropic.claude-opus-4-7"}
+    with pytest.raises(anthropic.APIStatusError, match=words) as refused:
+        send(sdk, call, stream=True)
+    assert isinstance(refused.value.body, dict)
+    assert (refused.value.status_code, refused.value.body["error"]["type"]) == (200, "rate_limit_error")
+    with pytest.raises(anthropic.RateLimitError) as whole:
+        send(sdk, call, stream=False)
+    assert whole.value.response.headers["x-amzn-errortype"].startswith("ThrottlingException:")
+
+
 def test_a_reset_goes_back_to_the_quota_of_the_start(control: SimulatorControl, tmp_path: Path) -> None:
-    none = {"requests_per_second": None, "in_flight": None, "retry_after": None}
+    none = dict.fromkeys(Quota.model_fields)
     control.set_quota(requests_per_second=1, in_flight=2)
     assert control.health()["quota"] == none | {"requests_per_second": 1, "in_flight": 2}
     control.reset()
