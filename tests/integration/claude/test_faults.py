@@ -38,7 +38,7 @@ FAULTS = [
     ("throttle", "ThrottledError"),
     ("too_many_tokens", "ThrottledError"),
     ("tokens_per_day", "ThrottledError"),
-    ("model_not_ready", "ThrottledError"),
+    ("model_not_ready", "ServiceFaultError"),
     ("too_many_connections", "ServiceFaultError"),
     ("internal", "ServiceFaultError"),
     ("unavailable", "ServiceFaultError"),
