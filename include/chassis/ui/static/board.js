@@ -1,9 +1,8 @@
-// Keeps the board up to date: one question at a time, the next one when the last was answered; seldom when nothing
-// goes on, never while nobody looks. What comes is HTML from the same templates as the page's, already escaped.
+// Keeps the board up to date, seldom when nothing goes on. What comes is HTML from the same templates as the
+// page's, already escaped.
 (() => {
   const ACTIVE_MS = 2000;
   const IDLE_MS = 15000;
-  const FAILED_MS = 10000;
   const WHOLE_EVERY = 30; // polls: what slipped through between clocks is caught here
   const ATTENTION = new Set(["failed", "upstream_failed", "up_for_retry", "awaiting_input"]);
   const UNDER_WAY = new Set(["running", "deferred", "restarting", "up_for_retry", "up_for_reschedule", "awaiting_input"]);
@@ -18,8 +17,6 @@
   let since = board.dataset.since;
   let active = board.dataset.active === "yes";
   let polls = 0;
-  let timer = null;
-  let asking = false;
 
   const element = (html) => {
     const template = document.createElement("template");
@@ -133,41 +130,6 @@
     return ended;
   };
 
-  const poll = async () => {
-    timer = null;
-    if (asking || document.hidden) return;
-    asking = true;
-    let wait = FAILED_MS;
-    try {
-      const from = polls++ % WHOLE_EVERY === WHOLE_EVERY - 1 ? "" : since;
-      const answer = await fetch(`${board.dataset.changes}?since=${encodeURIComponent(from)}`, {
-        headers: { Accept: "application/json" },
-        credentials: "same-origin",
-      });
-      if (answer.status === 401 || answer.status === 403) {
-        say("You are signed out. Reload the page to sign in.");
-        return;
-      }
-      if (!answer.ok) throw new Error(String(answer.status));
-      const ended = show(await answer.json());
-      say(active ? "Live" : "");
-      wait = active || ended ? ACTIVE_MS : IDLE_MS;
-    } catch {
-      say("Airflow doesn't respond. Trying again.");
-    } finally {
-      asking = false;
-    }
-    timer = window.setTimeout(poll, wait);
-  };
-
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) {
-      window.clearTimeout(timer);
-      timer = null;
-    } else if (timer === null) {
-      poll();
-    }
-  });
   table.addEventListener("click", (event) => {
     const button = event.target.closest?.("button.fold");
     if (!button) return;
@@ -180,6 +142,19 @@
   text.addEventListener("input", arrange);
   state.addEventListener("change", arrange);
   arrange();
-  timer = window.setTimeout(poll, active ? ACTIVE_MS : IDLE_MS);
+  window.chassis.follow({
+    first: active ? ACTIVE_MS : IDLE_MS,
+    address() {
+      const from = polls++ % WHOLE_EVERY === WHOLE_EVERY - 1 ? "" : since;
+      return `${board.dataset.changes}?since=${encodeURIComponent(from)}`;
+    },
+    take(news) {
+      const ended = show(news);
+      say(active ? "Live" : "");
+      return active || ended ? ACTIVE_MS : IDLE_MS;
+    },
+    signedOut: () => say("You are signed out. Reload the page to sign in."),
+    silent: () => say("Airflow doesn't respond. Trying again."),
+  });
   if (active) say("Live");
 })();

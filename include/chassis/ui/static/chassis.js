@@ -1,4 +1,4 @@
-// What all pages need: leaving Airflow's frame, moments in the time zone that Airflow shows, drawings that fit.
+// What all pages need: leaving Airflow's frame, moments in the time zone that Airflow shows, drawings that fit, news.
 (() => {
   const framed = window.parent !== window;
 
@@ -65,9 +65,52 @@
   };
   window.addEventListener("resize", fit);
 
-  // Also for what a page's own script puts in later.
+  // Asks for news for as long as somebody looks: one question at a time, the next one when the last was answered.
+  const FAILED_MS = 10000;
+  const follow = ({ first, address, take, signedOut = () => {}, silent = () => {} }) => {
+    let timer = null;
+    let asking = false;
+
+    const ask = async () => {
+      timer = null;
+      if (asking || document.hidden) return;
+      asking = true;
+      let wait = FAILED_MS;
+      try {
+        const answer = await fetch(address(), {
+          headers: { Accept: "application/json" },
+          credentials: "same-origin",
+        });
+        if (answer.status === 401 || answer.status === 403) {
+          signedOut();
+          return;
+        }
+        if (!answer.ok) throw new Error(String(answer.status));
+        wait = take(await answer.json());
+      } catch {
+        silent();
+      } finally {
+        asking = false;
+      }
+      timer = window.setTimeout(ask, wait);
+    };
+
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) {
+        window.clearTimeout(timer);
+        timer = null;
+      } else if (timer === null) {
+        ask();
+      }
+    });
+    timer = window.setTimeout(ask, first);
+  };
+
+  // What the pages' own scripts use.
   window.chassis = {
     fit,
+    // `take` shows the news that came from `address()` and gives the milliseconds until the next question.
+    follow,
     localize(root) {
       const format = formatter();
       for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
