@@ -16,12 +16,16 @@ _DELTAS = 12  # pieces that an answer is streamed in
 
 @dataclass(frozen=True)
 class TokenCount:
-    """Tokens as Bedrock counts them: ``input`` excludes those read from and written to the prompt cache."""
+    """Tokens as Bedrock counts them: ``input`` excludes those read from and written to the prompt cache.
+
+    ``cache_write_1h`` is the share of ``cache_write`` that is kept for an hour.
+    """
 
     input: int
     cache_read: int
     cache_write: int
     output: int
+    cache_write_1h: int = 0
 
     def as_usage(self) -> dict[str, Any]:
         """The ``usage`` object of a message."""
@@ -29,7 +33,10 @@ class TokenCount:
             "input_tokens": self.input,
             "cache_creation_input_tokens": self.cache_write,
             "cache_read_input_tokens": self.cache_read,
-            "cache_creation": {"ephemeral_5m_input_tokens": self.cache_write, "ephemeral_1h_input_tokens": 0},
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": self.cache_write - self.cache_write_1h,
+                "ephemeral_1h_input_tokens": self.cache_write_1h,
+            },
             "output_tokens": self.output,
         }
 

@@ -60,6 +60,14 @@ def without_fences(text: str) -> str:
     return text
 
 
+def _object_in(text: str) -> dict[str, Any] | None:
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) else None
+
+
 def _last_schema(text: str) -> dict[str, Any] | None:
     """The last JSON object that begins a line and is the schema of an object."""
     found, position = None, 0
@@ -104,11 +112,7 @@ class ClaudeRequest:
 
     def json_of(self, name: str) -> dict[str, Any]:
         """The JSON object in the first fence of that name; empty when there is none."""
-        try:
-            data = json.loads(self.text_of(name) or "{}")
-        except ValueError:
-            return {}
-        return data if isinstance(data, dict) else {}
+        return _object_in(self.text_of(name)) or {}
 
     @cached_property
     def kind(self) -> Kind:
@@ -159,11 +163,8 @@ class ClaudeRequest:
         if self.wants_format or self.forced_tool:
             return None
         text = "\n".join([*_texts(self.body.get("system") or ""), self.user_text])
-        fenced = [fence.content for fence in read_fences(text) if "schema" in fence.name]
-        return next(
-            (found for part in [*reversed(fenced), without_fences(text)] if (found := _last_schema(part))),
-            None,
-        )
+        named = [fence for fence in read_fences(text) if "schema" in fence.name]
+        return _object_in(named[-1].content) if named else _last_schema(without_fences(text))
 
 
 def _texts(content: Any) -> list[str]:

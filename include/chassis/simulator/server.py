@@ -20,7 +20,7 @@ from chassis.simulator.features import as_throttled, check_features
 from chassis.simulator.message import TokenCount
 from chassis.simulator.request import ClaudeRequest
 from chassis.simulator.sigv4 import AuthError, SignedRequest, verify
-from chassis.simulator.usage import prompt_tokens
+from chassis.simulator.usage import count_tokens, prompt_tokens
 from chassis.simulator.validation import check_body
 
 if TYPE_CHECKING:
@@ -104,18 +104,19 @@ class _Bedrock:
         # Picked after the quota, whose refusals use up no rule, and before the wait, so that rules hit
         # requests in the order of their arrival.
         fault, answer = self._state.faults.pick(request), self._state.answers.pick(request)
+        # Looked up on arrival and stored as the answer begins: calls side by side all miss what they share.
+        prompt = self._state.cache.look_up(request.model, request.body, minimum=played.cache_minimum)
         await self._state.latency.wait()
         if fault is not None:
             entry.fault = fault.fault
             if error := error_for(fault):
                 raise error
-        prompt = self._state.cache.look_up(request.model, request.body)
         reply = as_played(make_reply(request, answer), request, played)
         if fault is not None:
             reply = spoil(fault, request, reply)
         self._state.cache.store(prompt)
         wire_fault = fault if fault is not None and fault.fault in WIRE_FAULTS else None
-        tokens = _given(answer) or prompt.count(reply.text)
+        tokens = _given(answer) or prompt.count(count_tokens(reply.text))
         try:
             return await Delivery(http, entry, reply, tokens, wire_fault).send()
         finally:

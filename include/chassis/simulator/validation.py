@@ -109,7 +109,15 @@ def _check_blocks(body: _Body, data: dict[str, Any]) -> None:
             raise _refusal("messages: content blocks must have a type")
         if block["type"] == "text" and not str(block.get("text", "")).strip():
             raise _refusal("messages: text content blocks must contain non-whitespace text")
-    marked = sum("cache_control" in block for block in [*blocks, *(data.get("tools") or [])])
+    marks = [
+        block["cache_control"]
+        for block in [*blocks, *(data.get("tools") or [])]
+        if block.get("cache_control")
+    ]
+    for mark in marks:
+        if mark.get("type") != "ephemeral" or mark.get("ttl", "5m") not in ("5m", "1h"):
+            raise _refusal("messages: cache_control must be ephemeral, with a ttl of '5m' or '1h'")
+    marked = len(marks)
     if marked > _BREAKPOINTS:
         raise _refusal(
             f"A maximum of {_BREAKPOINTS} blocks with cache_control may be provided. Found {marked}."

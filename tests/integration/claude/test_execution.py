@@ -41,13 +41,14 @@ def do(connect: Connect, with_client: WithClient, simulator: Simulator, control:
         item: str | None = None,
         schema: dict[str, Any] | None = None,
         repairs: int = 0,
+        inputs: dict[str, Any] | None = None,
     ) -> TaskResult:
         connect.to(simulator.url)
         task = TaskSpec(id=task_id, name=task_id, instruction=instruction, output_schema=schema)
         request = build_request(
             agent=load_agent(settings.agents_folder, task.agent),
             requirement="Calculate the sum of 5 and 3",
-            inputs={},
+            inputs=inputs or {},
             task=task,
             item=item,
             service=None,
@@ -82,8 +83,9 @@ def test_numbers_flow_through_the_results_of_the_dependencies(do: Do) -> None:
 
 
 def test_the_prefix_that_tasks_share_is_read_from_the_cache(do: Do) -> None:
-    first = do("identify_numbers", "Identify the numbers.")
-    second = do("report_result", "Report the numbers.")
+    long = {"policy": "Say what was added. " * 1_000}  # Opus 4.6 caches nothing below 4,096 tokens
+    first = do("identify_numbers", "Identify the numbers.", inputs=long)
+    second = do("report_result", "Report the numbers.", inputs=long)
     assert first.usage.cache_write_tokens > 0
     assert second.usage.cache_read_tokens == first.usage.cache_write_tokens
 
