@@ -44,6 +44,7 @@ CONTENT_CHARS = 16_000
 TAG_CHARS = 54
 """Characters of a tag's value: with InfluxDB's format, Airflow drops a metric whose name and tags are over 250."""
 
+_NO_ROOM = ("ThrottledError", "CongestedError", "DailyQuotaError")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_./-]")
 
 
@@ -186,7 +187,7 @@ def _send_metrics(
     stats.timing("chassis.call.duration", seconds * 1000, tags={**tags, "outcome": outcome})
     counts = {
         "chassis.retries": int(facts.try_number > 1),
-        "chassis.throttled": int(error == "ThrottledError"),
+        "chassis.throttled": int(error in _NO_ROOM),
     }
     if usage is not None:
         tokens = {

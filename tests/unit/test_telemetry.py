@@ -255,7 +255,7 @@ def test_no_name_of_a_workflow_task_or_model_has_airflow_drop_a_metric(
         with call_span(facts) as record:
             record.finish(USAGE, None, "failed", error)
     metrics = by_name(read())
-    assert len(metrics) == 8 + (error == "ThrottledError")
+    assert len(metrics) == 8 + (error in {"ThrottledError", "CongestedError", "DailyQuotaError"})
     assert all({"workflow", "task", "model"} <= set(tags) for _, tags in metrics.values())
 
 

@@ -19,10 +19,12 @@ from chassis.errors import (
     AccessDeniedError,
     AccessPendingError,
     ClaudeError,
+    CongestedError,
     ConnectionSetupError,
     CredentialsMissingError,
     NoAnswerError,
     StreamBrokenError,
+    ThrottledError,
     UnreachableError,
 )
 from chassis.text import one_line
@@ -45,7 +47,12 @@ _HIDDEN = "***"
 _WHILE_PENDING = 120.0
 """Seconds until the next try while AWS sets up the account's access, which it says takes minutes."""
 
-_ROLE = "Check role_arn in the connection's extra, and whom the role's trust policy lets assume it."
+_STS_PASSES = "AWS STS gives no credentials for now. This passes as a rule: a retry may help."
+_HINTS_OF_STS: dict[type[ClaudeError], str] = {
+    AccessDeniedError: "Check role_arn in the connection's extra, and whom the role's trust policy lets assume it.",
+    CongestedError: _STS_PASSES,
+    ThrottledError: _STS_PASSES,
+}
 
 
 @dataclass(frozen=True)
@@ -155,8 +162,8 @@ def _refusal(answer: _Answer) -> ClaudeError:
     meaning = meaning_of(answer.kind, answer.message, answer.status)
     if meaning.error is AccessPendingError and answer.retry_after is None:
         answer = replace(answer, retry_after=_WHILE_PENDING)
-    denied_role = answer.of_sts and meaning.error is AccessDeniedError
-    return _failure(meaning.error, answer, meaning.verb, _ROLE if denied_role else meaning.hint)
+    hint = _HINTS_OF_STS.get(meaning.error, meaning.hint) if answer.of_sts else meaning.hint
+    return _failure(meaning.error, answer, meaning.verb, hint)
 
 
 def _failure(kind: type[ClaudeError], answer: _Answer, verb: str, hint: str) -> ClaudeError:

@@ -13,7 +13,9 @@ from chassis.errors import (
     AccessDeniedError,
     AccessPendingError,
     ClaudeError,
+    CongestedError,
     CredentialsRefusedError,
+    DailyQuotaError,
     ModelNotFoundError,
     RequestRefusedError,
     ServiceFaultError,
@@ -59,6 +61,7 @@ def meaning_of(kind: str, message: str, status: int | None) -> Meaning:
 
 
 _DENIED = "refused access"
+_NO_ROOM = "has no room for the call now"
 _NO_CREDENTIALS = "refused the credentials"
 _KEYS = "Check the keys, the session token or the bearer token of the Airflow connection."
 _RENEW = "Renew the keys of the Airflow connection; a role (role_arn in its extra) is renewed by Chassis."
@@ -99,7 +102,10 @@ _MODEL = (
     "us.anthropic.claude-opus-4-6-v1."
 )
 _SHORTER = "Give the task less text: see [chassis] context_chars."
-_SLOWER = "Lower the slots of the pool, or ask AWS for a higher quota."
+_SLOWER = (
+    "Lower the slots of the pool, or max_tokens and context_chars, whose tokens Bedrock reserves for each call when it "
+    "begins; or ask AWS for a higher quota."
+)
 _PASSES = "This passes as a rule: a retry may help."
 
 _BAD_REQUEST = frozenset({"Validation", "invalid_request_error", "request_too_large"})
@@ -180,7 +186,31 @@ _TABLE = (
         words=("operation not allowed", "not authorized to invoke this api operation"),
     ),
     Meaning(AccessDeniedError, _DENIED, _RETENTION, words=("data retention mode",)),
-    # Quotas.
+    # Quotas, and room.
+    Meaning(
+        DailyQuotaError,
+        "admits no more calls on this day",
+        "",
+        words=("tokens per day", "requests per day", "daily quota", "daily limit", "daily token"),
+    ),
+    Meaning(
+        CongestedError,
+        _NO_ROOM,
+        "",
+        kinds=frozenset({"ModelNotReady", "Overloaded", "ServiceUnavailable", "overloaded_error"}),
+    ),
+    Meaning(
+        CongestedError,
+        _NO_ROOM,
+        "",
+        words=(
+            "too many connections",
+            "bedrock is unable to process your request",
+            "not ready for inference",
+            "not ready to serve",
+            "model is not ready",
+        ),
+    ),
     Meaning(
         ThrottledError,
         "asked to slow down",
@@ -194,6 +224,12 @@ _TABLE = (
                 "RequestLimitExceeded",
             }
         ),
+    ),
+    Meaning(
+        ThrottledError,
+        "asked to slow down",
+        _SLOWER,
+        words=("wait before trying again", "too many requests", "rate exceeded"),
     ),
     # The rest, by name.
     Meaning(AccessDeniedError, _DENIED, _POLICY, kinds=frozenset({"AccessDenied", "permission_error"})),
@@ -219,13 +255,13 @@ _TABLE = (
         statuses=_ASKED_WRONGLY,
     ),
     Meaning(RequestRefusedError, "refused the request", "", kinds=_BAD_REQUEST),
-    Meaning(ServiceFaultError, "failed", _PASSES, kinds=frozenset({"ModelNotReady"})),
     # Nothing but a status is known.
     Meaning(CredentialsRefusedError, _NO_CREDENTIALS, _KEYS, statuses=frozenset({401})),
     Meaning(AccessDeniedError, _DENIED, _POLICY, statuses=frozenset({403})),
     Meaning(ModelNotFoundError, "doesn't offer this model", _MODEL, statuses=frozenset({404})),
     Meaning(RequestRefusedError, "refused the request", _SHORTER, statuses=frozenset({413})),
     Meaning(ThrottledError, "asked to slow down", _SLOWER, statuses=frozenset({429})),
+    Meaning(CongestedError, _NO_ROOM, "", statuses=frozenset({503, 529})),
     Meaning(ServiceFaultError, "failed", _PASSES, statuses=frozenset({408, 409, 424})),
     Meaning(RequestRefusedError, "refused the request", "", statuses=frozenset(range(300, 500))),
     Meaning(ServiceFaultError, "failed", _PASSES),

@@ -100,18 +100,45 @@ class RequestRefusedError(ClaudeError):
 
 
 class ThrottledError(ClaudeError):
-    """Too many requests or tokens for the quota (429 or a throttling frame). A later retry helps."""
+    """Too many requests or tokens for the account's quota (429 or a throttling frame). A later retry helps."""
 
     retryable = True
     wait = (
         "as long as the server asks, or as the pace finds, for two minutes; "
         "then the task's retry delay, or what the server asks up to ten minutes"
     )
-    remedy = "Lower the slots of the pool, or ask AWS for a higher quota; the task tries again by itself."
+    remedy = (
+        "Lower the slots of the pool, max_tokens or context_chars, or ask AWS for a higher quota; "
+        "the task tries again by itself."
+    )
+
+
+class CongestedError(ClaudeError):
+    """Bedrock has no room now, whatever the quota (503, 529, model not ready, or such a frame). A later retry helps."""
+
+    retryable = True
+    wait = (
+        "1 s, doubling up to 20 s, for five minutes; "
+        "then the task's retry delay, or what the server asks up to ten minutes"
+    )
+    remedy = (
+        "This passes by itself, and the task tries again. If it lasts, name an inference profile that reaches more "
+        "regions, such as global."
+    )
+
+
+class DailyQuotaError(ClaudeError):
+    """The account's quota for the day is spent, or is 0 (429 that says so, or such a frame). A retry can't help."""
+
+    remedy = (
+        "Look the model's tokens per day up in AWS Service Quotas and ask AWS Support for more, above all where they "
+        "are 0, or name another model, region or a global profile. Then, or when the day is over, clear the failed "
+        "tasks."
+    )
 
 
 class ServiceFaultError(ClaudeError):
-    """Bedrock or the model failed (408, 409, 424, 5xx, 529, or such a frame inside a stream). A retry may help."""
+    """Bedrock or the model failed (408, 409, 424, 500, or such a frame inside a stream). A retry may help."""
 
     retryable = True
     wait = (

@@ -14,30 +14,34 @@ import asyncio
 import json
 import logging
 import math
-import random
 import time
 import uuid
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from chassis.claude.pace import LONGEST_WAIT
 from chassis.claude.reply import BYTES_PER_TOKEN, Reply, ask
 from chassis.claude.usage import Usage, cost_usd
 from chassis.crashpoints import ANSWER_KEPT, reached
 from chassis.errors import (
     ClaudeError,
+    DailyQuotaError,
     NoAnswerError,
-    ServiceFaultError,
     StoreError,
     StreamBrokenError,
     ThrottledError,
-    UnreachableError,
 )
 from chassis.ledger.answers import KeptAnswers, payload_digest
 from chassis.ledger.entries import Bound, Closed, Opened
 from chassis.ledger.exchanges import Exchange
 from chassis.ledger.gate import finished, patiently
+from chassis.ledger.patience import (
+    SLOWING,
+    Patience,
+    check_day,
+    explain_reservation,
+    remember_spent_day,
+)
 from chassis.telemetry import CallFacts, call_span
 
 if TYPE_CHECKING:
@@ -50,21 +54,6 @@ if TYPE_CHECKING:
     from chassis.telemetry import CallRecord
 
 log = logging.getLogger(__name__)
-
-THROTTLE_PATIENCE = 120.0
-"""Seconds that a call stays here while the server asks to slow down; after that the wait is Airflow's."""
-_REFUSALS = 3
-"""Refusals that a call takes at least before that: after one it stands in line again, and the line may be long."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
-
-
-@dataclass
-class _Attempts:
-    """How often one call was made again here, and since when the server asks to slow down."""
-
-    quick: int = 0
-    refusals: int = 0
-    refused_since: float = 0.0
 
 
 @dataclass(kw_only=True)
@@ -96,6 +85,7 @@ class PaidCalls:
         :raises LimitSpentError: a limit of the run or of the task is spent
         :raises PriceUnknownError: a limit in dollars can't be held, because the model has no known price
         :raises StoreError: the record store stayed out of reach, so the call was not made
+        :raises DailyQuotaError: the quota of the day is spent, as this call or another one was just told
         :raises ClaudeError: no usable answer; ``usage`` holds what was counted until then
         """
         digest = await asyncio.to_thread(payload_digest, payload)
@@ -103,7 +93,7 @@ class PaidCalls:
             return kept
         bound = await asyncio.to_thread(_bound, payload, int(payload["max_tokens"]))
         await self.gate.begin(self.identity.task_key)
-        attempts = _Attempts()
+        patience = Patience(self.client.quick_retries)
         while True:
             opened = await self.gate.enter(
                 partial(self._opened, payload["model"], bound), self.limits, self.pace
@@ -111,8 +101,12 @@ class PaidCalls:
             try:
                 return await self._call(opened, payload, digest)
             except ClaudeError as error:
-                pause = self._pause(error, attempts)
+                if isinstance(error, DailyQuotaError):
+                    remember_spent_day(self.pace, error)
+                pause = patience.pause(error)
                 if pause is None:
+                    if isinstance(error, ThrottledError):
+                        explain_reservation(error, _input_bound(payload), int(payload["max_tokens"]))
                     raise
                 log.info("%s: %s Again in %.1f s.", self.subject, error.message, pause)
             await asyncio.sleep(pause)
@@ -132,6 +126,7 @@ class PaidCalls:
         return reply
 
     def _opened(self, model: str, bound: Bound) -> Opened:
+        check_day(self.pace)
         now = time.time()
         return Opened(
             call=uuid.uuid4().hex,
@@ -154,8 +149,8 @@ class PaidCalls:
             try:
                 await ask(self.client, payload, subject=self.subject, reply=reply)
             except BaseException as error:
-                wait = error.retry_after if isinstance(error, ThrottledError) else None
-                self.pace.release(throttled=isinstance(error, ThrottledError), retry_after=wait)
+                wait = error.retry_after if isinstance(error, SLOWING) else None
+                self.pace.release(throttled=isinstance(error, SLOWING), retry_after=wait)
                 closed = _closed(opened, reply, started, error, payload)
                 _report(record, closed, reply)
                 try:
@@ -193,25 +188,6 @@ class PaidCalls:
         except StoreError as error:
             log.warning("%s: the end of a call could not be recorded: %s", self.subject, error)
 
-    def _pause(self, error: ClaudeError, attempts: _Attempts) -> float | None:
-        """Seconds until the call is made again here; None when that is not for this place to do."""
-        if error.retry_after is not None and error.retry_after > LONGEST_WAIT:
-            return None
-        if isinstance(error, ThrottledError):
-            # The pace itself makes the next attempt wait, for all calls of the connection.
-            attempts.refused_since = attempts.refused_since or time.monotonic()
-            attempts.refusals += 1
-            patient = time.monotonic() - attempts.refused_since < THROTTLE_PATIENCE
-            return 0.0 if patient or attempts.refusals < _REFUSALS else None
-        begun = bool(error.usage)
-        if begun or not isinstance(error, ServiceFaultError | UnreachableError):
-            return None
-        if attempts.quick >= self.client.quick_retries:
-            return None
-        attempts.quick += 1
-        backoff = min(_FIRST_PAUSE * 2 ** (attempts.quick - 1), _LONGEST_PAUSE)
-        return error.retry_after if error.retry_after is not None else backoff * random.uniform(0.75, 1.0)  # noqa: S311
-
     def _facts(self, model: str) -> CallFacts:
         return CallFacts(
             dag_id=self.identity.dag_id,
@@ -227,9 +203,14 @@ class PaidCalls:
 
 def _bound(payload: dict[str, Any], written: int) -> Bound:
     """What a call may cost at most: its whole prompt written to the cache, and the output tokens ``written``."""
-    read = math.ceil(len(json.dumps(payload, ensure_ascii=False).encode()) / BYTES_PER_TOKEN)
+    read = _input_bound(payload)
     cost = cost_usd(payload["model"], Usage(cache_write_tokens=read, output_tokens=written))
     return Bound(tokens=read + written, cost_usd=cost)
+
+
+def _input_bound(payload: dict[str, Any]) -> int:
+    """How many tokens a prompt may have."""
+    return math.ceil(len(json.dumps(payload, ensure_ascii=False).encode()) / BYTES_PER_TOKEN)
 
 
 def _uncertain(opened: Opened, reply: Reply, error: BaseException | None, payload: dict[str, Any]) -> Bound:

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from chassis.claude.conversation import converse
-from chassis.errors import ClaudeError, LimitSpentError, NoAnswerError, PriceUnknownError
+from chassis.errors import (
+    ClaudeError,
+    LimitSpentError,
+    NoAnswerError,
+    PriceUnknownError,
+    ThrottledError,
+)
 from chassis.ledger.identity import CallIdentity
 from chassis.ledger.limits import RunLimits
 from chassis.workflow import SpendLimits
@@ -155,11 +161,82 @@ def test_a_longer_wait_than_is_held_here_is_left_to_airflow(tasks: Tasks, contro
     assert len(control.requests()) == 1
 
 
-@pytest.mark.parametrize("fault", ["internal", "unavailable", "overloaded", "model_error"])
-def test_a_passing_fault_is_tried_again_quickly_before_an_answer_began(
-    tasks: Tasks, control: SimulatorControl, fault: str
+PER_DAY = "Too many tokens per day, please wait before trying again."
+TOO_MANY_TOKENS = "Too many tokens, please wait before trying again."
+ROOM = [
+    ("unavailable", "Too many connections, please wait before trying again.", "aws", False),
+    ("unavailable", "Bedrock is unable to process your request.", "aws", True),
+    ("overloaded", "Overloaded", "anthropic", False),
+    ("overloaded", "Overloaded", "anthropic", True),
+    ("throttle", "Model is not ready for inference. Wait and try your request again.", "aws", False),
+]
+
+
+@pytest.mark.parametrize(("fault", "words", "form", "in_stream"), ROOM)
+def test_congestion_slows_the_pace_and_is_waited_out_here(
+    tasks: Tasks, control: SimulatorControl, fault: str, words: str, form: Any, in_stream: bool
 ) -> None:
-    control.add_fault(fault, times=2)
+    control.add_fault(fault, times=2, message=words, form=form, in_stream=in_stream)
+
+    async def ask(client: Any) -> tuple[float, float]:
+        calls = await tasks.calls(client, identity())
+        before = calls.pace.rate
+        await converse(calls.ask, a_request(), check=lambda data: [], repairs=0)
+        return before, calls.pace.rate
+
+    before, after = tasks.run(ask)
+    assert after < before
+    times = [entry["started"] for entry in control.requests()]
+    assert len(times) == 3
+    assert times[1] - times[0] >= 0.5
+    assert times[2] - times[1] >= 1.0
+    assert tasks.totals().calls == 1, "a refused call costs nothing"
+
+
+@pytest.mark.parametrize("in_stream", [False, True], ids=["status", "stream"])
+@pytest.mark.parametrize("form", ["aws", "anthropic"])
+def test_a_spent_day_ends_all_calls_soon_with_one_request_each_at_most(
+    tasks: Tasks, control: SimulatorControl, form: Any, in_stream: bool
+) -> None:
+    control.add_fault("throttle", message=PER_DAY, form=form, in_stream=in_stream)
+
+    async def all_at_once(client: Any) -> tuple[list[Any], float, float]:
+        calls = [await tasks.calls(client, identity(f"task_{number}")) for number in range(40)]
+        before = calls[0].pace.rate
+        ended = await asyncio.gather(
+            *(converse(one.ask, a_request(), check=lambda data: [], repairs=0) for one in calls),
+            return_exceptions=True,
+        )
+        return ended, before, calls[0].pace.rate
+
+    started = time.monotonic()
+    ended, before, after = tasks.run(all_at_once)
+    assert time.monotonic() - started < 10
+    assert {type(error).__name__ for error in ended} == {"DailyQuotaError"}
+    assert not any(error.retryable for error in ended)
+    assert all("clear the failed tasks" in error.hint for error in ended)
+    assert len(control.requests()) <= 8, "those that a pace lets begin at once; the others know by then"
+    assert after >= before, "the pace of others is not slowed"
+    assert tasks.totals().calls == 0
+
+
+def test_a_quota_that_no_call_fits_into_is_told_by_what_is_reserved(
+    tasks: Tasks, control: SimulatorControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.ledger.patience.THROTTLE_PATIENCE", 0.5)
+    control.add_fault("throttle", message=TOO_MANY_TOKENS)
+    with pytest.raises(ThrottledError) as caught:
+        tasks.do(identity())
+    assert "1,000 for max_tokens" in caught.value.hint
+    assert "context_chars" in caught.value.hint
+
+
+@pytest.mark.parametrize("fault", ["internal", "model_error"])
+@pytest.mark.parametrize("in_stream", [False, True], ids=["status", "stream"])
+def test_a_passing_fault_is_tried_again_quickly_before_an_answer_began(
+    tasks: Tasks, control: SimulatorControl, fault: str, in_stream: bool
+) -> None:
+    control.add_fault(fault, times=2, in_stream=in_stream)
     tasks.do(identity())
     times = [entry["started"] for entry in control.requests()]
     assert len(times) == 3
@@ -167,14 +244,21 @@ def test_a_passing_fault_is_tried_again_quickly_before_an_answer_began(
     assert times[2] - times[1] >= 0.7
 
 
-@pytest.mark.parametrize("fault", ["truncate", "reset"])
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("truncate", "StreamBrokenError"),
+        ("reset", "StreamBrokenError"),
+        ("exception_frame", "ThrottledError"),
+    ],
+)
 def test_an_answer_that_broke_off_is_counted_and_left_to_airflow(
-    tasks: Tasks, control: SimulatorControl, fault: str
+    tasks: Tasks, control: SimulatorControl, fault: str, error: str
 ) -> None:
     control.add_fault(fault, times=1)
     with pytest.raises(ClaudeError) as caught:
         tasks.do(identity())
-    assert type(caught.value).__name__ == "StreamBrokenError"
+    assert type(caught.value).__name__ == error
     assert len(control.requests()) == 1
     totals = tasks.totals()
     assert totals.calls == 1

@@ -86,6 +86,11 @@ LEGACY = "Access denied. This Model is marked by provider as Legacy and you have
 NOT_FOR_ACCOUNT = "anthropic.claude-opus-5 is not available for this account. Contact AWS Sales."
 RETENTION = "data retention mode 'default' is not available for this model"
 CLOCK = "Signature expired: 20261128T030000Z is now earlier than 20261128T031000Z (20261128T031500Z - 5 min.)"
+PER_DAY = "Too many tokens per day, please wait before trying again."
+TOO_MANY_TOKENS = "Too many tokens, please wait before trying again."
+TOO_MANY_CONNECTIONS = "Too many connections, please wait before trying again."
+UNABLE = "Bedrock is unable to process your request."
+NOT_READY = "Model is not ready for inference. Wait and try your request again."
 API_KEY = "Authentication failed: Please make sure your API Key is valid."
 
 TABLE: list[tuple[Exception, str, bool]] = [
@@ -128,13 +133,22 @@ TABLE: list[tuple[Exception, str, bool]] = [
     (refused(429, "ThrottlingException"), "ThrottledError", True),
     (refused(429), "ThrottledError", True),
     (refused(400, "ServiceQuotaExceededException"), "ThrottledError", True),
-    (refused(429, "ModelNotReadyException"), "ServiceFaultError", True),
+    (refused(429, "ModelNotReadyException"), "CongestedError", True),
     (refused(408, "ModelTimeoutException"), "ServiceFaultError", True),
     (refused(409), "ServiceFaultError", True),
     (refused(424, "ModelErrorException"), "ServiceFaultError", True),
     (refused(500, "InternalServerException"), "ServiceFaultError", True),
-    (refused(503, "ServiceUnavailableException"), "ServiceFaultError", True),
-    (refused(529), "ServiceFaultError", True),
+    (refused(503, "ServiceUnavailableException"), "CongestedError", True),
+    (refused(503, message=TOO_MANY_CONNECTIONS), "CongestedError", True),
+    (refused(503), "CongestedError", True),
+    (refused(529), "CongestedError", True),
+    (refused(502), "ServiceFaultError", True),
+    (refused(429, "ThrottlingException", PER_DAY), "DailyQuotaError", False),
+    (refused(429, message=PER_DAY), "DailyQuotaError", False),
+    (frame("throttlingException", PER_DAY), "DailyQuotaError", False),
+    (frame("rate_limit_error", PER_DAY), "DailyQuotaError", False),
+    (frame("", TOO_MANY_TOKENS), "ThrottledError", True),
+    (refused(400, "ThrottlingException", TOO_MANY_TOKENS), "ThrottledError", True),
     (frame("throttlingException"), "ThrottledError", True),
     (frame("rate_limit_error"), "ThrottledError", True),
     (frame("validationException"), "RequestRefusedError", False),
@@ -142,7 +156,13 @@ TABLE: list[tuple[Exception, str, bool]] = [
     (frame("internalServerException"), "ServiceFaultError", True),
     (frame("modelStreamErrorException"), "ServiceFaultError", True),
     (frame("modelTimeoutException"), "ServiceFaultError", True),
-    (frame("overloaded_error"), "ServiceFaultError", True),
+    (frame("overloaded_error"), "CongestedError", True),
+    (frame("serviceUnavailableException"), "CongestedError", True),
+    (frame("modelNotReadyException"), "CongestedError", True),
+    (frame("api_error", UNABLE), "CongestedError", True),
+    (frame("api_error", NOT_READY), "CongestedError", True),
+    (frame("", TOO_MANY_CONNECTIONS), "CongestedError", True),
+    (frame("api_error"), "ServiceFaultError", True),
     (unreached(httpx2.ConnectError("[Errno -2] Name or service not known")), "UnreachableError", True),
     (unreached(httpx2.ConnectTimeout("")), "UnreachableError", True),
     (unreached(httpx2.ReadTimeout("")), "NoAnswerError", True),
@@ -176,7 +196,7 @@ TABLE: list[tuple[Exception, str, bool]] = [
     (sts("InvalidClientTokenId"), "CredentialsRefusedError", False),
     (sts("SignatureDoesNotMatch"), "CredentialsRefusedError", False),
     (sts("Throttling", 400), "ThrottledError", True),
-    (sts("ServiceUnavailable", 503), "ServiceFaultError", True),
+    (sts("ServiceUnavailable", 503), "CongestedError", True),
 ]
 every_failure = pytest.mark.parametrize(
     ("error", "expected", "retryable"),
@@ -222,11 +242,19 @@ NEXT_STEPS: list[tuple[Exception, str]] = [
     (refused(400, "RequestExpired"), "clock"),
     (refused(403, "InvalidSignatureException"), "Check the keys"),
     (refused(400, "ValidationException", "Input is too long for requested model."), "context_chars"),
+    (refused(429, "ThrottlingException", TOO_MANY_TOKENS), "max_tokens and context_chars"),
+    (frame("rate_limit_error", "Rate limited"), "slots of the pool"),
+    (refused(503), "inference profile that reaches more regions"),
+    (refused(429, "ThrottlingException", PER_DAY), "clear the failed tasks"),
     (sts("AccessDenied"), "role_arn"),
+    (sts("Throttling", 400), "STS gives no credentials for now"),
+    (sts("ServiceUnavailable", 503), "STS gives no credentials for now"),
 ]
 
 
-@pytest.mark.parametrize(("error", "step"), NEXT_STEPS, ids=[step for _, step in NEXT_STEPS])
+@pytest.mark.parametrize(
+    ("error", "step"), NEXT_STEPS, ids=[f"{step}-{n}" for n, (_, step) in enumerate(NEXT_STEPS)]
+)
 def test_a_refusal_says_the_place_and_the_step_that_mend_it(error: Exception, step: str) -> None:
     assert step in claude_failure(error, place=PLACE).hint
 
