@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.claude.answers import embedded, value_faults
 from chassis.claude.conversation import converse
 from chassis.claude.models import facts_of
-from chassis.claude.request import ClaudeRequest, Message, text_block
+from chassis.claude.request import ClaudeRequest, Message, marked
 from chassis.claude.usage import Usage, cost_usd
 from chassis.errors import TaskBlockedError
-from chassis.prompts import DATA_RULES, json_text, run_message, task_message
+from chassis.prompts import DATA_RULES, as_data, data_message, json_text, run_message, task_message
 from chassis.text import one_line
 from chassis.workflow import render_instruction
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from chassis.agents import AgentDefinition
     from chassis.catalogue import Service
     from chassis.claude.reply import Ask
+    from chassis.prompts import Data
     from chassis.settings import Settings
     from chassis.workflow import TaskSpec
 
@@ -99,6 +101,20 @@ class GivenValue(BaseModel):
     value: Any = Field(description="Text, or JSON-safe data.")
 
 
+@dataclass(frozen=True)
+class Sharing:
+    """Which other calls begin as a task's call does, so that keeping the beginning in the prompt cache pays.
+
+    :ivar wave: the task is done for several items, whose calls come at about the same time
+    :ivar own: those of its results and given values that are this item's alone
+    :ivar others: other tasks of the run begin alike: they have the same agent, model and answer schema
+    """
+
+    wave: bool = False
+    own: Sequence[UpstreamResult | GivenValue] = ()
+    others: bool = False
+
+
 def build_request(
     *,
     agent: AgentDefinition,
@@ -111,6 +127,7 @@ def build_request(
     settings: Settings,
     model: str,
     given: Sequence[GivenValue] = (),
+    sharing: Sharing | None = None,
 ) -> ClaudeRequest:
     """Make up the request of one task, or of one item of it.
 
@@ -122,25 +139,33 @@ def build_request(
     :param settings: bounds of the prompt and of the answer
     :param model: the Bedrock model to ask
     :param given: other values that a hand-written DAG gives the task
+    :param sharing: which other calls begin as this one does; None: it isn't known of any
     """
+    sharing = sharing or Sharing()
     first = run_message(requirement=requirement, inputs=inputs, limit=settings.context_chars)
-    second = task_message(
+    data: list[UpstreamResult | GivenValue] = [*results, *given]
+    # What is too long is cut together with what is the item's own: then nothing is the same for all items.
+    shared = (
+        [each for each in data if each not in sharing.own] if sharing.wave and _fits(data, settings) else []
+    )
+    second = data_message([_data(each) for each in shared])
+    third = task_message(
         task_id=task.id,
         item=item,
         instruction=render_instruction(task.instruction, inputs, item),
         service=service.to_yaml() if service else None,
-        results=[(result.task, result.item, _told(result)) for result in results],
+        results=[(each.task, each.item, _told(each)) for each in results if each not in shared],
         limit=settings.context_chars,
-        given=[_given(each) for each in given],
+        given=[_data(each) for each in given if each not in shared],
         alone=not requirement,
     )
-    # What all tasks of a run share comes first and carries the cache's breakpoint.
-    content = (text_block(first, cached=True), text_block(second)) if first else (text_block(second),)
+    system = (agent.prompt, DATA_RULES)
+    marks = [(first, sharing.others or (sharing.wave and not second)), (second, sharing.wave), (third, False)]
     return ClaudeRequest(
         model=model,
         max_tokens=agent.max_tokens or settings.max_tokens or facts_of(model).max_tokens(),
-        system=(agent.prompt, DATA_RULES),
-        messages=(Message(role="user", content=content),),
+        system=system,
+        messages=(Message(role="user", content=marked(model, system, marks)),),
         answer_schema=answer_schema(task.output_schema),
         subject=_subject(task.id, item),
     )
@@ -275,10 +300,16 @@ def _told(result: UpstreamResult) -> str:
     return f"Status: {result.status}\nSummary: {result.summary}\n\nOutput:\n{output}"
 
 
-def _given(each: GivenValue) -> tuple[str, dict[str, str | None], str]:
-    """A value as name, attributes and text of its fence."""
+def _data(each: UpstreamResult | GivenValue) -> Data:
+    """A result or a value as name, attributes and text of its fence."""
+    if isinstance(each, UpstreamResult):
+        return as_data((each.task, each.item, _told(each)))
     text = each.value if isinstance(each.value, str) else json_text(each.value)
     return "result" if each.task else "context", {"task": each.task, "argument": each.argument}, text
+
+
+def _fits(data: Sequence[UpstreamResult | GivenValue], settings: Settings) -> bool:
+    return sum(len(text) for _, _, text in map(_data, data)) <= settings.context_chars
 
 
 def _subject(task_id: str, item: str | None) -> str:

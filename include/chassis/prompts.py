@@ -16,12 +16,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chassis.text import CONTROLS, DECEIVING, signs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 DATA_RULES = """\
 # How to read what you are given
@@ -142,6 +143,10 @@ def planner_message(
     return "\n\n".join([*blocks, task])
 
 
+Data = tuple[str, Mapping[str, str | None], str]
+"""A result, or another value that a task is given: its fence's name, attributes and text."""
+
+
 def run_message(*, requirement: str, inputs: Mapping[str, Any], limit: int) -> str:
     """The first block of a task's request. All tasks of a run share it, so that it can be cached.
 
@@ -156,6 +161,14 @@ def run_message(*, requirement: str, inputs: Mapping[str, Any], limit: int) -> s
     return "\n\n".join(blocks)
 
 
+def data_message(data: Sequence[Data]) -> str:
+    """What all items of a mapped task are given alike: a block of its own before the task, so that it can be cached."""
+    if not data:
+        return ""
+    told = "This is given for the task below, which is done for each of several items."
+    return "\n\n".join([told, *(fence(name, text, **attributes) for name, attributes, text in data)])
+
+
 def task_message(
     *,
     task_id: str,
@@ -164,17 +177,20 @@ def task_message(
     service: str | None,
     results: Sequence[tuple[str, str | None, str]],
     limit: int,
-    given: Sequence[tuple[str, Mapping[str, str | None], str]] = (),
+    given: Sequence[Data] = (),
     alone: bool = False,
 ) -> str:
-    """The second block of a task's request: what this task, or this item of it, is to do.
+    """The last block of a task's request: what this task, or this item of it, is to do.
 
     :param service: the catalogue's entry for the item; None when it has none
     :param results: task id, item and text of each dependency's result
     :param limit: characters that the instruction may take, and that all results and what is given may take together
-    :param given: name, attributes and text of other data that a hand-written DAG gives the task
+    :param given: other data that a hand-written DAG gives the task
     :param alone: whether no requirement stands before it
     """
+    data = [*(as_data(result) for result in results), *given]
+    texts = cut_together([text for _, _, text in data], limit)
+    cut_data = [(name, facts, text) for (name, facts, _), text in zip(data, texts, strict=True)]
     blocks = [
         "Do this task, and nothing else." if alone else "Do this task of it, and nothing else.",
         fence("task", cut(instruction, limit), task=task_id, item=item),
@@ -183,13 +199,10 @@ def task_message(
         blocks.append(fence("service", service))
     if results:
         blocks.append("These are the results of the tasks that it depends on.")
-    texts = cut_together([*(text for _, _, text in results), *(text for _, _, text in given)], limit)
-    for (upstream, upstream_item, _), text in zip(results, texts, strict=False):
-        blocks.append(fence("result", text, task=upstream, item=upstream_item))
+    blocks += [fence(name, text, **facts) for name, facts, text in cut_data[: len(results)]]
     if given:
         blocks.append("This is the data to work with.")
-    for (name, attributes, _), text in zip(given, texts[len(results) :], strict=True):
-        blocks.append(fence(name, text, **attributes))
+    blocks += [fence(name, text, **facts) for name, facts, text in cut_data[len(results) :]]
     return "\n\n".join(blocks)
 
 
@@ -204,6 +217,12 @@ def schema_message(schema: Mapping[str, Any]) -> str:
         f"for.\n\n{written}\n\n"
         "Your whole answer is that object: no words before or after it, and no code fence."
     )
+
+
+def as_data(result: tuple[str, str | None, str]) -> Data:
+    """A dependency's result (task id, item and text) as data."""
+    task_id, item, text = result
+    return "result", {"task": task_id, "item": item}, text
 
 
 def faults_message(faults: Sequence[str]) -> str:

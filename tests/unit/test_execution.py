@@ -11,7 +11,7 @@ from chassis.agents import AgentDefinition
 from chassis.catalogue import Service
 from chassis.claude.answers import decodable, value_faults
 from chassis.claude.request import ClaudeRequest
-from chassis.execution import TaskResult, UpstreamResult, answer_schema, build_request
+from chassis.execution import Sharing, TaskResult, UpstreamResult, answer_schema, build_request
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings
 from chassis.simulator.request import read_fences
@@ -94,17 +94,86 @@ def test_an_upstream_result_keeps_from_the_xcom_only_what_a_task_may_see() -> No
     )
 
 
-def test_what_all_tasks_of_a_run_share_comes_first_and_is_cached() -> None:
+def marks(request: ClaudeRequest) -> list[bool]:
+    """Whether each block ends in a breakpoint of the prompt cache."""
+    return ["cache_control" in block for block in request.messages[0].content]
+
+
+def test_what_all_tasks_of_a_run_share_comes_first() -> None:
     requests = [
         built(),
         built(item="pricing", service=None),
         built(task={"id": "report", "instruction": "Report."}, item=None, results=[UpstreamResult(task="a")]),
     ]
     assert len({(request.system, blocks(request)[0]) for request in requests}) == 1
-    for request in requests:
-        shared, own = request.messages[0].content
-        assert shared["cache_control"] == {"type": "ephemeral"}
-        assert "cache_control" not in own
+
+
+LONG = "word " * 4_000  # about 5,000 tokens: more than any model needs
+OURS, EVERYBODYS = (
+    UpstreamResult(task="step", item="claims", output=LONG),
+    UpstreamResult(task="a", output=LONG),
+)
+
+
+@pytest.mark.parametrize(
+    ("sharing", "marked"),
+    [
+        (Sharing(), [False, False]),
+        (Sharing(others=True), [True, False]),
+        (Sharing(wave=True), [False, True, False]),
+        (Sharing(wave=True, others=True), [True, True, False]),
+        (Sharing(wave=True, own=[EVERYBODYS]), [True, False]),
+    ],
+    ids=["nobody reads it", "other tasks", "other items", "both", "items with nothing in common but the run"],
+)
+def test_a_breakpoint_stands_only_where_another_call_reads_what_it_wrote(
+    sharing: Sharing, marked: list[bool]
+) -> None:
+    """Writing costs a quarter more: without a reader it is lost."""
+    assert marks(built(requirement=LONG, results=[EVERYBODYS], sharing=sharing)) == marked
+
+
+@pytest.mark.parametrize(
+    ("model", "least"),
+    [("us.anthropic.claude-opus-4-6-v1", 4096), ("us.anthropic.claude-opus-5-5", 512)],
+)
+def test_a_prefix_that_the_model_would_not_keep_has_no_breakpoint(model: str, least: int) -> None:
+    def marked(characters: int) -> bool:
+        before = sum(map(len, built(requirement="").system)) + len(blocks(built(requirement=""))[0])
+        request = built(model=model, requirement="w" * (characters - before), sharing=Sharing(others=True))
+        return marks(request)[0]
+
+    assert not marked(4 * least - 400)
+    assert marked(4 * least + 400)
+
+
+def test_items_of_a_task_differ_in_their_last_block_alone() -> None:
+    requests = [
+        built(
+            item=item,
+            service=None,
+            results=[EVERYBODYS, UpstreamResult(task="step", item=item, output=item)],
+            sharing=Sharing(wave=True, own=[UpstreamResult(task="step", item=item, output=item)]),
+        )
+        for item in ("claims", "pricing")
+    ]
+    first, second = (request.messages[0].content for request in requests)
+    assert first[:-1] == second[:-1]
+    assert marks(requests[0]) == [False, True, False]
+    assert [name for name, _, _ in fences(requests[0])] == [
+        "requirement",
+        "inputs",
+        "result",
+        "task",
+        "result",
+    ]
+
+
+def test_results_that_must_be_cut_are_cut_together_and_not_shared() -> None:
+    settings = Settings(context_chars=len(LONG) + 10)
+    request = built(settings=settings, results=[EVERYBODYS, OURS], sharing=Sharing(wave=True, own=[OURS]))
+    assert marks(request) == [False, False]
+    assert sum(map(len, blocks(request))) < len(LONG) + 2_000
 
 
 def test_the_same_task_always_makes_the_same_request() -> None:

@@ -118,6 +118,7 @@ def test_every_part_of_a_prompt_but_the_requirement_is_in_it() -> None:
     not_in_it = {
         "requirement",  # see fingerprint's docstring
         "settings",  # bounds: how much of a prompt is cut, how long an answer may be
+        "sharing",  # where the prompt cache is to keep what, which changes no word but the order
         "given",  # only tasks of hand-written DAGs have it, and no run takes over their results
     }
     assert of_a_request - not_in_it == set(inspect.signature(fingerprint).parameters) - {"item_inputs"}

@@ -50,6 +50,11 @@ def test_the_planning_agent_and_the_rules_of_data_are_the_system_prompt() -> Non
     assert built().system == ("You plan.", DATA_RULES)
 
 
+def test_a_plan_that_needs_no_correction_does_not_pay_for_a_prefix_that_nobody_reads() -> None:
+    (block,) = built(given=Given(requirement="Plan it. " * 9_000)).messages[0].content
+    assert "cache_control" not in block
+
+
 def test_the_model_is_the_persons_or_the_agents_or_the_configured_one() -> None:
     own = PLANNER.model_copy(update={"model": "of-the-agent"})
     assert built().model == "of-the-settings"

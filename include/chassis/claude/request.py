@@ -6,9 +6,17 @@ holds prompts, and no credentials.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.claude.models import facts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_BYTES_PER_TOKEN = 4
+"""Of English; other texts have fewer, and then more tokens than are counted on here."""
 
 
 class ClaudeRequest(BaseModel):
@@ -38,3 +46,25 @@ def text_block(text: str, *, cached: bool = False) -> dict[str, Any]:
     """A content block of text; ``cached`` ends there the prefix that goes into the prompt cache."""
     block: dict[str, Any] = {"type": "text", "text": text}
     return block | {"cache_control": {"type": "ephemeral"}} if cached else block
+
+
+def marked(
+    model: str, system: Sequence[str], blocks: Sequence[tuple[str, bool]]
+) -> tuple[dict[str, Any], ...]:
+    """A turn's blocks of text, with breakpoints of the prompt cache where they pay.
+
+    Tokens that are written to the cache cost a quarter more, those that are read from it nine tenths less. So a
+    breakpoint pays as soon as one other call reads what it wrote; where nobody does, it costs. Where the model wouldn't
+    keep so short a prefix, it does nothing.
+
+    :param system: the parts of the system prompt, which come before
+    :param blocks: text of each block, and whether other calls begin with all that ends there; an empty text is left out
+    """
+    least = facts_of(model).cache_minimum * _BYTES_PER_TOKEN
+    length = sum(len(part.encode()) for part in system)
+    content = []
+    for text, shared in blocks:
+        length += len(text.encode())
+        if text:
+            content.append(text_block(text, cached=shared and length >= least))
+    return tuple(content)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.bases.decorator import TaskDecorator
 
-    from chassis.execution import GivenValue, UpstreamResult
+    from chassis.dag.operators import Given
 
 
 class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
@@ -54,6 +54,7 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
         arguments = self._arguments()
         self._used |= tasks_in(list(arguments.values()))
         self._argument_sources = tuple(Source(name, task_of(each), name) for name, each in arguments.items())
+        self._differing_arguments: frozenset[str] = frozenset()
         self._mapped_names = [name for name, each in arguments.items() if isinstance(each, MappedArgument)]
 
     def _label(self) -> str:
@@ -70,6 +71,7 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
         jinja_env: jinja2.Environment,
         seen_oids: set[int],
     ) -> None:
+        self._differing_arguments = frozenset(self._differing())
         expanded = {name: self.op_kwargs[name] for name in self._differing() if name in self.op_kwargs}
         self.op_kwargs = {name: value for name, value in self.op_kwargs.items() if name not in expanded}
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
@@ -83,15 +85,22 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
         self.instruction = self.python_callable(*self.op_args, **kwargs)
         return super().execute(context)
 
-    def _given(self, context: Context) -> list[UpstreamResult | GivenValue]:
+    def _given(self, context: Context) -> tuple[list[Given], list[Given]]:
+        shared, own = super()._given(context)
         if self._sources is not None:
-            return super()._given(context)
-        arguments = self._arguments()
-        sources = [
-            Source(each.key, self._named(str(each.key), [each])[0].task, each.argument)
-            for each in self._argument_sources
-        ]
-        return [*read_given(arguments, sources, context), *super()._given(context)]
+            return shared, own
+        arguments, differing = self._arguments(), self._differing_arguments
+
+        def read(*, mine: bool) -> list[Given]:
+            sources = [
+                Source(each.key, self._named(str(each.key), [each])[0].task, each.argument)
+                for each in self._argument_sources
+                if (each.key in differing) is mine
+            ]
+            values = {name: value for name, value in arguments.items() if (name in differing) is mine}
+            return read_given(values, sources, context)
+
+        return [*read(mine=False), *shared], [*read(mine=True), *own]
 
     def _arguments(self) -> dict[str, Any]:
         """What the function is called with, by the names of its parameters."""

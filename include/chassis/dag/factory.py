@@ -10,6 +10,8 @@ Items that only a run knows come from a helper task, ``<root>__items``.
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task_group
 
 from chassis.dag.conf import check_conf
 from chassis.dag.fan_out import Dependency, ItemList, ItemsOperator
-from chassis.dag.operators import PlanErrorOperator, PlannedTaskOperator, timeout_of
+from chassis.dag.planned import PlanErrorOperator, PlannedTaskOperator, timeout_of
 from chassis.text import signs
 from chassis.workflow import CARRY_OVER, InputSpec, Schedule, TaskGraph, TaskSpec, WorkflowSpec, plan_digest
 
@@ -92,6 +94,7 @@ class _Builder:
         self.graph = TaskGraph(spec.tasks)
         self.tasks = {task.id: task for task in spec.tasks}
         self.operators: dict[str, Any] = {}
+        self.alike = Counter(map(_beginning, spec.tasks))
         self.item_inputs = tuple(
             name
             for name in spec.inputs
@@ -159,6 +162,7 @@ class _Builder:
             dependencies=[self._dependency(task.id, upstream) for upstream in task.depends_on],
             limits=self.spec.limits,
             item_inputs=self.item_inputs,
+            others=self.alike[_beginning(task)] > 1,
             pre_execute=check_conf,
             task_display_name=task.name,
             doc_md=_as_text("Instruction", task.instruction),
@@ -177,6 +181,12 @@ class _Builder:
             return Dependency(upstream, "one")
         same = theirs == self.graph.group_of(task_id)
         return Dependency(upstream, "same" if same else "all", self._list(theirs))
+
+
+def _beginning(task: TaskSpec) -> tuple[str, ...]:
+    """What two tasks of a plan must have in common for the one to read from the cache what the other wrote."""
+    schema = json.dumps(task.output_schema, sort_keys=True)
+    return task.agent, task.model or "", schema
 
 
 def _timetable(schedule: Schedule | None) -> Any:

@@ -50,6 +50,11 @@ class ItemList:
     items: tuple[str, ...] | None = None
 
     @property
+    def several(self) -> bool:
+        """Whether it has more than one item; taken for granted where only the run knows."""
+        return self.items is None or len(self.items) > 1
+
+    @property
     def finder(self) -> str:
         """Id of the task that finds the items where only the run knows them."""
         return items_task(self.root)

@@ -29,8 +29,9 @@ class BoardLink(BaseOperatorLink):
         """Whose tasks have the link. Imported when Airflow reads DAGs, not when it reads plugins."""
         from chassis.dag.approval import ApprovePlanOperator
         from chassis.dag.decorator import DecoratedClaudeOperator
-        from chassis.dag.operators import ClaudeTaskOperator, PlannedTaskOperator
+        from chassis.dag.operators import ClaudeTaskOperator
         from chassis.dag.plan_calls import PlanOperator
+        from chassis.dag.planned import PlannedTaskOperator
 
         return [
             ClaudeTaskOperator,

@@ -1,4 +1,4 @@
-"""The operators by which Claude does a task: in a DAG that somebody writes, and in one that the factory builds.
+"""The operator by which Claude does a task in a DAG that somebody writes.
 
 Invariants that must not be relaxed:
 
@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, XComArg
+from airflow.sdk import XComArg
 
 from chassis.dag.arguments import check_arguments, check_instruction, schema_of
 from chassis.dag.calling import ERROR_KEY, ClaudeOperator
-from chassis.dag.calls import PlanCall, TaskCall
+from chassis.dag.calls import TaskCall
 from chassis.dag.cards import CARD_KEY
-from chassis.dag.fan_out import check_places, read_results
 from chassis.dag.given import (
     Source,
     mapped_argument,
@@ -32,7 +30,6 @@ from chassis.dag.given import (
     tasks_in,
 )
 from chassis.dag.triggers import SPENDING_KEY
-from chassis.errors import ChassisError
 from chassis.text import one_line
 from chassis.workflow import Limits, TaskSpec
 
@@ -44,10 +41,10 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import MappedOperator, OperatorPartial
     from pydantic import BaseModel
 
-    from chassis.dag.fan_out import Dependency, ItemList
     from chassis.execution import GivenValue, UpstreamResult
-    from chassis.records.amendments import Amended
     from chassis.settings import Settings
+
+    Given = UpstreamResult | GivenValue
 
 
 LABEL = "{{ task.instance_name(ti.map_index) }}"
@@ -125,6 +122,7 @@ class ClaudeTaskOperator(ClaudeOperator):
         # Noted now: in a run, Airflow puts values in the place of the XComs.
         self._sources = None if context is None else sources_of(context)
         self._used = tasks_in((instruction, inputs, context, item))
+        self._differ: Collection[str] = ()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -162,7 +160,8 @@ class ClaudeTaskOperator(ClaudeOperator):
         """Render what the author wrote. What a mapped task is expanded over stays what it is: Airflow itself renders
         what another task returned for ``expand_kwargs``.
         """
-        expanded = self._expanded()
+        # Noted now: afterwards, no value is the one that the author gave.
+        expanded = self._differ = self._expanded()
         own = [name for name in template_fields if name not in expanded]
         super()._do_render_template_fields(parent, own, context, jinja_env, seen_oids)
         for name in expanded:
@@ -180,12 +179,13 @@ class ClaudeTaskOperator(ClaudeOperator):
         from chassis.agents import load_agent
         from chassis.catalogue import load_catalogue
         from chassis.claude.options import connection_model
-        from chassis.execution import UpstreamResult, build_request
+        from chassis.execution import Sharing, UpstreamResult, build_request
 
         check_instruction(self.task_id, self.instruction)
         agent = load_agent(settings.agents_folder, self.agent)
         item = None if self.item is None else _text(self.item)
-        given = self._given(context)
+        shared, own = self._given(context)
+        given = [*shared, *own]
         request = build_request(
             agent=agent,
             requirement=self.requirement,
@@ -200,6 +200,7 @@ class ClaudeTaskOperator(ClaudeOperator):
             service=load_catalogue(settings.services_file).find(item) if item else None,
             results=[each for each in given if isinstance(each, UpstreamResult)],
             given=[each for each in given if not isinstance(each, UpstreamResult)],
+            sharing=Sharing(wave=self._in_wave(), own=own),
             settings=settings,
             model=self.model or agent.model or connection_model(settings.conn_id) or settings.model,
         )
@@ -237,15 +238,24 @@ class ClaudeTaskOperator(ClaudeOperator):
         names: Any = self.inputs
         return {str(name): plain(params[str(name)]) for name in names}
 
-    def _given(self, context: Context) -> list[UpstreamResult | GivenValue]:
-        """What other tasks gave, or what the author gives in their place."""
+    def _given(self, context: Context) -> tuple[list[Given], list[Given]]:
+        """What other tasks gave, or what the author gives in their place: for all instances, and for this one alone."""
+        found: list[Given] = []
         if self._sources is not None:
-            return read_given(self.context, self._named("context", self._sources), context)
-        found = []
-        for task_id in self._upstream():
-            value = XComArg(self.dag.get_task(task_id)).resolve(context)
-            found += read_given(value, [Source(None, task_id)], context)
-        return found
+            found = read_given(self.context, self._named("context", self._sources), context)
+        else:
+            for task_id in self._upstream():
+                value = XComArg(self.dag.get_task(task_id)).resolve(context)
+                found += read_given(value, [Source(None, task_id)], context)
+        return ([], found) if "context" in self._differ else (found, [])
+
+    def _in_wave(self) -> bool:
+        """Whether other instances begin with the same inputs.
+
+        Not in a mapped group of tasks: nobody knows there what of an argument is the instance's own.
+        """
+        same_inputs = not self.inputs or "inputs" not in self._differ
+        return self._mapped() is not None and same_inputs
 
     def _upstream(self) -> list[str]:
         """The tasks directly upstream, in the file's order, but for those whose values are arguments."""
@@ -273,128 +283,3 @@ class ClaudeTaskOperator(ClaudeOperator):
 def _text(item: Any) -> str:
     """An item as text: what isn't text already, as JSON."""
     return item if isinstance(item, str) else json.dumps(plain(item), ensure_ascii=False)
-
-
-class PlannedTaskOperator(ClaudeOperator):
-    """Does one task of a plan, or one item of it.
-
-    Nothing that a person or a model wrote is a template field, with one exception: ``item``, because Airflow resolves
-    a mapped argument only for template fields. A resolved item is not rendered again, so an item named ``{{ 1 }}``
-    stays that text (``tests/system`` holds it).
-
-    :param spec: the task as the plan has it
-    :param requirement: the plan's requirement, verbatim
-    :param inputs: names of the plan's inputs; their values are the run's params
-    :param dependencies: whose results the prompt holds: the declared dependencies and nobody else
-    :param limits: what a run, and each task of it, may spend
-    :param item: the item of a mapped task
-    :param items: the list that a mapped task goes through; None: nobody checks that it is still the same
-    :param item_inputs: names of the inputs that a fan-out of the plan goes through
-    """
-
-    template_fields: Collection[str] = ("item",)
-
-    def __init__(
-        self,
-        *,
-        spec: TaskSpec,
-        requirement: str,
-        inputs: Sequence[str] = (),
-        dependencies: Sequence[Dependency] = (),
-        limits: Limits | None = None,
-        item: str | None = None,
-        items: ItemList | None = None,
-        item_inputs: Sequence[str] = (),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(task_id=spec.id, **kwargs)
-        self.spec = spec
-        self.requirement = requirement
-        self.inputs = tuple(inputs)
-        self.dependencies = tuple(dependencies)
-        self.limits = limits or Limits()
-        self.item = item
-        self.items = items
-        self.item_inputs = tuple(item_inputs)
-
-    def prepare(self, context: Context, settings: Settings) -> TaskCall:
-        from chassis.agents import load_agent
-        from chassis.catalogue import load_catalogue
-        from chassis.claude.options import connection_model
-        from chassis.execution import UpstreamResult, build_request, fingerprint
-
-        if self.items is not None and context["dag_run"].clear_number:
-            check_places(context["ti"], self.items)
-        results = read_results(context["ti"], self.dependencies, self.item)
-        agent = load_agent(settings.agents_folder, self.spec.agent)
-        catalogue = load_catalogue(settings.services_file)
-        params: Mapping[str, Any] = context["params"]
-        amended = self._amended(context, settings)
-        # The run may have gone on to a plan that has an amended input no more.
-        task, inputs = self.spec, {name: amended.inputs.get(name, params[name]) for name in self.inputs}
-        if amended.instruction is not None:
-            task = task.model_copy(update={"instruction": amended.instruction})
-        told: dict[str, Any] = {
-            "agent": agent,
-            "inputs": inputs,
-            "task": task,
-            "item": self.item,
-            "service": catalogue.find(self.item) if self.item else None,
-            "results": [UpstreamResult.of(result) for result in results],
-            "model": self.spec.model or agent.model or connection_model(settings.conn_id) or settings.model,
-        }
-        request = build_request(requirement=self.requirement, settings=settings, **told)
-        return TaskCall(
-            conn_id=settings.conn_id,
-            request=request,
-            accounts=self.accounts(context, settings, limits=self.limits, item=self.item),
-            output_schema=self.spec.output_schema,
-            repairs=settings.repair_attempts,
-            fingerprint=fingerprint(item_inputs=self.item_inputs, **told),
-            amendment=amended.numbers[-1] if amended.numbers else None,
-        )
-
-    def _amended(self, context: Context, settings: Settings) -> Amended:
-        """What a person has changed for this task in this run.
-
-        :raises ChassisError: it can't be told, so the task must not run
-        """
-        from chassis.files import open_files
-        from chassis.records.amendments import Amended, Amendments
-
-        if not context["dag_run"].clear_number:
-            # An amended task was cleared. Most runs need not look, which on S3 takes a second.
-            return Amended()
-        files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
-        ti = context["ti"]
-        amended = Amendments(files, ti.dag_id, ti.run_id).of(ti.task_id, self.item)
-        for number in amended.numbers:
-            self.log.info("By amendment %d of this run.", number)
-        return amended
-
-    def carried(
-        self, context: Context, settings: Settings, call: TaskCall | PlanCall
-    ) -> dict[str, Any] | None:
-        """The result of the run that this one continues, if the task was told the same there."""
-        from chassis.dag.carrying import carried_result
-
-        assert isinstance(call, TaskCall), "prepare makes one"
-        return carried_result(context, settings, call)
-
-
-class PlanErrorOperator(BaseOperator):
-    """The one task of a workflow whose plan can't be built: it fails with the reason."""
-
-    ui_color = "#f5c6c6"
-
-    def __init__(self, *, reason: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.reason = reason
-
-    def execute(self, context: Context) -> None:
-        raise ChassisError(self.reason)
-
-
-def timeout_of(spec: TaskSpec, settings: Settings) -> timedelta:
-    """How long one try of the task may take."""
-    return timedelta(minutes=spec.timeout_minutes or settings.task_timeout_minutes)

@@ -11,7 +11,7 @@ import pytest
 from chassis.agents import load_agent
 from chassis.claude.reply import asking
 from chassis.errors import AnswerInvalidError, TaskBlockedError
-from chassis.execution import TaskResult, UpstreamResult, build_request, execute_request
+from chassis.execution import Sharing, TaskResult, UpstreamResult, build_request, execute_request
 from chassis.settings import Settings
 from chassis.workflow import TaskSpec
 
@@ -55,6 +55,7 @@ def do(connect: Connect, with_client: WithClient, simulator: Simulator, control:
             results=results,
             settings=settings,
             model=settings.model,
+            sharing=Sharing(others=True),
         )
         result: TaskResult = with_client(
             lambda client: execute_request(

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from chassis.dag.calls import TaskCall, restore_call
-from chassis.dag.operators import PlannedTaskOperator
+from chassis.dag.planned import PlannedTaskOperator
 from chassis.errors import RecordBrokenError
 from chassis.files import Files, open_files
 from chassis.records.amendments import Amendments, Change

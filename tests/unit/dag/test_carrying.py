@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from chassis.claude.options import has_own_endpoint
 from chassis.dag.calls import TaskCall, restore_call
-from chassis.dag.operators import PlannedTaskOperator
+from chassis.dag.planned import PlannedTaskOperator
 from chassis.files import Files, open_files
 from chassis.records.results import Results
 from chassis.workflow import TaskSpec

@@ -97,6 +97,20 @@ def test_in_a_mapped_group_an_instance_is_named_by_the_groups_argument() -> None
     assert OwnRun(dag).label("each.greet", 1) == "Danish"
 
 
+def test_instances_share_the_arguments_in_which_they_do_not_differ_by_the_prompt_cache() -> None:
+    @task.claude
+    def read(report: str, part: str) -> str:
+        return f"Read {len(report)}."
+
+    with DAG("own") as dag:
+        read.partial(report=facts()).expand(part=["first", "second"])
+    run = OwnRun(dag, {"facts": "word " * 5_000})
+    first, second = (run.call("read", index).request.messages[0].content for index in (0, 1))
+    assert first[0] == second[0]
+    assert ["cache_control" in block for block in first] == [True, False]
+    assert "first" in first[1]["text"]
+
+
 def test_nothing_that_comes_from_an_xcom_is_rendered() -> None:
     @task.claude
     def say(text: Any) -> str:

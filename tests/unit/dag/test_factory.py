@@ -105,6 +105,12 @@ def test_a_task_reads_its_own_items_results_in_its_group_and_all_of_them_outside
     assert {d.items for d in dag.get_task("report").dependencies} >= {verify.items}
 
 
+def test_a_task_knows_whether_another_one_begins_its_prompt_alike(dag: Any) -> None:
+    """Only then does what is kept of it in the prompt cache find a reader; an answer's schema is part of the prompt."""
+    assert dag.get_task("report").others
+    assert not dag.get_task("discover").others, "no other has its output_schema"
+
+
 def test_retries_timeout_pool_labels_and_names_come_from_the_plan_and_the_settings(dag: Any) -> None:
     update, verify = dag.get_task("update_service"), dag.get_task("verify_service")
     assert (update.retries, verify.retries) == (5, SETTINGS.task_retries)

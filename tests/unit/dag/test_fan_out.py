@@ -12,10 +12,11 @@ import pytest
 from chassis.dag.calling import ERROR_KEY
 from chassis.dag.cards import CARD_KEY, card_of
 from chassis.dag.fan_out import Dependency, ItemList, ItemsOperator, check_places, read_results
-from chassis.dag.operators import PlannedTaskOperator
+from chassis.dag.planned import PlannedTaskOperator
 from chassis.errors import ItemsError, ItemsMovedError
 from chassis.files import open_files
 from chassis.records.results import Results
+from chassis.settings import Settings
 from chassis.workflow import TaskSpec
 
 
@@ -180,6 +181,26 @@ class TestAnItemThatIsClearedByItself:
             operator.execute(context)
         assert run.pushed[ERROR_KEY]["class"] == "ItemsMovedError"
         assert run.pushed[CARD_KEY]["line"].startswith("The run's items have changed")
+
+
+@pytest.mark.parametrize(
+    ("items", "breakpoints"),
+    [(("a", "b"), 1), (None, 1), (("a",), 0)],
+    ids=["two", "only a run knows", "one"],
+)
+def test_items_that_come_at_once_share_their_beginning_by_the_prompt_cache(
+    items: tuple[str, ...] | None, breakpoints: int
+) -> None:
+    operator = PlannedTaskOperator(
+        spec=TaskSpec(id="each", name="Each", instruction="Report on {item}."),
+        requirement="Report on all. " * 3_000,
+        item="a",
+        items=ItemList("each", items),
+    )
+    context: Any = {"params": {}, "ti": Run({}, task_id="each", map_index=0), "dag_run": FIRST}
+    call = operator.prepare(context, Settings())
+    blocks = call.request.messages[0].content
+    assert sum("cache_control" in block for block in blocks) == breakpoints
 
 
 FIRST = SimpleNamespace(clear_number=0)

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from chassis.dag.calling import ERROR_KEY
 from chassis.dag.calls import TaskCall, restore_call
 from chassis.dag.fan_out import Dependency
-from chassis.dag.operators import PlannedTaskOperator
+from chassis.dag.planned import PlannedTaskOperator
 from chassis.errors import RequestRefusedError
 from chassis.simulator.request import ClaudeRequest
 from chassis.workflow import TaskSpec
@@ -109,7 +109,7 @@ from types import SimpleNamespace
 from airflow.sdk.exceptions import TaskDeferred
 import chassis.claude.options
 chassis.claude.options.connection_model = lambda conn_id: None
-from chassis.dag.operators import PlannedTaskOperator
+from chassis.dag.planned import PlannedTaskOperator
 from chassis.workflow import TaskSpec
 operator = PlannedTaskOperator(spec=TaskSpec(id="a", name="A", instruction="Do."), requirement="Do it.")
 try:

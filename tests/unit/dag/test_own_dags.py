@@ -225,6 +225,21 @@ class TestWhatItIsGiven:
             ClaudeTaskOperator.partial(task_id="ask", instruction="Ask.").expand(context=facts())
         assert told(OwnRun(dag, {"facts": ["a", "b"]}).call("ask", 1))["result facts"] == "b"
 
+    def test_instances_share_what_is_not_their_own_by_the_prompt_cache(self) -> None:
+        with DAG("own") as dag:
+            common = facts()
+            items = facts.override(task_id="items")()
+            given = {"task_id": "each", "instruction": "Do {item}.", "context": common}
+            ClaudeTaskOperator.partial(**given).expand(item=items)
+            ClaudeTaskOperator.partial(task_id="own", instruction="Ask.").expand(context=items)
+        run = OwnRun(dag, {"facts": "word " * 5_000, "items": ["a" * 20_000, "b" * 20_000]})
+        first, second = (run.call("each", index).request.messages[0].content for index in (0, 1))
+        assert first[0] == second[0]
+        assert ["cache_control" in block for block in first] == [True, False]
+        assert ["cache_control" in block for block in run.call("own", 0).request.messages[0].content] == [
+            False
+        ]
+
     def test_a_task_that_gives_an_argument_gives_no_data_besides(self) -> None:
         with DAG("own") as dag:
             wording = facts.override(task_id="wording")()

@@ -1,0 +1,167 @@
+"""The operators of a DAG that the factory builds: one task of a plan, and the stand-in for a plan that can't be built.
+
+Invariants that must not be relaxed:
+
+- What comes from an XCom, a person's input or a plan is never rendered as a template.
+- A task is given the results of its declared dependencies, and of nobody else.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from chassis.dag.calling import ClaudeOperator
+from chassis.dag.calls import PlanCall, TaskCall
+from chassis.dag.fan_out import check_places, read_results
+from chassis.errors import ChassisError
+from chassis.workflow import Limits, TaskSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from chassis.dag.fan_out import Dependency, ItemList
+    from chassis.records.amendments import Amended
+    from chassis.settings import Settings
+
+
+class PlannedTaskOperator(ClaudeOperator):
+    """Does one task of a plan, or one item of it.
+
+    Nothing that a person or a model wrote is a template field, with one exception: ``item``, because Airflow resolves
+    a mapped argument only for template fields. A resolved item is not rendered again, so an item named ``{{ 1 }}``
+    stays that text (``tests/system`` holds it).
+
+    :param spec: the task as the plan has it
+    :param requirement: the plan's requirement, verbatim
+    :param inputs: names of the plan's inputs; their values are the run's params
+    :param dependencies: whose results the prompt holds: the declared dependencies and nobody else
+    :param limits: what a run, and each task of it, may spend
+    :param item: the item of a mapped task
+    :param items: the list that a mapped task goes through; None: nobody checks that it is still the same
+    :param item_inputs: names of the inputs that a fan-out of the plan goes through
+    :param others: whether other tasks of the plan have the same agent, model and answer schema
+    """
+
+    template_fields: Collection[str] = ("item",)
+
+    def __init__(
+        self,
+        *,
+        spec: TaskSpec,
+        requirement: str,
+        inputs: Sequence[str] = (),
+        dependencies: Sequence[Dependency] = (),
+        limits: Limits | None = None,
+        item: str | None = None,
+        items: ItemList | None = None,
+        item_inputs: Sequence[str] = (),
+        others: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(task_id=spec.id, **kwargs)
+        self.spec = spec
+        self.requirement = requirement
+        self.inputs = tuple(inputs)
+        self.dependencies = tuple(dependencies)
+        self.limits = limits or Limits()
+        self.item = item
+        self.items = items
+        self.item_inputs = tuple(item_inputs)
+        self.others = others
+
+    def prepare(self, context: Context, settings: Settings) -> TaskCall:
+        from chassis.agents import load_agent
+        from chassis.catalogue import load_catalogue
+        from chassis.claude.options import connection_model
+        from chassis.execution import Sharing, UpstreamResult, build_request, fingerprint
+
+        if self.items is not None and context["dag_run"].clear_number:
+            check_places(context["ti"], self.items)
+        results = read_results(context["ti"], self.dependencies, self.item)
+        agent = load_agent(settings.agents_folder, self.spec.agent)
+        catalogue = load_catalogue(settings.services_file)
+        params: Mapping[str, Any] = context["params"]
+        amended = self._amended(context, settings)
+        # The run may have gone on to a plan that has an amended input no more.
+        task, inputs = self.spec, {name: amended.inputs.get(name, params[name]) for name in self.inputs}
+        if amended.instruction is not None:
+            task = task.model_copy(update={"instruction": amended.instruction})
+        told: dict[str, Any] = {
+            "agent": agent,
+            "inputs": inputs,
+            "task": task,
+            "item": self.item,
+            "service": catalogue.find(self.item) if self.item else None,
+            "results": [UpstreamResult.of(result) for result in results],
+            "model": self.spec.model or agent.model or connection_model(settings.conn_id) or settings.model,
+        }
+        of_item = {each.task_id for each in self.dependencies if each.instances == "same"}
+        request = build_request(
+            requirement=self.requirement,
+            settings=settings,
+            sharing=Sharing(
+                wave=self.items is not None and self.items.several,
+                own=[result for result in told["results"] if result.task in of_item],
+                others=self.others,
+            ),
+            **told,
+        )
+        return TaskCall(
+            conn_id=settings.conn_id,
+            request=request,
+            accounts=self.accounts(context, settings, limits=self.limits, item=self.item),
+            output_schema=self.spec.output_schema,
+            repairs=settings.repair_attempts,
+            fingerprint=fingerprint(item_inputs=self.item_inputs, **told),
+            amendment=amended.numbers[-1] if amended.numbers else None,
+        )
+
+    def _amended(self, context: Context, settings: Settings) -> Amended:
+        """What a person has changed for this task in this run.
+
+        :raises ChassisError: it can't be told, so the task must not run
+        """
+        from chassis.files import open_files
+        from chassis.records.amendments import Amended, Amendments
+
+        if not context["dag_run"].clear_number:
+            # An amended task was cleared. Most runs need not look, which on S3 takes a second.
+            return Amended()
+        files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
+        ti = context["ti"]
+        amended = Amendments(files, ti.dag_id, ti.run_id).of(ti.task_id, self.item)
+        for number in amended.numbers:
+            self.log.info("By amendment %d of this run.", number)
+        return amended
+
+    def carried(
+        self, context: Context, settings: Settings, call: TaskCall | PlanCall
+    ) -> dict[str, Any] | None:
+        """The result of the run that this one continues, if the task was told the same there."""
+        from chassis.dag.carrying import carried_result
+
+        assert isinstance(call, TaskCall), "prepare makes one"
+        return carried_result(context, settings, call)
+
+
+class PlanErrorOperator(BaseOperator):
+    """The one task of a workflow whose plan can't be built: it fails with the reason."""
+
+    ui_color = "#f5c6c6"
+
+    def __init__(self, *, reason: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.reason = reason
+
+    def execute(self, context: Context) -> None:
+        raise ChassisError(self.reason)
+
+
+def timeout_of(spec: TaskSpec, settings: Settings) -> timedelta:
+    """How long one try of the task may take."""
+    return timedelta(minutes=spec.timeout_minutes or settings.task_timeout_minutes)
