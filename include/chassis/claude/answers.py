@@ -35,7 +35,9 @@ _MAX_INTEGER = 2**63 - 1
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _DEFINITION = re.compile(r"#(/\$defs/[^/~%]+)+")
 _LONGEST_MESSAGE = 300
-_OPENING = re.compile(r'\{(?=[ \t\r\n]*["}])|\[')
+_OPENING = re.compile(r'\{(?=[ \t\r\n]*["}])|\[(?=[ \t\r\n]*(?:[\[\]{"0-9-]|true|false|null))')
+_MOST_BRACKETS = 1_000
+"""Brackets of a text that turn out to hold no JSON; each costs a count of the text's lines."""
 _LISTS = re.compile(r"[\[ \t\r\n]+")
 
 
@@ -215,16 +217,21 @@ def _values_among_words(text: str) -> tuple[list[Any], list[Any]]:
     """
     objects: dict[str, Any] = {}
     lists: dict[str, Any] = {}
-    at = 0
+    at, brackets = 0, 0
     while opening := _OPENING.search(text, at):
         start = opening.start()
         try:
             value, at = _DECODER.raw_decode(text, start)
         except json.JSONDecodeError:
             within = _LISTS.match(text, start)
-            if within is None or text[within.end() : within.end() + 1] in ("{", '"'):
+            brackets += 1
+            if (
+                within is None
+                or text[within.end() : within.end() + 1] in ("{", '"')
+                or brackets > _MOST_BRACKETS
+            ):
                 raise
-            at = within.end()  # brackets of a text: a link, a box to tick
+            at = within.end()  # It's a text's own: a footnote, a link to a page.
         else:
             kind = objects if isinstance(value, dict) else lists
             kind[json.dumps(value, sort_keys=True)] = value

@@ -5,10 +5,12 @@ import socket
 import time
 from typing import Any
 
+import hypothesis.strategies as st
 import msgspec
 import pytest
 from airflow.sdk import serde
 from airflow.sdk._shared.serialization import FORBIDDEN_XCOM_KEYS
+from hypothesis import given
 
 from chassis.claude.answers import MOST_FAULTS, decodable, embedded, listed, parse_answer, value_faults
 from chassis.claude.usage import Usage
@@ -51,6 +53,87 @@ def test_what_is_no_json_is_told(text: str, fault: str) -> None:
     value, faults = parse_answer(text)
     assert value is None
     assert fault in faults[0]
+
+
+TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=20)
+KEYS = TEXTS.filter(lambda key: key not in AIRFLOW_KEYS)
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-(2**40), 2**40), TEXTS)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(KEYS, inner, max_size=3),
+    ),
+    max_leaves=12,
+)
+OBJECTS = st.dictionaries(KEYS, VALUES, max_size=4)
+WORDS = st.lists(
+    st.one_of(
+        st.text(st.characters(exclude_characters="{[", exclude_categories=("Cs",)), max_size=30),
+        st.sampled_from(
+            ["[1]", "[a link](https://example.com)", "- [ ] to do", "[x]", "{name}", "[[a page]]", "]}"]
+        ),
+    ),
+    max_size=4,
+).map("\n".join)
+
+
+@given(OBJECTS, st.sampled_from(["", "```", "```json", "~~~json"]), WORDS, WORDS, st.sampled_from([None, 2]))
+def test_a_fence_and_words_around_one_object_are_passed_over(
+    value: dict[str, Any], fence: str, before: str, after: str, indent: int | None
+) -> None:
+    said = json.dumps(value, ensure_ascii=False, indent=indent)
+    text = f"{before}\n{fence}\n{said}\n{fence[:3]}\n{after}"
+    assert parse_answer(text) == (value, [])
+
+
+@given(OBJECTS, OBJECTS, WORDS)
+def test_different_objects_among_words_are_a_fault_and_the_same_one_twice_is_not(
+    one: dict[str, Any], other: dict[str, Any], words: str
+) -> None:
+    first, second = json.dumps(one, sort_keys=True), json.dumps(other, sort_keys=True)
+    value, faults = parse_answer(f"{first}\n{words}\n{second}")
+    if first == second:
+        assert (value, faults) == (one, [])
+    else:
+        assert "2 different JSON values" in faults[0]
+
+
+@given(st.text(st.sampled_from('{}[]":,1a \n`\\')) | st.text())
+def test_whatever_comes_is_a_value_or_a_fault(text: str) -> None:
+    value, faults = parse_answer(text)
+    assert value is None or faults == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"done": [{"sum": 8}], "sum": ',
+        'Here it is: {"done": [{"sum": 8}], "sum": }',
+        '```json\n{"done": [{"sum": 8}],}\n```',
+        'The sums: [{"sum": 8}, {"sum": 9}',
+    ],
+)
+def test_a_part_of_a_broken_answer_is_not_taken_for_the_answer(text: str) -> None:
+    value, faults = parse_answer(text)
+    assert value is None
+    assert "it is not JSON" in faults[0]
+
+
+def test_one_list_among_words_is_taken_where_there_is_no_object() -> None:
+    assert parse_answer("The numbers: [1, 2].") == ([1, 2], [])
+    assert parse_answer('As in [1] and [2]: {"a": 3}') == ({"a": 3}, [])
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["[", "[1,", '{"a":', "{", '["[', "[ ", "[a](b) ", "[1,a] ", "{ ", '{"a":[', "```\n", '[{"', '{"a": 1} '],
+    ids=repr,
+)
+def test_a_long_answer_of_brackets_is_read_in_no_time(unit: str) -> None:
+    started = time.monotonic()
+    parse_answer(f"Words: {unit * (400_000 // len(unit))}")
+    assert time.monotonic() - started < 2
 
 
 def test_the_deepest_answer_and_the_greatest_numbers_that_are_taken_reach_a_reader_of_the_xcom() -> None:
