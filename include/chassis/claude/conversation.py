@@ -217,7 +217,9 @@ class _Conversation:
         self.opening = self.form.opening(self.request)
         self.said = as_text(self.said)
         self.before = ""
-        log.info("%s: %s %s; asked for %s.", _subject(self.request), self.request.model, why, self.form.name)
+        log.info(
+            "%s: %s %s; the next form is %s.", _subject(self.request), self.request.model, why, self.form.name
+        )
 
     def _payload(self) -> dict[str, Any]:
         request = self.request
