@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from chassis.agents import AgentFolder
     from chassis.catalogue import Catalogue
+    from chassis.claude.options import ClaudeOptions
     from chassis.settings import Settings
     from chassis.workflow import Limits, TaskSpec, WorkflowSpec
 
@@ -63,14 +64,14 @@ class Deployment:
         return {name: agent for name, agent in self.agents.items() if not self._model_fault(agent.model)}
 
     @cached_property
-    def connection_model(self) -> str | None:
-        """The model that the connection names. Looks it up, which imports Airflow.
+    def connection(self) -> ClaudeOptions:
+        """What the connection sets. Looks it up, which imports Airflow.
 
         :raises ConnectionSetupError: the connection's options are wrong
         """
-        from chassis.claude.options import connection_model
+        from chassis.claude.options import connection_options
 
-        return connection_model(self.settings.conn_id)
+        return connection_options(self.settings.conn_id)
 
     @property
     def _names(self) -> frozenset[str]:
@@ -130,7 +131,10 @@ class Deployment:
     def _model_fault(self, model: str | None) -> str | None:
         if model is None or model_fault(model, ()) is None:
             return None
-        return model_fault(model, {self.settings.model, *filter(None, [self.connection_model])})
+        return model_fault(
+            model,
+            {self.settings.model, *filter(None, [self.connection.model]), *self.connection.model_behind},
+        )
 
     def require_limits(self, limits: Limits) -> None:
         """Let no limit in dollars pass that no plan could hold: else a plan is paid for that can't be published.
@@ -164,10 +168,13 @@ class Deployment:
             return None
         from chassis.claude.usage import Usage, cost_usd
 
-        model = model or self.connection_model or self.settings.model
-        if cost_usd(model, Usage()) is not None:
+        model = model or self.connection.model or self.settings.model
+        if cost_usd(self.connection.behind(model), Usage()) is not None:
             return None
-        way_out = "add max_tokens beside it, or name a model whose price is known"
+        way_out = (
+            "add max_tokens beside it, name a model whose price is known, or name the model behind it as "
+            "model_behind of the connection"
+        )
         return f"the price of model {shown(model)} isn't known, so {owner} can't be held; {way_out}"
 
     @staticmethod

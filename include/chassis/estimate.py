@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.claude.models import facts_of
+from chassis.claude.options import NO_OPTIONS, ClaudeOptions
 from chassis.claude.reply import BYTES_PER_TOKEN
 from chassis.claude.usage import Usage, cost_usd
 from chassis.prompts import DATA_RULES, run_message, task_message
@@ -103,17 +104,17 @@ def estimate_plan(
     agents: Mapping[str, AgentDefinition],
     settings: Settings,
     catalogue: Catalogue | None = None,
-    model: str | None = None,
+    options: ClaudeOptions = NO_OPTIONS,
 ) -> Estimate:
     """What one run of a plan will take.
 
     :param agents: the agents by name; one that the plan names and that is not here counts as one without a prompt
     :param catalogue: the services, whose entries stand in the prompts of their items; None: no item is a service
-    :param model: the connection's model, for tasks that neither the plan nor an agent names one for
+    :param options: what the connection sets: its model is for tasks that neither the plan nor an agent names one for
     """
     graph = TaskGraph(spec.tasks)
     counts = {task.id: _instances(task, spec) for task in spec.tasks}
-    prices = _Tasks(spec, graph, counts, agents, settings, catalogue, model)
+    prices = _Tasks(spec, graph, counts, agents, settings, catalogue, options)
     tasks = tuple(prices.estimate(task) for task in spec.tasks)
     side_by_side = max(sum(counts[task_id] or 1 for task_id in level) for level in graph.levels)
     width = min(side_by_side, spec.limits.max_parallel)
@@ -145,13 +146,13 @@ class _Tasks:
         agents: Mapping[str, AgentDefinition],
         settings: Settings,
         catalogue: Catalogue | None,
-        model: str | None,
+        options: ClaudeOptions,
     ) -> None:
         self.graph = graph
         self.counts = counts
         self.agents = agents
         self.settings = settings
-        self.model = model
+        self.options = options
         self.inputs = {name: given.default for name, given in spec.inputs.items()}
         self.run = _size(
             run_message(requirement=spec.requirement, inputs=self.inputs, limit=settings.context_chars)
@@ -161,9 +162,10 @@ class _Tasks:
 
     def estimate(self, task: TaskSpec) -> TaskEstimate:
         agent = self.agents.get(task.agent)
-        model = task.model or (agent.model if agent else None) or self.model or self.settings.model
+        model = task.model or (agent.model if agent else None) or self.options.model or self.settings.model
+        known = self.options.behind(model)
         most = (
-            (agent.max_tokens if agent else None) or self.settings.max_tokens or facts_of(model).max_tokens()
+            (agent.max_tokens if agent else None) or self.settings.max_tokens or facts_of(known).max_tokens()
         )
         fixed = self._prompt(task, agent)
         answer = min(ANSWER_TOKENS, most)
@@ -182,8 +184,8 @@ class _Tasks:
             model=model,
             tokens_expected=instances * (expected.input_tokens + answer),
             tokens_at_most=instances * (read + attempts * most),
-            usd_expected=_times(cost_usd(model, expected), instances),
-            usd_at_most=_times(cost_usd(model, at_most), instances),
+            usd_expected=_times(cost_usd(known, expected), instances),
+            usd_at_most=_times(cost_usd(known, at_most), instances),
         )
 
     def _prompt(self, task: TaskSpec, agent: AgentDefinition | None) -> int:

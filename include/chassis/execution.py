@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.claude.answers import embedded, value_faults
 from chassis.claude.conversation import converse
 from chassis.claude.models import facts_of
+from chassis.claude.options import NO_OPTIONS, ClaudeOptions
 from chassis.claude.request import ClaudeRequest, Message, marked
 from chassis.claude.usage import Usage, cost_usd
 from chassis.errors import TaskBlockedError
@@ -128,6 +129,7 @@ def build_request(
     model: str,
     given: Sequence[GivenValue] = (),
     sharing: Sharing | None = None,
+    options: ClaudeOptions = NO_OPTIONS,
 ) -> ClaudeRequest:
     """Make up the request of one task, or of one item of it.
 
@@ -140,6 +142,7 @@ def build_request(
     :param model: the Bedrock model to ask
     :param given: other values that a hand-written DAG gives the task
     :param sharing: which other calls begin as this one does; None: it isn't known of any
+    :param options: what the connection sets
     """
     sharing = sharing or Sharing()
     first = run_message(requirement=requirement, inputs=inputs, limit=settings.context_chars)
@@ -163,9 +166,10 @@ def build_request(
     marks = [(first, sharing.others or (sharing.wave and not second)), (second, sharing.wave), (third, False)]
     return ClaudeRequest(
         model=model,
-        max_tokens=agent.max_tokens or settings.max_tokens or facts_of(model).max_tokens(),
+        model_behind=options.model_behind.get(model),
+        max_tokens=agent.max_tokens or settings.max_tokens or facts_of(options.behind(model)).max_tokens(),
         system=system,
-        messages=(Message(role="user", content=marked(model, system, marks)),),
+        messages=(Message(role="user", content=marked(options.behind(model), system, marks)),),
         answer_schema=answer_schema(task.output_schema),
         subject=_subject(task.id, item),
     )
@@ -276,7 +280,7 @@ async def execute_request(
         summary=data["summary"],
         output=data["output"],
         usage=answer.usage,
-        cost_usd=await asyncio.to_thread(cost_usd, request.model, answer.usage),
+        cost_usd=await asyncio.to_thread(cost_usd, request.known_model, answer.usage),
         model=answer.model,
         request_ids=answer.request_ids,
         simulated=answer.simulated,

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.claude.conversation import converse
 from chassis.claude.models import facts_of
+from chassis.claude.options import NO_OPTIONS, ClaudeOptions
 from chassis.claude.request import ClaudeRequest, Message, text_block
 from chassis.claude.usage import Usage
 from chassis.errors import AnswerInvalidError, PlanError, PlanFault
@@ -79,6 +80,7 @@ def build_request(
     head: WorkflowSpec | None = None,
     comment: str = "",
     done: Sequence[DoneTask] = (),
+    options: ClaudeOptions = NO_OPTIONS,
 ) -> ClaudeRequest:
     """Make up the planner's request: for a plan or, with a current plan, for changes to that.
 
@@ -91,6 +93,7 @@ def build_request(
     :param head: the workflow's last plan: values that people gave to its inputs are told
     :param comment: what a reviewer of the current plan wants changed
     :param done: what is done already, in a run of the workflow
+    :param options: what the connection sets
     """
     inputs = kept_inputs(given, head or current) | {
         name: value for name, value in given.inputs.items() if value is not None
@@ -111,7 +114,8 @@ def build_request(
     model = model or agent.model or settings.model
     return ClaudeRequest(
         model=model,
-        max_tokens=agent.max_tokens or settings.max_tokens or facts_of(model).max_tokens(),
+        model_behind=options.model_behind.get(model),
+        max_tokens=agent.max_tokens or settings.max_tokens or facts_of(options.behind(model)).max_tokens(),
         system=(agent.prompt, DATA_RULES),
         messages=(Message(role="user", content=(text_block(message),)),),
         answer_schema=schema([each.name for each in agents]),

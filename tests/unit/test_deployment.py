@@ -131,6 +131,18 @@ def test_a_budget_is_held_by_tokens_where_no_price_is_known(settings: Settings) 
     assert faults(plan(task={"model": MODEL}, limits={"budget_usd": 5}), settings) == []
 
 
+def test_a_budget_is_held_where_the_connection_names_the_model_behind(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claude = {"model": "our-claude", "model_behind": {"our-claude": MODEL, "our-other": "what"}}
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_CLAUDE_BEDROCK", json.dumps({"conn_type": "aws", "extra": {"claude": claude}})
+    )
+    assert faults(plan(limits={"budget_usd": 5}), settings) == []
+    (fault,) = faults(plan(task={"model": "our-other"}, limits={"budget_usd": 5}), settings)
+    assert "model_behind of the connection" in fault
+
+
 def test_a_budget_that_no_plan_could_hold_is_refused_before_anything_is_paid(settings: Settings) -> None:
     deployment = Deployment.read(settings)
     deployment.require_limits(Limits(budget_usd=5, max_tokens=1_000))

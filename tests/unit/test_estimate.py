@@ -13,6 +13,7 @@ from hypothesis import given, settings
 
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Catalogue, Service
+from chassis.claude.options import ClaudeOptions
 from chassis.claude.reply import BYTES_PER_TOKEN
 from chassis.claude.usage import Usage, cost_usd
 from chassis.estimate import ANSWER_TOKENS, Estimate, estimate_plan
@@ -159,8 +160,17 @@ def test_one_model_without_a_price_leaves_the_sum_without_one() -> None:
     ],
 )
 def test_the_model_is_found_as_in_a_run(task: dict[str, Any], connection: str | None, model: str) -> None:
-    (found,) = estimated(spec({"id": "only", **task}), model=connection).tasks
+    (found,) = estimated(spec({"id": "only", **task}), options=ClaudeOptions(model=connection)).tasks
     assert found.model == model
+
+
+def test_the_model_behind_a_name_is_what_it_costs() -> None:
+    profile = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a1b2c3"
+    task = spec({"id": "only", "model": profile})
+    assert estimated(task).usd_at_most is None
+    named = estimated(task, options=ClaudeOptions(model_behind={profile: SETTINGS.model}))
+    assert named.usd_at_most == estimated(spec({"id": "only"})).usd_at_most
+    assert named.tasks[0].model == profile
 
 
 def test_an_agents_own_limit_bounds_its_answers() -> None:

@@ -10,6 +10,7 @@ import pytest
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Service
 from chassis.claude.answers import decodable, value_faults
+from chassis.claude.options import ClaudeOptions
 from chassis.claude.request import ClaudeRequest
 from chassis.execution import Sharing, TaskResult, UpstreamResult, answer_schema, build_request
 from chassis.prompts import DATA_RULES
@@ -263,3 +264,11 @@ def test_making_a_request_up_imports_no_sdk() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]", "a worker pays for each import at every task start"
+
+
+def test_the_model_behind_the_tasks_decides_what_is_known_of_it() -> None:
+    options = ClaudeOptions(model_behind={"our-claude": "us.anthropic.claude-opus-4-6-v1"})
+    request = built(model="our-claude", options=options)
+    assert (request.model, request.known_model) == ("our-claude", "us.anthropic.claude-opus-4-6-v1")
+    assert request.max_tokens == built(model="us.anthropic.claude-opus-4-6-v1").max_tokens
+    assert request.max_tokens != built(model="our-claude").max_tokens, "an unknown model is taken to think"

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Catalogue, Service
+from chassis.claude.options import ClaudeOptions
 from chassis.planning import DoneTask, build_request
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings
@@ -114,3 +115,11 @@ def test_the_current_plan_comes_whole_with_what_is_done_and_what_a_reviewer_want
 
 def test_without_a_run_and_a_comment_there_is_no_fence_of_them() -> None:
     assert list(changes_fences()) == ["requirement", "catalogue", "agents", "current_plan"]
+
+
+def test_the_model_behind_the_planners_decides_what_is_known_of_it() -> None:
+    options = ClaudeOptions(model_behind={"our-claude": "us.anthropic.claude-opus-4-6-v1"})
+    request = built(model="our-claude", options=options)
+    assert (request.model, request.known_model) == ("our-claude", "us.anthropic.claude-opus-4-6-v1")
+    assert request.max_tokens == built(model="us.anthropic.claude-opus-4-6-v1").max_tokens
+    assert request.max_tokens != built(model="our-claude").max_tokens, "an unknown model is taken to think"

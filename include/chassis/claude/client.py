@@ -84,7 +84,9 @@ class BedrockClient(anthropic.AsyncAnthropicBedrock):
 
     def _silence(self, payload: dict[str, Any]) -> httpx2.Timeout:
         """How long this request's model may be silent, where the connection says nothing."""
-        silence = facts_of(str(payload.get("model"))).silence_seconds(told_thinking(payload))
+        silence = facts_of(self._options.behind(str(payload.get("model")))).silence_seconds(
+            told_thinking(payload)
+        )
         return httpx2.Timeout(silence, connect=self._options.connect_timeout_seconds)
 
     async def _prepare_request(self, request: httpx2.Request) -> None:

@@ -35,6 +35,10 @@ CONNECTION_TYPES: list[dict[str, Any]] = [
             "model": _text(
                 "Model", "Bedrock model id or inference profile; empty: the setting [chassis] model."
             ),
+            "model_behind": _text(
+                "Model behind a name",
+                "Where a name doesn't tell its model, for its price: ARN=MODEL, with commas between several.",
+            ),
             "role_arn": _text(
                 "Role to assume", "ARN of a role; its credentials are renewed while they are in use."
             ),

@@ -157,7 +157,7 @@ class ClaudeBedrockHook(AwsBaseHook):
         async def ask_for_one_token() -> str:
             model = self.claude_options.model or Settings.load().model
             async with await self.aclient() as client:
-                return await probe(client, model)
+                return await probe(client, model, known=self.claude_options.behind(model))
 
         try:
             return True, asyncio.run(ask_for_one_token())

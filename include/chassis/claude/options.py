@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from chassis.claude.form import CONNECTION_TYPE
 from chassis.errors import ConnectionSetupError
@@ -28,6 +28,11 @@ class ClaudeOptions(BaseModel):
 
     model: str | None = Field(
         None, description="Model for who names none; None for the setting [chassis] model."
+    )
+    model_behind: dict[str, str] = Field(
+        {},
+        description="Model behind a name that doesn't tell it, such as an application inference profile's ARN: for its "
+        "price and for what is known of it. As text: NAME=MODEL, with commas.",
     )
     anthropic_version: str = Field(
         "bedrock-2023-05-31", description="Version of the request format, in the body."
@@ -47,6 +52,25 @@ class ClaudeOptions(BaseModel):
         "Chassis finds a lower quota of Bedrock's by itself and keeps below it.",
     )
 
+    @field_validator("model_behind", mode="before")
+    @classmethod
+    def _from_text(cls, given: Any) -> Any:
+        """The form of a connection has one line for it."""
+        if not isinstance(given, str):
+            return given
+        pairs = [pair.rpartition("=") for pair in given.split(",") if pair.strip()]
+        if not all(name.strip() and model.strip() for name, _, model in pairs):
+            raise ValueError("write NAME=MODEL, with commas between several")
+        return {name.strip(): model.strip() for name, _, model in pairs}
+
+    def behind(self, model: str) -> str:
+        """The name under which the price of ``model``, and what is known of it, are looked up."""
+        return self.model_behind.get(model, model)
+
+
+NO_OPTIONS = ClaudeOptions()
+"""Of a connection that sets none."""
+
 
 def read_options(connection: Connection | None) -> ClaudeOptions:
     """The options of ``connection``; the defaults when there is none.
@@ -54,7 +78,7 @@ def read_options(connection: Connection | None) -> ClaudeOptions:
     :raises ConnectionSetupError: names each option that is unknown or can't be used
     """
     if connection is None:
-        return ClaudeOptions()
+        return NO_OPTIONS
     given = claude_extra(connection)
     nested = given.pop(KEY, {})
     if not isinstance(nested, dict):
@@ -77,14 +101,14 @@ def claude_extra(connection: Connection) -> dict[str, Any]:
     return {name: value for name, value in extra.items() if value not in ("", None)}
 
 
-def connection_model(conn_id: str) -> str | None:
-    """The model that the connection names; None when it names none or doesn't exist.
+def connection_options(conn_id: str) -> ClaudeOptions:
+    """The options that the connection sets; none when it doesn't exist.
 
     Reads the connection without importing the AWS SDK, for a worker that makes up a request.
 
     :raises ConnectionSetupError: the connection's options are wrong
     """
-    return read_options(_connection(conn_id)).model
+    return read_options(_connection(conn_id))
 
 
 def has_own_endpoint(conn_id: str) -> bool:

@@ -11,20 +11,28 @@ if TYPE_CHECKING:
     from chassis.claude.client import BedrockClient
 
 
-async def probe(client: BedrockClient, model: str) -> str:
-    """Ask Claude for one token, in the same streamed way that all calls go, and say what that proved.
+async def probe(client: BedrockClient, model: str, *, known: str) -> str:
+    """Ask Claude for one token, in the same streamed way that all calls go, and say what that proved and what not.
 
+    :param known: the name under which the model's price is looked up
     :raises ClaudeError: what stood in the way
     """
     payload = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Say OK."}]}
     reply = await ask(client, payload, subject="connection test")
-    host = client.base_url.host
     usage = reply.usage
-    cost = cost_usd(model, usage)
-    price = f", about ${cost:.6f}" if cost is not None and not reply.simulated else ""
-    who = "The simulator answered as" if reply.simulated else "Claude answered:"
-    proved = "; this proves the way there and the credentials, not Claude" if reply.simulated else ""
+    cost = cost_usd(known, usage)
+    if reply.simulated:
+        who, price = "The simulator answered as", ""
+        proved = "This proves the way there and the credentials, not Claude."
+    else:
+        who, price = "Claude answered:", "price unknown" if cost is None else f"about ${cost:.6f}"
+        proved = (
+            "This proves the way there, the credentials and the model, for now: a new account's first calls can "
+            "succeed and later ones fail, so test again after 15 minutes."
+        )
+    if cost is None:
+        proved += " To have calls priced, name the model behind it as model_behind of the connection."
     return (
-        f"{who} {model} at {host}, request {reply.request_id or '-'} "
-        f"({usage.input_tokens} input and {usage.output_tokens} output tokens{price}){proved}."
+        f"{who} {model} at {client.base_url.host}, request {reply.request_id or '-'} "
+        f"({usage.input_tokens} input and {usage.output_tokens} output tokens{price and f', {price}'}). {proved}"
     )

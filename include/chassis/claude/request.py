@@ -25,12 +25,20 @@ class ClaudeRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(min_length=1, description="Bedrock model id, inference profile or ARN.")
+    model_behind: str | None = Field(
+        None, description="Model behind ``model``, where the connection names one; None: ``model`` itself."
+    )
     max_tokens: int = Field(ge=1, description="Output tokens that one answer may have.")
     system: tuple[str, ...] = Field(description="Parts of the system prompt, in order.")
     messages: tuple[Message, ...] = Field(description="Turns so far; the last one is the user's.")
     answer_schema: dict[str, Any] = Field(description="JSON schema (an object at its top) of the answer.")
     answer_name: str = Field("answer", description="Name of the forced tool, where a tool takes the answer.")
     subject: str = Field("", description="What is asked for, in the words of logs: task 'deploy' [claims].")
+
+    @property
+    def known_model(self) -> str:
+        """The name under which the model's price, and what is known of it, are looked up."""
+        return self.model_behind or self.model
 
 
 class Message(BaseModel):

@@ -29,7 +29,7 @@ def cost_usd(model: str, usage: Usage) -> float | None:
 
     The prices are those of the installed ``genai-prices``, for Bedrock. The first call imports it (0.2 s).
 
-    :param model: Bedrock model id or inference profile, as it was asked for
+    :param model: Bedrock model id or inference profile; of an application's profile, the model behind it
     """
     import genai_prices
 
@@ -70,5 +70,11 @@ def price_date() -> str:
 
 
 def _known_name(model: str) -> str:
-    """The model id inside an ARN of a foundation model or a system inference profile."""
-    return model.rpartition("/")[2] if model.startswith("arn:") else model
+    """The name that the list of prices has for a model id, an inference profile, or the ARN of either.
+
+    AWS has two prices of a model: that of its ``global.`` profile, and 1.1 times that for all other profiles and for
+    one region. The list lacks some of the other prefixes (``ca.``), but has the model's own id, at the same price.
+    """
+    name = model.rpartition("/")[2] if model.startswith("arn:") else model
+    place, dot, bare = name.partition(".")
+    return bare if dot and place != "global" and bare.startswith("anthropic.") else name

@@ -187,7 +187,7 @@ def _claude_checks(facts: Facts) -> Iterator[Check]:
         "Connection",
         facts.connection_found,
         f"'{facts.conn_id}' {state}",
-        f"In Airflow, Admin > Connections: add '{facts.conn_id}', type Amazon Web Services, with its region.",
+        f"In Airflow, Admin > Connections: add '{facts.conn_id}', type Claude on Amazon Bedrock, with its region.",
     )
     yield Check(
         "Claude",

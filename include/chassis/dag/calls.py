@@ -147,6 +147,7 @@ class _Call(BaseModel):
             timeout_seconds=self.accounts.timeout_seconds,
             subject=self.request.subject,
             kind=self.kind,
+            model_behind=self.request.model_behind,
             trace_content=self.accounts.trace_content,
             recorder=recorder,
         )
@@ -264,7 +265,7 @@ class PlanCall(_Call):
         changes = told_changes(await asyncio.to_thread(self._head_of, spec.id), spec)
         for line in changes:
             log.info("Plan of workflow %s: %s", spec.id, line)
-        cost = await asyncio.to_thread(cost_usd, self.request.model, proposal.usage)
+        cost = await asyncio.to_thread(cost_usd, self.request.known_model, proposal.usage)
         return {
             "workflow_id": spec.id,
             "plan": dump_plan(spec),

@@ -178,11 +178,12 @@ class ClaudeTaskOperator(ClaudeOperator):
     def prepare(self, context: Context, settings: Settings) -> TaskCall:
         from chassis.agents import load_agent
         from chassis.catalogue import load_catalogue
-        from chassis.claude.options import connection_model
+        from chassis.claude.options import connection_options
         from chassis.execution import Sharing, UpstreamResult, build_request
 
         check_instruction(self.task_id, self.instruction)
         agent = load_agent(settings.agents_folder, self.agent)
+        options = connection_options(settings.conn_id)
         item = None if self.item is None else _text(self.item)
         shared, own = self._given(context)
         given = [*shared, *own]
@@ -202,7 +203,8 @@ class ClaudeTaskOperator(ClaudeOperator):
             given=[each for each in given if not isinstance(each, UpstreamResult)],
             sharing=Sharing(wave=self._in_wave(), own=own),
             settings=settings,
-            model=self.model or agent.model or connection_model(settings.conn_id) or settings.model,
+            model=self.model or agent.model or options.model or settings.model,
+            options=options,
         )
         return TaskCall(
             conn_id=settings.conn_id,

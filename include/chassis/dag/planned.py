@@ -77,13 +77,14 @@ class PlannedTaskOperator(ClaudeOperator):
     def prepare(self, context: Context, settings: Settings) -> TaskCall:
         from chassis.agents import load_agent
         from chassis.catalogue import load_catalogue
-        from chassis.claude.options import connection_model
+        from chassis.claude.options import connection_options
         from chassis.execution import Sharing, UpstreamResult, build_request, fingerprint
 
         if self.items is not None and context["dag_run"].clear_number:
             check_places(context["ti"], self.items)
         results = read_results(context["ti"], self.dependencies, self.item)
         agent = load_agent(settings.agents_folder, self.spec.agent)
+        options = connection_options(settings.conn_id)
         catalogue = load_catalogue(settings.services_file)
         params: Mapping[str, Any] = context["params"]
         amended = self._amended(context, settings)
@@ -98,12 +99,13 @@ class PlannedTaskOperator(ClaudeOperator):
             "item": self.item,
             "service": catalogue.find(self.item) if self.item else None,
             "results": [UpstreamResult.of(result) for result in results],
-            "model": self.spec.model or agent.model or connection_model(settings.conn_id) or settings.model,
+            "model": self.spec.model or agent.model or options.model or settings.model,
         }
         of_item = {each.task_id for each in self.dependencies if each.instances == "same"}
         request = build_request(
             requirement=self.requirement,
             settings=settings,
+            options=options,
             sharing=Sharing(
                 wave=self.items is not None and self.items.several,
                 own=[result for result in told["results"] if result.task in of_item],

@@ -144,7 +144,7 @@ def estimate_of(spec: WorkflowSpec, settings: Settings) -> Estimate:
     """What a run of the plan will take, by this deployment's agents, catalogue and connection."""
     from chassis.agents import load_agents
     from chassis.catalogue import load_catalogue
-    from chassis.claude.options import connection_model
+    from chassis.claude.options import connection_options
     from chassis.estimate import estimate_plan
 
     return estimate_plan(
@@ -152,7 +152,7 @@ def estimate_of(spec: WorkflowSpec, settings: Settings) -> Estimate:
         agents=load_agents(settings.agents_folder),
         settings=settings,
         catalogue=load_catalogue(settings.services_file),
-        model=connection_model(settings.conn_id),
+        options=connection_options(settings.conn_id),
     )
 
 

@@ -11,7 +11,7 @@ from chassis.errors.base import ChassisError
 class PriceUnknownError(ChassisError):
     """A limit in dollars can't be held for a model without a known price. A retry can't help."""
 
-    remedy = "Name a model whose price is known, or update genai-prices."
+    remedy = "Name the model behind it as `model_behind` in the connection, or a model whose price is known."
 
 
 class LimitSpentError(ChassisError):

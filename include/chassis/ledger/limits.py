@@ -165,8 +165,8 @@ def _check_unpriced(opening: Opened, limits: RunLimits, workflow_id: str) -> Non
             raise PriceUnknownError(
                 f"The price of model {opening.model!r} isn't known, so {owner} of ${given:,.2f} can't be held; "
                 "the call was not made.",
-                hint=f"Add a limit in tokens ({where}), name a model whose price "
-                "is known, or update genai-prices.",
+                hint="Name the model behind it as model_behind in the Airflow connection, add a limit in tokens "
+                f"({where}), name a model whose price is known, or update genai-prices.",
             )
         _warn_unpriced(opening.model, owner)
 

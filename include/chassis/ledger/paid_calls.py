@@ -60,6 +60,7 @@ log = logging.getLogger(__name__)
 class PaidCalls:
     """Makes the calls of one try of one task; :meth:`ask` is the ``ask`` of ``converse``.
 
+    :ivar model_behind: the model whose price counts, where the payload's has none; None for the payload's
     :ivar timeout_seconds: how long this try may take; a call that nobody closed counts as lost after that
     :ivar recorder: is told of each call that has ended, and of each answer that was recalled; None for nobody
     """
@@ -72,6 +73,7 @@ class PaidCalls:
     timeout_seconds: float
     subject: str
     kind: Literal["task", "plan"]
+    model_behind: str | None = None
     trace_content: bool = False
     recorder: Recorder | None = None
     answers: KeptAnswers = field(init=False)
@@ -91,7 +93,7 @@ class PaidCalls:
         digest = await asyncio.to_thread(payload_digest, payload)
         if (kept := await self._recall(digest, payload)) is not None:
             return kept
-        bound = await asyncio.to_thread(_bound, payload, int(payload["max_tokens"]))
+        bound = await asyncio.to_thread(_bound, self._priced(payload), int(payload["max_tokens"]))
         await self.gate.begin(self.identity.task_key)
         patience = Patience(self.client.quick_retries)
         while True:
@@ -151,7 +153,7 @@ class PaidCalls:
             except BaseException as error:
                 wait = error.retry_after if isinstance(error, SLOWING) else None
                 self.pace.release(throttled=isinstance(error, SLOWING), retry_after=wait)
-                closed = _closed(opened, reply, started, error, payload)
+                closed = _closed(opened, reply, started, error, self._priced(payload))
                 _report(record, closed, reply)
                 try:
                     await self._close_failed(closed)
@@ -160,7 +162,7 @@ class PaidCalls:
                     self._record(Exchange(payload=payload, reply=reply, closed=closed, error_message=words))
                 raise
             self.pace.release(answered=True)
-            closed = _closed(opened, reply, started, None, payload)
+            closed = _closed(opened, reply, started, None, self._priced(payload))
             _report(record, closed, reply)
         try:
             await finished(self._keep(digest, closed, reply))
@@ -187,6 +189,10 @@ class PaidCalls:
             await self.gate.close(closed)
         except StoreError as error:
             log.warning("%s: the end of a call could not be recorded: %s", self.subject, error)
+
+    def _priced(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """The payload as it is priced: of the model behind the name that is asked."""
+        return payload if self.model_behind is None else payload | {"model": self.model_behind}
 
     def _facts(self, model: str) -> CallFacts:
         return CallFacts(
@@ -232,7 +238,7 @@ def _closed(
         outcome="answered" if error is None else "cancelled" if cancelled else "failed",
         closed_at=time.time(),
         usage=usage,
-        cost_usd=cost_usd(opened.model, usage),
+        cost_usd=cost_usd(payload["model"], usage),
         uncertain=_uncertain(opened, reply, error, payload),
         request_id=reply.request_id or getattr(error, "request_id", ""),
         error="" if error is None else type(error).__name__,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from chassis.claude.conversation import converse
+from chassis.claude.usage import cost_usd
 from chassis.errors import (
     ClaudeError,
     LimitSpentError,
@@ -47,6 +48,7 @@ class Tasks:
     def __init__(self, records: Path, limits: RunLimits) -> None:
         self.records = records
         self.limits = limits
+        self.model_behind: str | None = None
 
     async def calls(self, client: Any, who: CallIdentity) -> PaidCalls:
         from chassis.claude.pace import pace_for
@@ -62,6 +64,7 @@ class Tasks:
             timeout_seconds=600,
             subject=f"task '{who.task_id}'",
             kind="task",
+            model_behind=self.model_behind,
         )
 
     def run(self, use: Callable[[Any], Awaitable[T]]) -> T:
@@ -342,6 +345,15 @@ def test_a_dollar_limit_on_a_model_of_unknown_price_is_refused_before_the_call(
     tasks.limits = RunLimits(run=SpendLimits(budget_usd=1, max_tokens=100_000))
     tasks.do(identity(), model=profile)
     assert tasks.totals().unpriced_calls == 1
+
+
+def test_a_budget_is_held_by_the_price_of_the_model_behind(tasks: Tasks, control: SimulatorControl) -> None:
+    profile = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc123"
+    tasks.model_behind, tasks.limits = MODEL, RunLimits(run=SpendLimits(budget_usd=1))
+    tasks.do(identity(), model=profile)
+    totals = tasks.totals()
+    assert (totals.unpriced_calls, totals.cost_usd) == (0, cost_usd(MODEL, totals.usage))
+    assert profile.rpartition("/")[2] in control.requests()[0]["model"], "it is asked for by its own name"
 
 
 def test_no_more_calls_of_a_run_are_in_flight_than_it_may_have(

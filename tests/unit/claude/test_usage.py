@@ -3,6 +3,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 
+import pytest
+
 from chassis.claude.usage import Usage, cost_usd, price_date
 
 MODEL = "us.anthropic.claude-opus-4-6-v1"
@@ -38,6 +40,15 @@ def test_a_model_inside_an_arn_is_known() -> None:
     usage = Usage(input_tokens=1000)
     arn = f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/{MODEL}"
     assert cost_usd(arn, usage) == cost_usd(MODEL, usage)
+
+
+def test_each_profile_but_the_global_one_costs_a_tenth_more() -> None:
+    million = Usage(input_tokens=1_000_000)
+    least = cost_usd("global.anthropic.claude-opus-4-6-v1", million)
+    for place in ("us", "ca", "xx-new"):
+        assert cost_usd(f"{place}.anthropic.claude-opus-4-6-v1", million) == pytest.approx(1.1 * least)
+    assert cost_usd("anthropic.claude-opus-4-6-v1", million) == pytest.approx(1.1 * least)
+    assert cost_usd("global.anthropic.claude-not-yet", million) is None
 
 
 def test_a_model_without_a_known_price_costs_none_rather_than_nothing() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from chassis.claude.options import has_own_endpoint
+from chassis.claude.options import NO_OPTIONS, has_own_endpoint
 from chassis.dag.calls import TaskCall, restore_call
 from chassis.dag.planned import PlannedTaskOperator
 from chassis.files import Files, open_files
@@ -34,7 +34,7 @@ class TaskInstance:
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
     monkeypatch.setenv("AIRFLOW__CHASSIS__RECORDS_ROOT", str(tmp_path))
-    monkeypatch.setattr("chassis.claude.options.connection_model", lambda conn_id: None)
+    monkeypatch.setattr("chassis.claude.options.connection_options", lambda conn_id: NO_OPTIONS)
     monkeypatch.setattr("chassis.dag.carrying.has_own_endpoint", lambda conn_id: False)
     return open_files(str(tmp_path), "", what="record store")
 

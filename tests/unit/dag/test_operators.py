@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from chassis.claude.options import NO_OPTIONS
 from chassis.dag.calling import ERROR_KEY
 from chassis.dag.calls import TaskCall, restore_call
 from chassis.dag.fan_out import Dependency
@@ -45,7 +46,7 @@ def result(task: str, item: str | None = None, output: Any = "done") -> dict[str
 
 @pytest.fixture(autouse=True)
 def no_connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("chassis.claude.options.connection_model", lambda conn_id: None)
+    monkeypatch.setattr("chassis.claude.options.connection_options", lambda conn_id: NO_OPTIONS)
     return
 
 
@@ -108,7 +109,7 @@ import sys
 from types import SimpleNamespace
 from airflow.sdk.exceptions import TaskDeferred
 import chassis.claude.options
-chassis.claude.options.connection_model = lambda conn_id: None
+chassis.claude.options.connection_options = lambda conn_id: chassis.claude.options.NO_OPTIONS
 from chassis.dag.planned import PlannedTaskOperator
 from chassis.workflow import TaskSpec
 operator = PlannedTaskOperator(spec=TaskSpec(id="a", name="A", instruction="Do."), requirement="Do it.")
