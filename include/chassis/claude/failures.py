@@ -44,6 +44,8 @@ _CREDENTIAL = re.compile(
     re.IGNORECASE,
 )
 _HIDDEN = "***"
+_ENDLESS = 1e9
+"""Seconds; a longer wait than some thirty years isn't meant."""
 _WHILE_PENDING = 120.0
 """Seconds until the next try while AWS sets up the account's access, which it says takes minutes."""
 
@@ -266,10 +268,12 @@ def quoted(message: str) -> str:
 
 
 def _seconds(headers: httpx2.Headers) -> float | None:
+    """The wait that the server asks for; None where it names none that makes sense."""
     try:
-        return max(0.0, float(headers["retry-after"]))
+        seconds = float(headers["retry-after"])
     except (KeyError, ValueError):
         return None
+    return max(0.0, seconds) if seconds < _ENDLESS else None
 
 
 def _capital(text: str) -> str:

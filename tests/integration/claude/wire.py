@@ -50,10 +50,12 @@ def a_request(*, model: str = MODEL, schema: dict[str, Any] = SCHEMA) -> ClaudeR
 class ScriptedBedrock:
     """Gives each request the next answer of its script; a context manager.
 
-    :param script: replies to stream, or raw bytes to send as the body, or a status with headers
+    :param script: replies to stream, or raw bytes to send as the body, or a status with headers, or also with a body
     """
 
-    def __init__(self, script: Sequence[Reply | bytes | tuple[int, dict[str, str]]]) -> None:
+    def __init__(
+        self, script: Sequence[Reply | bytes | tuple[int, dict[str, str]] | tuple[int, dict[str, str], bytes]]
+    ) -> None:
         self.script = list(script)
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -98,5 +100,7 @@ class ScriptedBedrock:
                 return web.Response(body=b"".join(map(chunk_frame, events)), headers=headers)
             case bytes(body):
                 return web.Response(body=body, headers=headers)
+            case (status, extra, content):
+                return web.Response(body=content, status=status, headers=extra)
             case (status, extra):
                 return web.json_response({"message": "On demand."}, status=status, headers=extra)

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chassis.claude.conversation import converse
-from chassis.errors import ClaudeError, ServiceFaultError, StreamBrokenError
+from chassis.errors import ClaudeError, CongestedError, ServiceFaultError, StreamBrokenError
 from chassis.files import open_files
 from chassis.ledger.entries import Closed
 from chassis.ledger.identity import CallIdentity
@@ -130,9 +130,12 @@ def server() -> Iterator[ScriptedBedrock]:
 
 
 @pytest.fixture
-def asker(server: ScriptedBedrock, connect: Connect, tmp_path: Path) -> Iterator[Asker]:
+def asker(
+    server: ScriptedBedrock, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Asker]:
     from chassis.claude.clients import connected
 
+    monkeypatch.setattr("chassis.ledger.patience._FIRST_ABSENCE", 0.0)
     connect.to(server.url)
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
@@ -184,6 +187,16 @@ def test_an_exception_frame_of_whatever_name_keeps_its_words(asker: Asker, frame
     assert outcome.error.error_type in ("brandNewException", "internalServerException")
     (booked,) = outcome.closed
     assert (booked.usage.input_tokens, booked.usage.output_tokens) == (10, 10)
+
+
+def test_congestion_after_the_prompt_was_counted_is_booked_and_not_repeated(asker: Asker) -> None:
+    overloaded = chunk_frame(
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    )
+    outcome = asker([OPENING, overloaded], GOOD_STREAM)
+    assert isinstance(outcome.error, CongestedError)
+    assert len(outcome.requests) == 1
+    assert outcome.closed[0].usage.input_tokens == 10
 
 
 @pytest.mark.parametrize("first", ['{"sum"', "Let me see: "])

@@ -437,7 +437,7 @@ def test_the_facts_of_an_answer_are_attributes() -> None:
     }
 
 
-@pytest.mark.parametrize("value", ["soon", "-3"])
+@pytest.mark.parametrize("value", ["soon", "-3", "nan", "inf", "1e300"])
 def test_a_wait_that_makes_no_sense_is_no_wait(value: str) -> None:
     assert not claude_failure(refused(429, retry_after=value), place=PLACE).retry_after
 
