@@ -198,7 +198,12 @@ def asking(client: AsyncAnthropicBedrock, subject: str) -> Ask:
 
 
 async def ask(
-    client: AsyncAnthropicBedrock, payload: dict[str, Any], *, subject: str, reply: Reply | None = None
+    client: AsyncAnthropicBedrock,
+    payload: dict[str, Any],
+    *,
+    subject: str,
+    reply: Reply | None = None,
+    begun: Callable[[], None] | None = None,
 ) -> Reply:
     """Make one call and read its answer to the end.
 
@@ -207,6 +212,7 @@ async def ask(
     :param payload: arguments of ``client.messages.create``
     :param subject: what the call is for, in a log's words
     :param reply: an empty one that is filled, for a caller who wants to see how far a cancelled call came
+    :param begun: called once, when the answer begins
     :raises ClaudeError: no answer, or a broken one; ``usage`` holds what was counted until then
     """
     reply = Reply() if reply is None else reply
@@ -220,6 +226,9 @@ async def ask(
                 # Without warnings: they would quote the answer. What isn't an object, isn't an event.
                 if hasattr(event, "to_dict"):
                     reply.add(event.to_dict(warnings=False))
+                    if begun is not None and reply.begun:
+                        begun()
+                        begun = None
     except ClaudeError as error:
         failure = error
     except Exception as error:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chassis.claude.reply import BYTES_PER_TOKEN, Reply, ask
 from chassis.claude.usage import Usage, cost_usd
+from chassis.claude.waves import patience_ends, prefixes_of, turn
 from chassis.crashpoints import ANSWER_KEPT, reached
 from chassis.errors import (
     ClaudeError,
@@ -45,6 +46,8 @@ from chassis.ledger.patience import (
 from chassis.telemetry import CallFacts, call_span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chassis.claude.client import BedrockClient
     from chassis.claude.pace import Pace
     from chassis.ledger.book import RunLimits
@@ -96,21 +99,24 @@ class PaidCalls:
         bound = await asyncio.to_thread(_bound, self._priced(payload), int(payload["max_tokens"]))
         await self.gate.begin(self.identity.task_key)
         patience = Patience(self.client.quick_retries)
+        prefixes = await asyncio.to_thread(prefixes_of, self.client.conn_id, payload)
+        until = patience_ends()
         while True:
-            opened = await self.gate.enter(
-                partial(self._opened, payload["model"], bound), self.limits, self.pace
-            )
-            try:
-                return await self._call(opened, payload, digest)
-            except ClaudeError as error:
-                if isinstance(error, DailyQuotaError):
-                    remember_spent_day(self.pace, error)
-                pause = patience.pause(error)
-                if pause is None:
-                    if isinstance(error, ThrottledError):
-                        explain_reservation(error, _input_bound(payload), int(payload["max_tokens"]))
-                    raise
-                log.info("%s: %s Again in %.1f s.", self.subject, error.message, pause)
+            async with turn(prefixes, until) as begun:
+                opened = await self.gate.enter(
+                    partial(self._opened, payload["model"], bound), self.limits, self.pace
+                )
+                try:
+                    return await self._call(opened, payload, digest, begun)
+                except ClaudeError as error:
+                    if isinstance(error, DailyQuotaError):
+                        remember_spent_day(self.pace, error)
+                    pause = patience.pause(error)
+                    if pause is None:
+                        if isinstance(error, ThrottledError):
+                            explain_reservation(error, _input_bound(payload), int(payload["max_tokens"]))
+                        raise
+                    log.info("%s: %s Again in %.1f s.", self.subject, error.message, pause)
             await asyncio.sleep(pause)
 
     async def _recall(self, digest: str, payload: dict[str, Any]) -> Reply | None:
@@ -142,14 +148,16 @@ class PaidCalls:
             bound=bound,
         )
 
-    async def _call(self, opened: Opened, payload: dict[str, Any], digest: str) -> Reply:
+    async def _call(
+        self, opened: Opened, payload: dict[str, Any], digest: str, begun: Callable[[], None]
+    ) -> Reply:
         reply = Reply()
         started = time.monotonic()
         with call_span(
             self._facts(opened.model), payload=payload, trace_content=self.trace_content
         ) as record:
             try:
-                await ask(self.client, payload, subject=self.subject, reply=reply)
+                await ask(self.client, payload, subject=self.subject, reply=reply, begun=begun)
             except BaseException as error:
                 wait = error.retry_after if isinstance(error, SLOWING) else None
                 self.pace.release(throttled=isinstance(error, SLOWING), retry_after=wait)
