@@ -38,6 +38,18 @@ def make_reply(request: ClaudeRequest, rule: AnswerRule | None = None) -> Reply:
     return json_reply(request, Fitter(request.schema).instance())
 
 
+def within(reply: Reply, max_tokens: int) -> Reply:
+    """The reply cut at its greatest length, which covers what was thought and what is said."""
+    thought = reply.thought.tokens if reply.thought else 0
+    if reply.thought and thought >= max_tokens:
+        thinking = replace(reply.thought, tokens=max_tokens)
+        return replace(reply, text="", stop_reason="max_tokens", thought=thinking)
+    room = (max_tokens - thought) * CHARACTERS_PER_TOKEN
+    return (
+        replace(reply, text=reply.text[:room], stop_reason="max_tokens") if len(reply.text) > room else reply
+    )
+
+
 def as_played(reply: Reply, request: ClaudeRequest, model: Model) -> Reply:
     """The reply as this model gives it in this form."""
     if request.wants_format and model.format == "runs_away":

@@ -63,6 +63,15 @@ class Model(BaseModel):
     )
     thinking: tuple[Thinking, ...] = Field(description="Values of thinking.type that it takes.")
     thinks_unasked: bool = Field(description="Whether it thinks when the request says nothing about it.")
+    disabled_up_to: Effort | None = Field(
+        None, description="Highest effort at which thinking can be switched off; None: at any, if at all."
+    )
+    shows_thinking: bool = Field(
+        description="Whether the text of its thinking is shown, unless asked otherwise."
+    )
+    thinking_tokens: int | None = Field(
+        None, ge=0, description="Tokens that it thinks with; None goes by the effort."
+    )
     binds_thinking: bool = Field(description="Whether a thinking block is bound to all that stood before it.")
     efforts: tuple[Effort, ...] = Field(
         description="Values of output_config.effort; empty: it refuses effort."

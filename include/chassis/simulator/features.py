@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.simulator.decodable import check_decodable
 from chassis.simulator.errors import ApiError
+from chassis.simulator.thinking import check_history
 
 if TYPE_CHECKING:
     from chassis.simulator.families import Model
@@ -29,6 +30,7 @@ def check_features(body: dict[str, Any], model: Model) -> None:
     _check_thinking(body, model)
     _check_format(body, model)
     _check_forced_tool(body, model)
+    check_history(body, model)
 
 
 def as_throttled(error: ApiError, model: Model) -> ApiError:
@@ -67,6 +69,11 @@ def _check_thinking(body: dict[str, Any], model: Model) -> None:
         raise _refusal(model, "adaptive thinking is not supported on this model")
     if kind not in model.thinking:
         raise _refusal(model, f'"thinking.type.{kind}" is not supported for this model. {_USE_ADAPTIVE}')
+    effort = (body.get("output_config") or {}).get("effort")
+    if kind == "disabled" and effort and model.disabled_up_to:
+        beyond = model.efforts[model.efforts.index(model.disabled_up_to) + 1 :]
+        if effort in beyond:
+            raise _refusal(model, f'"thinking.type.disabled" is not supported with effort "{effort}".')
     if kind == "enabled":
         budget = thinking.get("budget_tokens")
         if not isinstance(budget, int) or budget < 1024:

@@ -18,7 +18,7 @@ _DELTAS = 12  # pieces that an answer is streamed in
 class TokenCount:
     """Tokens as Bedrock counts them: ``input`` excludes those read from and written to the prompt cache.
 
-    ``cache_write_1h`` is the share of ``cache_write`` that is kept for an hour.
+    ``cache_write_1h`` is the share of ``cache_write`` that is kept for an hour, ``thinking`` that of ``output``.
     """
 
     input: int
@@ -26,6 +26,7 @@ class TokenCount:
     cache_write: int
     output: int
     cache_write_1h: int = 0
+    thinking: int = 0
 
     def as_usage(self) -> dict[str, Any]:
         """The ``usage`` object of a message."""
@@ -38,7 +39,17 @@ class TokenCount:
                 "ephemeral_1h_input_tokens": self.cache_write_1h,
             },
             "output_tokens": self.output,
+            **({"output_tokens_details": {"thinking_tokens": self.thinking}} if self.thinking else {}),
         }
+
+
+@dataclass(frozen=True)
+class Thought:
+    """What was thought before an answer: its text, empty unless it is to be shown, its signature, and its tokens."""
+
+    text: str
+    signature: str
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,7 @@ class Reply:
     stop_reason: str
     tool: str | None = None
     stop_details: dict[str, Any] | None = None
+    thought: Thought | None = None
 
     def cut(self, share: float, stop_reason: str) -> Reply:
         """The reply ended early."""
@@ -57,7 +69,8 @@ class Reply:
 
 def whole_message(reply: Reply, message_id: str, tokens: TokenCount) -> dict[str, Any]:
     """The body of an ``invoke`` answer."""
-    content = [_block(reply, message_id, _tool_input(reply))] if reply.text else []
+    content = [_thinking(reply.thought)] if reply.thought else []
+    content += [_block(reply, message_id, _tool_input(reply))] if reply.text else []
     return _envelope(message_id, content) | {
         "stop_reason": reply.stop_reason,
         "stop_details": reply.stop_details,
@@ -69,17 +82,16 @@ def stream_events(reply: Reply, message_id: str, tokens: TokenCount) -> Iterator
     """The events of a streamed answer, from ``message_start`` to ``message_stop``."""
     opening = _envelope(message_id, []) | {"usage": replace(tokens, output=1).as_usage()}
     yield {"type": "message_start", "message": opening}
+    index = 0
+    if reply.thought:
+        deltas = [{"type": "thinking_delta", "thinking": reply.thought.text}] if reply.thought.text else []
+        deltas.append({"type": "signature_delta", "signature": reply.thought.signature})
+        yield from _block_events(index, _thinking(Thought("", "", 0)), deltas)
+        index += 1
     if reply.text:
-        yield {
-            "type": "content_block_start",
-            "index": 0,
-            "content_block": _block(reply, message_id, {}, empty=True),
-        }
-        yield {"type": "ping"}
         size = max(1, -(-len(reply.text) // _DELTAS))
-        for start in range(0, len(reply.text), size):
-            yield {"type": "content_block_delta", "index": 0, "delta": _delta(reply, start, size)}
-        yield {"type": "content_block_stop", "index": 0}
+        deltas = [_delta(reply, start, size) for start in range(0, len(reply.text), size)]
+        yield from _block_events(index, _block(reply, message_id, {}, empty=True), deltas)
     yield {
         "type": "message_delta",
         "delta": {
@@ -98,6 +110,19 @@ def stream_events(reply: Reply, message_id: str, tokens: TokenCount) -> Iterator
             "cacheWriteInputTokenCount": tokens.cache_write,
         },
     }
+
+
+def _block_events(
+    index: int, block: dict[str, Any], deltas: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    yield {"type": "content_block_start", "index": index, "content_block": block}
+    for delta in deltas:
+        yield {"type": "content_block_delta", "index": index, "delta": delta}
+    yield {"type": "content_block_stop", "index": index}
+
+
+def _thinking(thought: Thought) -> dict[str, Any]:
+    return {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
 
 
 def _envelope(message_id: str, content: list[dict[str, Any]]) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import asyncio
 import json
 import uuid
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from aiohttp import web
 
-from chassis.simulator.answers import as_played, make_reply
+from chassis.simulator.answers import as_played, make_reply, within
 from chassis.simulator.control_api import ControlApi
 from chassis.simulator.delivery import Delivery, error_response, send_error_in_stream
 from chassis.simulator.errors import ApiError
@@ -20,6 +21,7 @@ from chassis.simulator.features import as_throttled, check_features
 from chassis.simulator.message import TokenCount
 from chassis.simulator.request import ClaudeRequest
 from chassis.simulator.sigv4 import AuthError, SignedRequest, verify
+from chassis.simulator.thinking import thought_for
 from chassis.simulator.usage import count_tokens, prompt_tokens
 from chassis.simulator.validation import check_body
 
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
 
     from chassis.simulator.families import Model
     from chassis.simulator.log import Entry
+    from chassis.simulator.message import Reply
     from chassis.simulator.quota import Place
     from chassis.simulator.rules import AnswerRule
     from chassis.simulator.state import State
+    from chassis.simulator.usage import Prompt
 
 _MAX_BODY = 64 * 1024 * 1024
 _STREAM = "invoke-with-response-stream"
@@ -114,13 +118,21 @@ class _Bedrock:
         reply = as_played(make_reply(request, answer), request, played)
         if fault is not None:
             reply = spoil(fault, request, reply)
+        reply = within(
+            replace(reply, thought=thought_for(request.body, played)), int(request.body["max_tokens"])
+        )
         self._state.cache.store(prompt)
         wire_fault = fault if fault is not None and fault.fault in WIRE_FAULTS else None
-        tokens = _given(answer) or prompt.count(count_tokens(reply.text))
+        tokens = _given(answer) or _counted(prompt, reply)
         try:
             return await Delivery(http, entry, reply, tokens, wire_fault).send()
         finally:
             place.settle(tokens)
+
+
+def _counted(prompt: Prompt, reply: Reply) -> TokenCount:
+    thinking = reply.thought.tokens if reply.thought else 0
+    return prompt.count(thinking + (count_tokens(reply.text) if reply.text or not thinking else 0), thinking)
 
 
 def _given(rule: AnswerRule | None) -> TokenCount | None:

@@ -33,9 +33,14 @@ def count_tokens(text: str) -> int:
     return max(1, -(-len(text) // CHARACTERS_PER_TOKEN))
 
 
+def prompt_texts(body: dict[str, Any]) -> Iterator[str]:
+    """The texts of a prompt's blocks in order, whatever of it is to be cached."""
+    return (text for text, _, _ in _blocks(body))
+
+
 def prompt_tokens(body: dict[str, Any]) -> int:
     """Tokens of the whole prompt, whatever of it is cached."""
-    return sum(count_tokens(text) for text, _, _ in _blocks(body))
+    return sum(map(count_tokens, prompt_texts(body)))
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,10 @@ class Prompt:
     cache_write_1h: int
     written: dict[str, str]
 
-    def count(self, output: int) -> TokenCount:
-        """The whole call's tokens."""
+    def count(self, output: int, thinking: int = 0) -> TokenCount:
+        """The whole call's tokens; ``output`` has those of thinking among them."""
         uncached = self.total - self.cache_read - self.cache_write
-        return TokenCount(uncached, self.cache_read, self.cache_write, output, self.cache_write_1h)
+        return TokenCount(uncached, self.cache_read, self.cache_write, output, self.cache_write_1h, thinking)
 
 
 @dataclass

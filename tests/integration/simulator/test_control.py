@@ -186,7 +186,7 @@ def test_a_scenario_file_rules_from_the_start_and_after_a_reset(tmp_path: Path) 
 
         def ask() -> str:
             asked = {
-                "model": "us.anthropic.claude-sonnet-5",
+                "model": "us.anthropic.claude-opus-4-8",
                 "max_tokens": 9,
                 "messages": [{"role": "user", "content": "Hi"}],
             }

@@ -125,8 +125,8 @@ def test_a_question_without_a_schema_gets_text_that_says_what_it_comes_from(
     sdk: anthropic.AnthropicBedrock,
 ) -> None:
     message = sdk.messages.create(
-        model="us.anthropic.claude-sonnet-5",  # the SDK's own version of a request is for 4.7 and later
-        max_tokens=10,
+        model="us.anthropic.claude-opus-4-8",  # the SDK's own version of a request is for 4.7 and later
+        max_tokens=20,
         messages=[{"role": "user", "content": "Who are you?"}],
     )
     assert message.content[0].text == "[simulated] This is the simulator, not Claude."

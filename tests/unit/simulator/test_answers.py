@@ -8,9 +8,9 @@ from typing import Any, Literal
 import pytest
 
 from chassis.prompts import fence
-from chassis.simulator.answers import as_played, make_reply
+from chassis.simulator.answers import as_played, make_reply, within
 from chassis.simulator.families import known_models
-from chassis.simulator.message import Reply
+from chassis.simulator.message import Reply, Thought
 from chassis.simulator.request import ClaudeRequest
 
 OPUS = known_models()["claude-opus-4-6"]
@@ -80,3 +80,14 @@ def test_constrained_decoding_can_run_away_until_max_tokens() -> None:
     with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
         json.loads(reply.text)
     assert reply_to(asking(f"{TASK}\n{json.dumps(SCHEMA)}"), format="runs_away").stop_reason == "end_turn"
+
+
+def test_max_tokens_covers_what_is_thought_and_what_is_said() -> None:
+    thought = Thought("", "signature", tokens=30)
+    assert within(Reply("x" * 80, "end_turn", thought=thought), 50).stop_reason == "end_turn"
+    cut = within(Reply("x" * 84, "end_turn", thought=thought), 50)
+    assert (len(cut.text), cut.stop_reason) == (80, "max_tokens")
+    silent = within(Reply("x", "end_turn", thought=thought), 30)
+    assert (silent.text, silent.stop_reason, silent.thought) == ("", "max_tokens", thought)
+    plain = within(Reply("x" * 84, "end_turn"), 20)
+    assert (len(plain.text), plain.stop_reason) == (80, "max_tokens")

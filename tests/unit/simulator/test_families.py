@@ -18,6 +18,7 @@ def test_a_models_file_is_named_after_it_and_agrees_with_itself(family: str) -> 
     assert model.thinks_unasked <= ("adaptive" in model.thinking), "what thinks by itself does so adaptively"
     assert model.binds_thinking <= model.thinks_unasked
     assert ("2026-10-21" in model.versions) == (model.shape == "anthropic"), "both came with 4.7"
+    assert model.shows_thinking == (model.shape == "aws")
     assert ("enabled" in model.thinking) == (model.shape == "aws")
     assert "apac" not in model.prefixes or model.shape == "aws"
     for field in (

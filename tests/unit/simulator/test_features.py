@@ -76,6 +76,11 @@ def test_a_model_takes_what_its_file_says_and_refuses_the_rest_in_its_shape(mode
             '"output_config.effort" to control thinking behavior.',
         ),
         (
+            "opus-5",
+            {"thinking": {"type": "disabled"}, "output_config": {"effort": "xhigh"}},
+            '"thinking.type.disabled" is not supported with effort "xhigh".',
+        ),
+        (
             "opus-4-6",
             {"thinking": {"type": "enabled", "budget_tokens": 4000}},
             "`max_tokens` must be greater than `thinking.budget_tokens`.",
