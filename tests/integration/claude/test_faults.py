@@ -37,9 +37,9 @@ def ask(connect: Connect, with_client: WithClient, simulator: Simulator, **claud
 FAULTS = [
     ("throttle", "ThrottledError"),
     ("too_many_tokens", "ThrottledError"),
-    ("tokens_per_day", "ThrottledError"),
-    ("model_not_ready", "ServiceFaultError"),
-    ("too_many_connections", "ServiceFaultError"),
+    ("tokens_per_day", "DailyQuotaError"),
+    ("model_not_ready", "CongestedError"),
+    ("too_many_connections", "CongestedError"),
     ("internal", "ServiceFaultError"),
     ("unavailable", "CongestedError"),
     ("overloaded", "CongestedError"),

@@ -187,7 +187,7 @@ def test_a_scenario_file_rules_from_the_start_and_after_a_reset(tmp_path: Path) 
         def ask() -> str:
             asked = {
                 "model": "us.anthropic.claude-opus-4-8",
-                "max_tokens": 9,
+                "max_tokens": 20,
                 "messages": [{"role": "user", "content": "Hi"}],
             }
             return str(send(client(scripted.url), asked, stream=False).content[0].text)
