@@ -21,6 +21,7 @@ from chassis.claude.usage import Usage
 from chassis.errors import ChassisError, ClaudeError
 from chassis.execution import TaskResult
 from chassis.settings import Settings
+from chassis.simulator.families import known_models
 from chassis.workflow import (
     ForEach,
     InputSpec,
@@ -91,7 +92,7 @@ def page(text: str) -> str:
 
 
 def _part(name: str) -> str:
-    made = {"Errors": errors_table, "CommandLine": command_line}
+    made = {"Errors": errors_table, "CommandLine": command_line, "Models": models_table}
     return made[name]() if name in made else table(PARTS[name])
 
 
@@ -140,6 +141,34 @@ def errors_table() -> str:
         again = f"after {kind.wait}" if kind.retryable else "no"
         rows.append(f"| `{kind.__name__}` | {meaning} | {again} | {kind.remedy} |")
     return "\n".join(rows) + "\n"
+
+
+def models_table() -> str:
+    """A Markdown table of the models that the simulator plays."""
+    heads = (
+        "model",
+        "format",
+        "forced tool",
+        "thinking",
+        "by itself",
+        "bound",
+        "effort",
+        "cache from",
+        "errors",
+    )
+    rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for model in known_models().values():
+        cells = (
+            *(model.family.removeprefix("claude-"), model.format, model.forced_tool.replace("_", " ")),
+            *(", ".join(model.thinking), _yes(model.thinks_unasked), _yes(model.binds_thinking)),
+            *(", ".join(model.efforts) or "refused", f"{model.cache_minimum:,}", model.shape),
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def all_errors(root: type[ChassisError] = ChassisError) -> list[type[ChassisError]]:

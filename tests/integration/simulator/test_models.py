@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import anthropic
@@ -77,3 +79,11 @@ def test_a_play_that_no_model_could_give_is_refused(control: SimulatorControl) -
     wrong: dict[str, Any] = {"format": "maybe"}
     with pytest.raises(SimulatorError, match="format: Input should be 'taken'"):
         control.play(**wrong)
+
+
+def test_the_documents_example_runs() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "reference" / "simulator.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(example, "simulator.md", "exec"), names)
+    assert names["control"].url == names["simulator"].url
