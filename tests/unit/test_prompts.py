@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -72,6 +73,19 @@ def test_what_data_holds_changes_nothing_but_the_data(text: str) -> None:
     assert skeleton(delta[0]) == skeleton(delta[1])
     faults = [prompts.faults_message([t, t]) for t in (text, "plain")]
     assert skeleton(faults[0]) == skeleton(faults[1])
+    schemas = [prompts.schema_message({"description": t, "enum": [t]}) for t in (text, "plain")]
+    assert skeleton(schemas[0]) == skeleton(schemas[1])
+
+
+@hostile
+def test_a_schema_reaches_claude_as_it_is(text: str) -> None:
+    """Not in signs, as other data: an answer would have to hold the signs."""
+    schema = {"properties": {"z": {"enum": [text]}, "a": {"description": text}}}
+    (fence,) = read_fences(prompts.schema_message(schema))
+    assert fence.name == "answer_schema"
+    read = json.loads(fence.content)
+    assert read == schema
+    assert list(read["properties"]) == ["z", "a"]
 
 
 @given(st.text(), st.text())

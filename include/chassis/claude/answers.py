@@ -213,7 +213,7 @@ def _value_in(text: str) -> Any:
 def _values_among_words(text: str) -> tuple[list[Any], list[Any]]:
     """The different JSON objects and lists that stand among the words of ``text``, outermost only.
 
-    :raises ValueError: something in it begins like a JSON object and is none; what it holds is not the answer
+    :raises ValueError: something begins like a JSON object and is not a valid one; no part of it is the answer
     """
     objects: dict[str, Any] = {}
     lists: dict[str, Any] = {}

@@ -173,7 +173,7 @@ class _Conversation:
     def _sent_back(self, reply: Reply) -> list[dict[str, Any]]:
         content = sent_back(reply.blocks.values())
         if self.form is not FORCED_TOOL and any(block["type"] == "tool_use" for block in content):
-            return texts_of(content)  # No tool was offered, and the API refuses what was called all the same
+            return texts_of(content)  # No tool was offered, and the API refuses what was called all the same.
         return content
 
     async def _ask(self) -> Reply:
@@ -187,13 +187,15 @@ class _Conversation:
             self.usage += reply.usage
             self.request_ids.append(reply.request_id)
             self.simulated |= reply.simulated
-            whole = reply.stop_reason != "max_tokens"
-            if not whole and self.form is CONSTRAINED and len(self.forms) > 1:
+            if reply.stop_reason == "max_tokens":
+                if self.form is not CONSTRAINED or len(self.forms) == 1 or _only_thought(reply):
+                    return reply
                 # With some schemas, decoding runs on without an end: seen with nested lists and optional properties.
                 self.cut = _cut(self.request, reply)
                 self._change_form(f"ran on to {self.request.max_tokens} tokens with {self.form.name}")
                 continue
-            if whole and self.changed:
+            self.cut = None
+            if self.changed:
                 self.memory.learn(self.request, self.form)
             return reply
 
@@ -274,9 +276,16 @@ def _refuse_unfinished(reply: Reply, request: ClaudeRequest) -> None:
             )
 
 
+def _only_thought(reply: Reply) -> bool:
+    """Whether the answer itself had not begun, so that its form is not what made it long."""
+    kinds = {block["type"] for block in reply.blocks.values()}
+    return bool(kinds) and kinds <= {"thinking", "redacted_thinking"}
+
+
 def _cut(request: ClaudeRequest, reply: Reply) -> AnswerTruncatedError:
+    what = "Thinking about" if _only_thought(reply) else "The answer to"
     return AnswerTruncatedError(
-        f"The answer to {_subject(request)} was cut at its limit of {request.max_tokens} output tokens.",
+        f"{what} {_subject(request)} was cut at its limit of {request.max_tokens} output tokens.",
         hint="Raise max_tokens in the agent's file or in [chassis], or ask for less in one task.",
         request_id=reply.request_id,
     )

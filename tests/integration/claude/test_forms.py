@@ -196,7 +196,8 @@ def test_a_form_that_vanishes_between_two_answers_leaves_no_thinking_in_the_chan
 
 
 def paid_calls(tasks: Tasks) -> dict[str, int]:
-    """What the ledger counted, by task, each of which has the name of its model."""
+    """What the ledger counted, by task, each of which has the name of its model; nothing of it is uncertain."""
     files = open_files(str(tasks.records), "", what="record store")
     totals = RunLedger(files, "sums", "manual__1").totals_by_task()
+    assert not any(total.uncertain_calls or total.open_calls for total in totals.values())
     return {task: total.calls for (task, _), total in totals.items()}

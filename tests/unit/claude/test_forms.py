@@ -258,6 +258,28 @@ def test_an_answer_that_is_cut_in_each_form_or_has_no_other_is_told_as_cut_and_n
     assert model.forms == [CONSTRAINED]
 
 
+def test_thinking_that_is_cut_before_the_answer_begins_is_not_paid_for_again_in_another_form() -> None:
+    def think(payload: dict[str, Any]) -> Reply:
+        return Reply(stop_reason="max_tokens", blocks={0: THINKING}, counts={"output_tokens": 10})
+
+    model = Model(think)
+    with pytest.raises(AnswerTruncatedError, match="Thinking about task 'add' was cut at its limit of 1000"):
+        model.answer()
+    assert model.forms == [CONSTRAINED]
+
+
+def test_an_answer_that_once_was_cut_does_not_hide_a_later_refusal() -> None:
+    model = Model(cut)
+
+    def answer_then_refuse(payload: dict[str, Any]) -> Reply:
+        model.refuses = set(FORMS)
+        return a_reply(payload, '{"sum": "eight"}')
+
+    model.script.append(answer_then_refuse)
+    with pytest.raises(RequestRefusedError, match="refuses every form"):
+        model.answer(repairs=1)
+
+
 def test_what_was_remembered_ends_after_an_hour_and_is_left_as_soon_as_it_is_refused() -> None:
     model = Model(refuses=(CONSTRAINED,))
     model.answer()

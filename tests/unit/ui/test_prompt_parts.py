@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chassis.prompts import fence, planner_message, run_message, task_message
+from chassis.prompts import fence, planner_message, run_message, schema_message, task_message
 from chassis.text import CONTROLS, signs
 from chassis.ui.prompt_parts import answer_parts, message_parts, split_prompt, system_parts
 from tests.injection.corpus import CORPUS
@@ -44,6 +44,10 @@ class TestPrompts:
             "Inputs",
             "",
         ]
+
+    def test_a_schema_that_the_prompt_asks_for_is_named(self) -> None:
+        labels = [part.label for part in split_prompt(schema_message({"type": "object"})) if part.data]
+        assert labels == ["JSON schema of the answer"]
 
     @pytest.mark.parametrize("attack", [each for each in CORPUS if len(each.text) < 100_000], ids=str)
     def test_no_content_passes_for_another_part(self, attack: object) -> None:
