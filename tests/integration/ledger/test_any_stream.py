@@ -83,7 +83,7 @@ class Asker:
         return outcome
 
     async def _hold(self, run: str, number: int, schema: Event, repairs: int) -> Outcome:
-        from chassis.claude.pace import pace_for
+        from chassis.claude.pace import Pace
         from chassis.ledger.gate import gate_of
         from chassis.ledger.paid_calls import PaidCalls
         from chassis.records.recording import TranscriptRecorder
@@ -95,7 +95,7 @@ class Asker:
             client=self._client,
             identity=who,
             gate=gate_of(str(self._records), "", "sums", run),
-            pace=pace_for(("claude_bedrock", MODEL), 32),
+            pace=Pace(32),  # a new one: what it learns in one conversation would slow the next
             limits=RunLimits(),
             timeout_seconds=600,
             subject="task 'add'",
