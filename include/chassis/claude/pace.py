@@ -149,7 +149,7 @@ class Pace:
         self._admitted: deque[tuple[float, _Call]] = deque()
         self._count = self._lowered_at = 0
         self._latency = _RETURN
-        self._next = self._paused_until = self._told = float("-inf")
+        self._next = self._paused_until = self._told = self._served = float("-inf")
         self._looked = _now()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -172,6 +172,14 @@ class Pace:
     def waiting(self) -> int:
         """Tasks that wait for a slot."""
         return len(self._waiting)
+
+    @property
+    def unserved(self) -> float:
+        """Seconds since the server last had a call that it admitted, as far as is known; 0 while it has one."""
+        now = _now()
+        if any(now - call.began >= _SETTLED for call in self._flying.values()):
+            return 0.0
+        return now - self._served
 
     def allow(self, most: int) -> None:
         """Change the number of calls in flight that is never exceeded."""
@@ -244,6 +252,7 @@ class Pace:
             self._slow_down(now, call, pause)
         elif answered or now - call.began >= _SETTLED:
             self._admitted.append((now, call))
+            self._served = now
             self._latency += (now - call.began - self._latency) / 8
         else:
             self._forget(call)

@@ -104,7 +104,7 @@ class ThrottledError(ClaudeError):
 
     retryable = True
     wait = (
-        "as long as the server asks, or as the pace finds, for two minutes; "
+        "as long as the server asks, or as the pace finds, until no call was served for two minutes; "
         "then the task's retry delay, or what the server asks up to ten minutes"
     )
     remedy = (
@@ -118,7 +118,7 @@ class CongestedError(ClaudeError):
 
     retryable = True
     wait = (
-        "1 s, doubling up to 20 s, for five minutes; "
+        "1 s, doubling up to 20 s, until no call was served for five minutes; "
         "then the task's retry delay, or what the server asks up to ten minutes"
     )
     remedy = (

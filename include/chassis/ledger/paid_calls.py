@@ -98,7 +98,7 @@ class PaidCalls:
             return kept
         bound = await asyncio.to_thread(_bound, self._priced(payload), int(payload["max_tokens"]))
         await self.gate.begin(self.identity.task_key)
-        patience = Patience(self.client.quick_retries)
+        patience = Patience(self.pace, self.client.quick_retries)
         prefixes = await asyncio.to_thread(prefixes_of, self.client.conn_id, payload)
         until = patience_ends()
         while True:

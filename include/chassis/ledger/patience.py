@@ -11,8 +11,8 @@ is worth waiting for: nothing is repeated, and for a minute those that wait behi
 
 from __future__ import annotations
 
+import asyncio
 import random
-import time
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,15 +27,15 @@ from chassis.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from chassis.claude.pace import Pace
     from chassis.errors import ClaudeError
 
 THROTTLE_PATIENCE, CONGESTION_PATIENCE = 120.0, 300.0
-"""Seconds that a call stays here while a quota, or Bedrock's own room, is used up; after that the wait is Airflow's."""
-_REFUSALS = 3
-"""Refusals that a call takes at least before that: after one it stands in line again, and the line may be long."""
+"""Seconds that a call stays here while it is refused and no other call of its pace is served: after that the wait is
+Airflow's. While others are served, the quota is merely used up, and each has its turn."""
+_LEAST_REFUSALS, _MOST_REFUSALS = 3, 60
+"""Refusals that a call takes at least, as it stands in line between them, which may be long; and at most, as one that
+others overtake again and again may be too big for the quota."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 _FIRST_ABSENCE, _LONGEST_ABSENCE = 1.0, 20.0
 """Seconds for which a call stays away from a congestion, doubling."""
@@ -50,11 +50,12 @@ SLOWING = (ThrottledError, CongestedError)
 class Patience:
     """Of one call: how often it was made again here, and since when it has been refused.
 
+    :ivar pace: the pace that the call keeps
     :ivar quick_retries: how often a passing fault is repeated at once
     """
 
+    pace: Pace
     quick_retries: int
-    clock: Callable[[], float] = time.monotonic
     _quick: int = 0
     _refusals: int = 0
     _refused_since: float | None = None
@@ -76,16 +77,21 @@ class Patience:
         return None
 
     def _bears_refusal(self, seconds: float) -> bool:
-        now = self.clock()
+        now = _now()
         if self._refused_since is None:
             self._refused_since = now
         self._refusals += 1
-        return now - self._refused_since < seconds or self._refusals < _REFUSALS
+        starved = min(now - self._refused_since, self.pace.unserved)
+        return self._refusals < _LEAST_REFUSALS or (starved < seconds and self._refusals < _MOST_REFUSALS)
 
     def _absence(self, error: CongestedError) -> float:
         if error.retry_after is not None:
             return 0.0  # for so long the pace lets no call begin
         return _about(min(_FIRST_ABSENCE * 2 ** (self._refusals - 1), _LONGEST_ABSENCE), 0.5)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _about(seconds: float, least: float) -> float:
@@ -98,7 +104,7 @@ _spent: weakref.WeakKeyDictionary[Pace, tuple[float, dict[str, Any]]] = weakref.
 
 def remember_spent_day(pace: Pace, error: DailyQuotaError) -> None:
     """Let the calls of the pace's connection and model know for a minute that the quota of the day is spent."""
-    _spent[pace] = (time.monotonic() + _SPENT_FOR, error.describe())
+    _spent[pace] = (_now() + _SPENT_FOR, error.describe())
 
 
 def check_day(pace: Pace) -> None:
@@ -107,7 +113,7 @@ def check_day(pace: Pace) -> None:
     :raises DailyQuotaError: another call has just been told that the quota of the day is spent
     """
     until, facts = _spent.get(pace, (0.0, {}))
-    if time.monotonic() < until:
+    if _now() < until:
         raise DailyQuotaError.restore(facts)
 
 

@@ -26,7 +26,7 @@ from chassis.ledger.identity import CallIdentity
 from chassis.ledger.limits import RunLimits
 from chassis.records.transcripts import Transcripts
 from chassis.simulator.eventstream import chunk_frame, encode_frame, exception_frame
-from tests.integration.claude.wire import MODEL, SCHEMA, ScriptedBedrock, a_request
+from tests.integration.claude.wire import SCHEMA, ScriptedBedrock, a_request
 from tests.integration.ledger.streams import (
     CLOSING,
     GOOD,
