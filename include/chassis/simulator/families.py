@@ -80,6 +80,11 @@ class Model(BaseModel):
     cache_minimum: int = Field(ge=1, description="Tokens that a prefix needs to be cached.")
     sources: tuple[str, ...] = Field(min_length=1, description="Where each of this is known from.")
 
+    def refusal(self, message: str) -> ApiError:
+        """What the model itself answers to what it doesn't take, in its shape and place."""
+        in_stream = self.place == "in_stream"
+        return ApiError(self.status, "ValidationException", message, form=self.shape, in_stream=in_stream)
+
 
 class Play(BaseModel):
     """A model that is played otherwise than its file says, until it is taken back.

@@ -25,7 +25,7 @@ def check_features(body: dict[str, Any], model: Model) -> None:
     """
     if body["anthropic_version"] not in model.versions:
         taken = " or ".join(f"'{version}'" for version in model.versions)
-        raise _refusal(model, f"anthropic_version: Input should be {taken}")
+        raise model.refusal(f"anthropic_version: Input should be {taken}")
     _check_effort(body, model)
     _check_thinking(body, model)
     _check_format(body, model)
@@ -53,10 +53,10 @@ def _check_effort(body: dict[str, Any], model: Model) -> None:
     if effort is None or effort in model.efforts:
         return
     if not model.efforts:
-        raise _refusal(model, "This model does not support the effort parameter.")
+        raise model.refusal("This model does not support the effort parameter.")
     taken = ", ".join(model.efforts)
-    raise _refusal(
-        model, f"output_config.effort: '{effort}' is not supported by this model; supported values: {taken}"
+    raise model.refusal(
+        f"output_config.effort: '{effort}' is not supported by this model; supported values: {taken}"
     )
 
 
@@ -66,22 +66,22 @@ def _check_thinking(body: dict[str, Any], model: Model) -> None:
         return
     kind = thinking.get("type")
     if kind == "adaptive" and kind not in model.thinking:
-        raise _refusal(model, "adaptive thinking is not supported on this model")
+        raise model.refusal("adaptive thinking is not supported on this model")
     if kind not in model.thinking:
-        raise _refusal(model, f'"thinking.type.{kind}" is not supported for this model. {_USE_ADAPTIVE}')
+        raise model.refusal(f'"thinking.type.{kind}" is not supported for this model. {_USE_ADAPTIVE}')
     effort = (body.get("output_config") or {}).get("effort")
     if kind == "disabled" and effort and model.disabled_up_to:
         beyond = model.efforts[model.efforts.index(model.disabled_up_to) + 1 :]
         if effort in beyond:
-            raise _refusal(model, f'"thinking.type.disabled" is not supported with effort "{effort}".')
+            raise model.refusal(f'"thinking.type.disabled" is not supported with effort "{effort}".')
     if kind == "enabled":
         budget = thinking.get("budget_tokens")
         if not isinstance(budget, int) or budget < 1024:
-            raise _refusal(
-                model, "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"
+            raise model.refusal(
+                "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"
             )
         if budget >= body["max_tokens"]:
-            raise _refusal(model, "`max_tokens` must be greater than `thinking.budget_tokens`.")
+            raise model.refusal("`max_tokens` must be greater than `thinking.budget_tokens`.")
 
 
 def _check_format(body: dict[str, Any], model: Model) -> None:
@@ -107,12 +107,5 @@ def _check_forced_tool(body: dict[str, Any], model: Model) -> None:
         raise _form_refusal(model, "Thinking may not be enabled when tool_choice forces tool use.")
 
 
-def _refusal(model: Model, message: str) -> ApiError:
-    return ApiError(400, "ValidationException", message, form=model.shape)
-
-
 def _form_refusal(model: Model, message: str) -> ApiError:
-    words = message if model.shape == "anthropic" else _BY_THE_MODEL + message
-    return ApiError(
-        model.status, "ValidationException", words, form=model.shape, in_stream=model.place == "in_stream"
-    )
+    return model.refusal(message if model.shape == "anthropic" else _BY_THE_MODEL + message)

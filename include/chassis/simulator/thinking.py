@@ -13,7 +13,6 @@ import hmac
 import json
 from typing import TYPE_CHECKING, Any
 
-from chassis.simulator.errors import ApiError
 from chassis.simulator.message import Thought
 from chassis.simulator.usage import prompt_texts
 
@@ -64,14 +63,14 @@ def check_history(body: dict[str, Any], model: Model) -> None:
 def _check_block(block: dict[str, Any], where: str, body: dict[str, Any], turn: int, model: Model) -> None:
     for name in ("thinking", "signature"):
         if not isinstance(block.get(name), str):
-            raise _refusal(model, f"{where}.thinking.{name}: Field required")
+            raise model.refusal(f"{where}.thinking.{name}: Field required")
     invalid = f"{where}: Invalid `signature` in `thinking` block."
     signed = _read(block["signature"])
     if signed is None or not hmac.compare_digest(_sign(*signed, block["thinking"]), block["signature"]):
-        raise _refusal(model, invalid)
+        raise model.refusal(invalid)
     family, prefix = signed
     if model.binds_thinking and family == model.family and prefix != _prefix(body, turn):
-        raise _refusal(model, invalid + _ELSEWHERE)
+        raise model.refusal(invalid + _ELSEWHERE)
 
 
 def _check_tool_turn(body: dict[str, Any], model: Model) -> None:
@@ -86,7 +85,7 @@ def _check_tool_turn(body: dict[str, Any], model: Model) -> None:
         first = called["content"][0]["type"]
         if first not in ("thinking", "redacted_thinking"):
             where = f"messages.{len(body['messages']) - 2}.content.0.type"
-            raise _refusal(model, f"{where}: {_EXPECTED.format(first)}")
+            raise model.refusal(f"{where}: {_EXPECTED.format(first)}")
 
 
 def _prefix(body: dict[str, Any], turns: int) -> str:
@@ -108,7 +107,3 @@ def _read(signature: str) -> tuple[str, str] | None:
     except (ValueError, TypeError):
         return None
     return str(family), str(prefix)
-
-
-def _refusal(model: Model, message: str) -> ApiError:
-    return ApiError(400, "ValidationException", message, form=model.shape)

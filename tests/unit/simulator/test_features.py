@@ -93,7 +93,7 @@ def test_a_refusal_has_the_words_that_people_report(family: str, asked: dict[str
     assert refused.message == words
 
 
-def test_a_refused_form_comes_where_and_how_the_model_is_played() -> None:
+def test_what_a_model_refuses_comes_where_and_how_it_is_played() -> None:
     played = {"format": "refused", "forced_tool": "refused", "place": "in_stream", "status": 422}
     model = known_models()["claude-opus-4-6"].model_copy(update=played)
     for form, words in ((FORMAT, NO_FORMAT), (TOOL, NO_TOOL)):
@@ -101,6 +101,9 @@ def test_a_refused_form_comes_where_and_how_the_model_is_played() -> None:
         assert refused is not None
         assert refused.message == f"The model returned the following errors: {words}"
         assert (refused.status, refused.in_stream, refused.form) == (422, True, "aws")
+    effort = refusal(model, output_config={"effort": "xhigh"})
+    assert effort is not None
+    assert (effort.status, effort.in_stream) == (422, True)
 
 
 def test_a_grammar_can_be_too_large() -> None:
