@@ -97,10 +97,11 @@ def print_json(document: Any) -> None:
     print(_OBEYED.sub(lambda match: json.dumps(match[0])[1:-1], text))
 
 
-def confirmed(question: str, *, yes: bool) -> None:
+def confirmed(question: str, *, yes: bool, otherwise: str = "Nothing was changed.") -> None:
     """Ask before something is lost.
 
     :param yes: whether the person has said so beforehand
+    :param otherwise: what a no means
     :raises UsageError: there is nobody to ask
     :raises typer.Exit: the answer is no
     """
@@ -111,7 +112,7 @@ def confirmed(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise UsageError("This needs a confirmation, and there is no terminal to ask on.", hint="Add --yes.")
     if not typer.confirm(plain(question), err=True):
-        tell("Nothing was changed.")
+        tell(otherwise)
         raise typer.Exit(FAILED)
 
 

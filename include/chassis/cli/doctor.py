@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -214,23 +215,51 @@ def _stack_plan(home: Path) -> StackPlan | None:
 
 
 def _facts(plan: StackPlan | None) -> Facts:
-    """The facts of the local stack, or of this machine. Looking changes nothing: where no stack was ever started,
-    a folder that is deleted again stands in for its home.
+    """The facts of the local stack, or of this machine. Looking changes nothing.
 
     :raises StackError: see :func:`_probe`
     """
+    with _environment(plan) as (environment, stand_in):
+        facts = _probe(environment)
+    if plan is None or stand_in is None:
+        return facts
+    told = facts.model_dump_json().replace(stand_in, json.dumps(str(plan.home))[1:-1])
+    return Facts.model_validate_json(told)
+
+
+@contextmanager
+def environment_of(home: Path) -> Iterator[dict[str, str]]:
+    """The environment in which the local stack's processes, or this machine's, see their connection.
+
+    :raises StackError: the stack's simulator would answer, and doesn't run
+    """
+    plan = _stack_plan(home)
+    if plan is not None and plan.simulator_port == _TO_BE_CHOSEN:
+        raise StackError(
+            "There are no AWS credentials here, and no local stack runs.",
+            hint="Set AIRFLOW_CONN_CLAUDE_BEDROCK or AWS's own variables; docs/bedrock.md has all forms.",
+        )
+    with _environment(plan) as (environment, _):
+        yield environment
+
+
+@contextmanager
+def _environment(plan: StackPlan | None) -> Iterator[tuple[dict[str, str], str | None]]:
+    """The environment to look from. Where no stack was ever started, a folder that is deleted again stands in for its
+    home, and is named.
+    """
     if plan is None:
-        return _probe(dict(os.environ))
+        yield dict(os.environ), None
+        return
     from chassis.cli.environment import component_environment
     from chassis.cli.keys import load_keys, password_file
 
     if password_file(plan.home).exists():
-        return _probe(component_environment(plan, load_keys(plan.home), os.environ))
+        yield component_environment(plan, load_keys(plan.home), os.environ), None
+        return
     with tempfile.TemporaryDirectory(prefix="chassis-doctor-") as folder:
         stand_in = replace(plan, home=Path(folder))
-        facts = _probe(component_environment(stand_in, load_keys(stand_in.home), os.environ))
-    told = facts.model_dump_json().replace(folder, json.dumps(str(plan.home))[1:-1])
-    return Facts.model_validate_json(told)
+        yield component_environment(stand_in, load_keys(stand_in.home), os.environ), folder
 
 
 def _probe(environment: dict[str, str]) -> Facts:

@@ -205,3 +205,34 @@ def test_looking_where_no_stack_was_ever_started_changes_nothing(
     assert f"Plan store: {home}/" in result.stdout
     assert not home.parent.exists()
     assert [folder for folder in looked_at if Path(folder).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (["--yes"], "--yes belongs to --bedrock"),
+        (["--report", "new.md"], "--report belongs to --bedrock"),
+        (["--bedrock", "--yes", "--report", "{there}/old.md"], "exists already"),
+        (["--bedrock", "--yes", "--report", "{there}"], "exists already"),
+        (["--bedrock", "--yes", "--report", "{there}/none/new.md"], "There is no folder"),
+    ],
+)
+def test_options_of_the_live_check_that_can_not_be_meant_are_refused(
+    options: list[str], fault: str, chassis: Chassis, tmp_path: Path
+) -> None:
+    (tmp_path / "old.md").write_text("of yesterday")
+    result = chassis("doctor", *(option.format(there=tmp_path) for option in options))
+    assert result.exit_code == 2
+    assert fault in result.stderr
+    assert (tmp_path / "old.md").read_text() == "of yesterday"
+
+
+def test_the_live_check_has_nobody_to_ask_without_credentials_and_a_stack(
+    chassis: Chassis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CHASSIS_AIRFLOW_URL")
+    monkeypatch.setattr("chassis.cli.environment.has_aws_credentials", lambda: False)
+    result = chassis("doctor", "--bedrock", "--yes", "--report", str(tmp_path / "new.md"))
+    assert result.exit_code == 3
+    assert "no AWS credentials" in result.stderr
+    assert not (tmp_path / "new.md").exists()

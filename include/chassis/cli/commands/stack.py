@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  Typer reads the annotations
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.text import Text
 
 from chassis.cli.arguments import finite
 from chassis.cli.commands.options import HOME, BedrockOption, HomeOption, JsonOption
-from chassis.cli.console import FAILED, out, print_json, reports_errors, tell
+from chassis.cli.console import FAILED, exit_code, out, print_json, reports_errors, show_error, tell
+from chassis.cli.errors import UsageError
 
 
 @reports_errors
@@ -56,8 +57,30 @@ def down(home: HomeOption = HOME) -> None:
 
 
 @reports_errors
-def doctor(as_json: JsonOption = False, home: HomeOption = HOME) -> None:
+def doctor(
+    bedrock: Annotated[
+        bool,
+        typer.Option("--bedrock", help="Ask the model what only AWS can answer, for at most $0.10."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --bedrock: don't ask before.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            help="With --bedrock: file for the report.",
+            show_default="bedrock-check-TIME.md",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = HOME,
+) -> None:
     """Check Python, Airflow, its settings, the connection and the model; say the fix for what is wrong."""
+    if bedrock:
+        _ask_bedrock(home, report, yes=yes, as_json=as_json)
+    if yes or report is not None:
+        raise UsageError(
+            f"{'--yes' if yes else '--report'} belongs to --bedrock.", hint="Add --bedrock, or leave it out."
+        )
     from chassis.cli.doctor import examine
 
     checks = examine(home)
@@ -70,6 +93,25 @@ def doctor(as_json: JsonOption = False, home: HomeOption = HOME) -> None:
         for check in checks:
             console.print(check.line())
     raise typer.Exit(0 if all(check.ok for check in checks) else FAILED)
+
+
+def _ask_bedrock(home: Path, report: Path | None, *, yes: bool, as_json: bool) -> NoReturn:
+    """The live check instead of the usual one."""
+    from chassis.cli.bedrock import check_bedrock, report_path
+
+    path = report_path(report)
+    document, error = check_bedrock(home, path, yes=yes)
+    if as_json:
+        print_json(document)
+    else:
+        simulated = " The simulator answered: this proves nothing about AWS." if document["simulated"] else ""
+        out().print(
+            f"{document['calls']} calls, ${document['usd']:.4f}. Report: {path}.{simulated} It holds no credentials, "
+            "account or addresses; docs/bedrock.md says where to send it."
+        )
+    if error is not None:
+        show_error(error)
+    raise typer.Exit(0 if error is None else exit_code(error))
 
 
 @reports_errors

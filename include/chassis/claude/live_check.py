@@ -1,0 +1,323 @@
+"""The questions about Claude on Bedrock that only AWS can answer, asked of one model for ten cents at most.
+
+Chassis was built against a simulator, which proves nothing about AWS. Here a person with an account asks what Chassis
+otherwise believes: which forms of an answer the model takes, whether the cache works, which versions of a request are
+known, and in which words Bedrock refuses. Each finding stands beside what was expected.
+
+Invariant that must not be relaxed: no call is made whose upper bound exceeds what is left of :data:`MOST_USD`. A call
+that nobody saw the end of counts at its bound.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.claude.answers import parse_answer, value_faults
+from chassis.claude.forms import ASKED_FOR, CONSTRAINED, FORCED_TOOL, Form
+from chassis.claude.models import facts_of
+from chassis.claude.reply import BYTES_PER_TOKEN, Reply, ask
+from chassis.claude.request import ClaudeRequest, Message, text_block
+from chassis.claude.usage import Usage, cost_usd
+from chassis.errors import (
+    ClaudeError,
+    CongestedError,
+    NoAnswerError,
+    PriceUnknownError,
+    RequestRefusedError,
+    StreamBrokenError,
+    ThrottledError,
+)
+
+if TYPE_CHECKING:
+    from chassis.claude.client import BedrockClient
+
+MOST_USD = 0.10
+"""US dollars that one check may cost, at list prices."""
+VERSIONS = ("bedrock-2023-05-31", "2026-10-21")
+
+_HIDDEN_TOKENS = 1_000
+"""Input tokens that Bedrock adds for tools and schemas, at most: they stand in no request."""
+_ANSWER_TOKENS, _THOUGHTFUL_TOKENS = 300, 1_000
+_LEAST_BYTES_PER_TOKEN = 4.6
+"""Of the text that fills the cache, so that it isn't too short: English prose has fewer bytes to a token."""
+_LINE = "The quick brown fox jumps over the lazy dog while seven wizards brew a potion of old ink. "
+
+Answer = Literal["yes", "no", "unclear", "not asked"]
+Judge = Callable[[Reply], tuple[Answer, str]]
+
+
+class Finding(BaseModel):
+    """One question and what came."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    question: str
+    answer: Answer
+    detail: str = Field("", description="What Bedrock said, or what was counted.")
+    expected: str = Field("", description="What Chassis takes for true before it asks; empty: nothing.")
+    status: int | None = Field(None, description="HTTP status of a refusal; 200: it came inside a stream.")
+    error: str = Field("", description="Bedrock's name of a refusal, and what Chassis takes it for.")
+    retry_after: float | None = Field(None, description="Seconds in a refusal's retry-after header.")
+    request_id: str = ""
+    usage: Usage = Usage()
+    usd: float = Field(0.0, description="List price; of a call whose end nobody saw, its upper bound.")
+
+
+class TooDearError(Exception):
+    """A call's upper bound exceeds what is left."""
+
+
+@dataclass
+class Purse:
+    """What has been spent of :data:`MOST_USD`, and by how many calls.
+
+    :ivar known: the name under which the model's price is looked up
+    """
+
+    known: str
+    spent: float = 0.0
+    calls: int = 0
+
+    def __post_init__(self) -> None:
+        if cost_usd(self.known, Usage()) is None:
+            raise PriceUnknownError(
+                f"The price of model {self.known!r} isn't known, so ${MOST_USD:.2f} can't be held; nothing was sent."
+            )
+
+    def bound(self, payload: dict[str, Any]) -> float:
+        """What a call may cost at most: its whole prompt written to the cache, and all the output that it allows."""
+        read = math.ceil(len(json.dumps(payload).encode()) / BYTES_PER_TOKEN) + _HIDDEN_TOKENS
+        return (
+            cost_usd(self.known, Usage(cache_write_tokens=read, output_tokens=payload["max_tokens"])) or 0.0
+        )
+
+    async def pay(self, client: BedrockClient, payload: dict[str, Any]) -> Reply:
+        """Make the call.
+
+        :raises TooDearError: it could cost more than is left; it was not made
+        :raises ClaudeError: no answer; what it cost is counted
+        """
+        bound = self.bound(payload)
+        if self.spent + bound > MOST_USD:
+            raise TooDearError(f"it could cost ${bound:.4f}, and ${MOST_USD - self.spent:.4f} is left")
+        self.calls += 1
+        before = self.spent
+        self.spent += bound  # whatever ends this call, until it is known better
+        reply = Reply()
+        try:
+            await ask(client, payload, subject="live check", reply=reply)
+        except ClaudeError as error:
+            if not isinstance(error, NoAnswerError | StreamBrokenError) and not reply.begun:
+                self.spent = before
+            raise
+        cost = cost_usd(self.known, reply.usage)
+        if cost is not None and reply.input_counted:
+            self.spent = before + cost
+        return reply
+
+
+@dataclass
+class LiveCheck:
+    """Asks the questions, one after the other.
+
+    :ivar known: the name under which the model's price, and what is known of it, are looked up
+    :ivar tell: is told each finding as soon as it is there
+    :ivar failure: why the first call failed, if it did: nothing else was asked then
+    """
+
+    client: BedrockClient
+    model: str
+    known: str
+    version: str
+    tell: Callable[[Finding], None] = lambda _: None
+    findings: list[Finding] = field(default_factory=list)
+    simulated: bool = False
+    failure: ClaudeError | None = None
+
+    def __post_init__(self) -> None:
+        self.purse = Purse(self.known)
+        self.facts = facts_of(self.known)
+
+    async def run(self) -> None:
+        """Ask everything that can be paid for; the findings are in :attr:`findings`."""
+        reply = await self._put("a call with one token is answered, streamed", self._small(), expected="yes")
+        if reply is None:
+            return
+        self.simulated = reply.simulated
+        told = "yes" if reply.request_id else "no"
+        self._add(Finding(question="a stream's answer has a request id", answer=told, expected="yes"))
+        wrong = self._small() | {"messages": [{"role": "nobody", "content": "Say OK."}]}
+        await self._put("a wrong request is refused, free", wrong, expected="yes", refusal="yes")
+        await self._ask_versions()
+        for form in (CONSTRAINED, FORCED_TOOL, ASKED_FOR):
+            await self._ask_form(form)
+        await self._ask_options()
+        await self._ask_cache()
+        self._conclude_throttling()
+
+    async def _ask_versions(self) -> None:
+        for version in VERSIONS:
+            if version == self.version:
+                self._add(
+                    Finding(
+                        question=f"the request version {version} is taken",
+                        answer="yes",
+                        detail="the connection's: every call here has it",
+                    )
+                )
+            else:
+                payload = self._small() | {"extra_body": {"anthropic_version": version}}
+                await self._put(f"the request version {version} is taken", payload)
+
+    async def _ask_form(self, form: Form) -> None:
+        request = ClaudeRequest(
+            model=self.model,
+            max_tokens=_THOUGHTFUL_TOKENS if self.facts.may_think() else _ANSWER_TOKENS,
+            system=("You answer shortly.",),
+            messages=(Message(role="user", content=(text_block("Which river flows through Paris?"),)),),
+            answer_schema={
+                "type": "object",
+                "properties": {"river": {"type": "string"}},
+                "required": ["river"],
+                "additionalProperties": False,
+            },
+        )
+        payload = {
+            "model": self.model,
+            "max_tokens": request.max_tokens,
+            "system": [text_block(part) for part in request.system],
+            "messages": form.opening(request),
+            **form.fields(request),
+        }
+
+        def judge(reply: Reply) -> tuple[Answer, str]:
+            call = reply.tool(request.answer_name)
+            data, faults = parse_answer(call["input"] if call else reply.text)
+            faults = faults or value_faults(data, request.answer_schema)
+            if not faults:
+                return "yes", ""
+            return ("unclear", "it was cut") if reply.stop_reason == "max_tokens" else ("no", faults[0])
+
+        await self._put(f"an answer comes by {form.name}", payload, judge=judge)
+
+    async def _ask_options(self) -> None:
+        effort = self._small() | {"output_config": {"effort": "low"}}
+        can = "yes" if "low" in self.facts.efforts else "no"
+        await self._put("effort low is taken", effort, expected=can)
+        kind = self.facts.off or "disabled"
+        thinking = self._small() | {"thinking": {"type": kind}}
+        can = "yes" if self.facts.off else "no"
+        await self._put(f"thinking {kind} is taken", thinking, expected=can)
+
+    async def _ask_cache(self) -> None:
+        least = self.facts.cache_minimum
+        lines = math.ceil(least * _LEAST_BYTES_PER_TOKEN / len(_LINE))
+        # Begins like no other check's, so that nothing of it is in the cache yet.
+        prefix = text_block(f"Check {uuid.uuid4().hex}. " + _LINE * lines, cached=True)
+        payload = self._small() | {"messages": [{"role": "user", "content": [prefix, text_block("Say OK.")]}]}
+
+        def written(reply: Reply) -> tuple[Answer, str]:
+            count = reply.usage.cache_write_tokens
+            return "yes" if count else "no", f"{count:,} tokens of {_input(reply):,}"
+
+        def read(reply: Reply) -> tuple[Answer, str]:
+            count = reply.usage.cache_read_tokens
+            return "yes" if count else "no", f"{count:,} tokens of {_input(reply):,}"
+
+        name = f"a prefix above {least:,} tokens is written to the cache"
+        if await self._put(name, payload, expected="yes", judge=written) is not None:
+            await self._put("it is read by the next call", payload, expected="yes", judge=read)
+
+    def _conclude_throttling(self) -> None:
+        """A throttling can't be brought about for ten cents: what could reserve more than any quota could cost it."""
+        question = "Bedrock's words when it throttles"
+        if not any(finding.question == question for finding in self.findings):
+            self._add(
+                Finding(question=question, answer="not asked", detail="nothing was throttled meanwhile")
+            )
+
+    def _small(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "max_tokens": 1,
+            "messages": [{"role": "user", "content": [text_block("Say OK.")]}],
+        }
+
+    async def _put(
+        self,
+        question: str,
+        payload: dict[str, Any],
+        *,
+        expected: str = "",
+        judge: Judge | None = None,
+        refusal: Answer = "no",
+    ) -> Reply | None:
+        """Ask one question.
+
+        :param judge: what an answer says; None: that it came is a yes, or a no where a refusal is a yes
+        :param refusal: what a refusal of the request says
+        """
+        before = self.purse.spent
+        try:
+            reply = await self.purse.pay(self.client, payload)
+        except TooDearError as error:
+            self._add(Finding(question=question, answer="not asked", detail=str(error), expected=expected))
+            return None
+        except ClaudeError as error:
+            self._take_error(question, error, expected, refusal, self.purse.spent - before)
+            return None
+        came: Answer = "no" if refusal == "yes" else "yes"
+        answer, detail = judge(reply) if judge else (came, f"stop reason {reply.stop_reason}")
+        self._add(
+            Finding(
+                question=question,
+                answer=answer,
+                detail=detail,
+                expected=expected,
+                request_id=reply.request_id,
+                usage=reply.usage,
+                usd=self.purse.spent - before,
+            )
+        )
+        return reply
+
+    def _take_error(
+        self, question: str, error: ClaudeError, expected: str, refusal: Answer, usd: float
+    ) -> None:
+        if not self.findings:
+            self.failure = error
+        refused = isinstance(error, RequestRefusedError)
+        slowed = isinstance(error, ThrottledError | CongestedError)
+        finding = Finding(
+            question=question,
+            answer=refusal if refused else "unclear",
+            detail=error.words or (error.message if not error.status else ""),
+            expected=expected,
+            status=error.status,
+            error=" as ".join(filter(None, [error.error_type, type(error).__name__])),
+            retry_after=error.retry_after,
+            request_id=error.request_id,
+            usage=Usage(**error.usage),
+            usd=usd,
+        )
+        self._add(finding)
+        if slowed:
+            self._add(
+                finding.model_copy(update={"question": "Bedrock's words when it throttles", "answer": "yes"})
+            )
+
+    def _add(self, finding: Finding) -> None:
+        self.findings.append(finding)
+        self.tell(finding)
+
+
+def _input(reply: Reply) -> int:
+    usage = reply.usage
+    return usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
