@@ -258,11 +258,15 @@ def _aws_failure(error: Any, place: str) -> ClaudeError:
 def quoted(message: str) -> str:
     """The first line of what a server or an SDK said, without secrets that are known or look like some.
 
-    The rest of AWS's signature error repeats the signed headers.
+    A line that ends with a colon only leads to the next one. The rest of AWS's signature error repeats the signed
+    headers.
     """
     from airflow.sdk.log import redact  # type: ignore[attr-defined]
 
-    line = message.strip().partition("\n")[0].partition("The Canonical String")[0]
+    line, _, rest = message.strip().partition("\n")
+    if line.rstrip().endswith(":"):
+        line += " " + rest.strip().partition("\n")[0]
+    line = line.partition("The Canonical String")[0]
     line = one_line(redact(_CREDENTIAL.sub(_HIDDEN, line)))
     return line.removesuffix(".") if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}..."
 

@@ -416,6 +416,16 @@ def test_what_aws_says_of_credentials_is_quoted_as_it_is() -> None:
         assert told in claude_failure(refused(400, "ValidationException", told), place=PLACE).message
 
 
+@pytest.mark.parametrize("between", [" ", "\n", "\n\n"])
+@pytest.mark.parametrize("in_stream", [False, True])
+def test_what_a_model_refused_can_be_told_by_the_words_of_its_refusal(between: str, in_stream: bool) -> None:
+    told = f"The model returned the following errors:{between}output_config.format: Extra inputs are not permitted"
+    error = frame("validationException", told) if in_stream else refused(400, "ValidationException", told)
+    failure = claude_failure(error, place=PLACE)
+    assert failure.words.endswith("errors: output_config.format: Extra inputs are not permitted")
+    assert failure.words in failure.message
+
+
 def test_a_servers_words_are_one_line_that_a_terminal_does_not_obey() -> None:
     told = "first\r2026-01-01 ERROR forged\u2028\x1b]0;title\x07\u202eend"
     message = claude_failure(refused(400, "ValidationException", told), place=PLACE).message
