@@ -41,6 +41,7 @@ TABLE: dict[str, Expected] = {
     "internal": PASSING,
     "unavailable": Expected(None, 3, CROWDED),
     "overloaded": Expected(None, 3, CROWDED),
+    "model_not_ready": Expected(None, 3, CROWDED),
     "model_error": PASSING,
     "stall": BROKEN,
     "reset": BROKEN,
@@ -61,6 +62,7 @@ DETAILS: dict[str, dict[str, Any]] = {
     "exception_frame": {"times": 1},
     "unavailable": {"times": 2},
     "overloaded": {"times": 2},
+    "model_not_ready": {"times": 2},
     "stall": {"seconds": 1},
 }
 CASES = [

@@ -231,16 +231,21 @@ def _aws_failure(error: Any, place: str) -> ClaudeError:
     from botocore import exceptions
 
     told = quoted(str(error))
-    if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
+    not_fetched = (
+        exceptions.HTTPClientError,
+        exceptions.ConnectionError,
+        exceptions.CredentialRetrievalError,
+        exceptions.MetadataRetrievalError,
+    )
+    if isinstance(error, not_fetched):
         return UnreachableError(
             f"The credentials of {place} can't be fetched: {told}.",
-            hint="Check this machine's way to AWS STS (DNS, proxy, VPC endpoint, firewall).",
+            hint="Check this machine's way to what gives them: AWS STS (DNS, proxy, VPC endpoint, firewall), the role "
+            "of this machine or pod, or the profile's credential_process. A retry may help.",
         )
     about_credentials = (
         exceptions.NoCredentialsError,
         exceptions.PartialCredentialsError,
-        exceptions.CredentialRetrievalError,
-        exceptions.MetadataRetrievalError,
         exceptions.SSOError,
         exceptions.TokenRetrievalError,
         exceptions.NoAuthTokenError,
