@@ -30,7 +30,7 @@ from chassis.errors import DefinitionError, PlanFault
 from chassis.workflow.messages import in_words
 from chassis.workflow.model_ids import is_claude_codes
 from chassis.workflow.names import is_agent_name, shown, suggestion
-from chassis.workflow.spec import Line, fault, folded, not_blank, one_line_only
+from chassis.workflow.spec import Effort, Line, Thinking, fault, folded, not_blank, one_line_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +43,6 @@ NOT_USED = frozenset(
         "background",
         "color",
         "disallowedTools",
-        "effort",
         "hooks",
         "initialPrompt",
         "isolation",
@@ -89,6 +88,13 @@ class AgentDefinition(BaseModel):
     model: Line | None = Field(None, description="Bedrock model id; None: the connection's or the setting's.")
     max_tokens: Annotated[int, Field(ge=256, le=200_000)] | None = Field(
         None, description="Output tokens of one answer; None: the setting max_tokens."
+    )
+    effort: Effort | None = Field(
+        None, description="How hard Claude tries; None: the connection's, or else the model's own."
+    )
+    thinking: Thinking | None = Field(
+        None,
+        description="Whether Claude thinks before it answers; None: as the connection says, or else the model.",
     )
 
     @cached_property

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from chassis.agents import PLANNER_AGENT, AgentDefinition, read_agents
 from chassis.catalogue import load_catalogue
+from chassis.claude.models import facts_of
 from chassis.errors import PlanError, PlanFault
 from chassis.workflow import load_plan, plan_warnings
 from chassis.workflow.model_ids import model_fault
@@ -61,7 +62,11 @@ class Deployment:
     @cached_property
     def askable(self) -> Mapping[str, AgentDefinition]:
         """Those of :attr:`agents` whose model can be asked: what a planner may be offered."""
-        return {name: agent for name, agent in self.agents.items() if not self._model_fault(agent.model)}
+        return {
+            name: agent
+            for name, agent in self.agents.items()
+            if not self._model_fault(agent.model) and not _refusals_of(agent)
+        }
 
     @cached_property
     def connection(self) -> ClaudeOptions:
@@ -99,7 +104,7 @@ class Deployment:
         """All that keeps the plan from running here; the plan itself obeys the rules."""
         found = [*service_faults(spec, self.catalogue.names), *self._schedule_faults(spec)]
         for task in spec.tasks:
-            wrong = [*self._agent_faults(task), *self._model_faults(task)]
+            wrong = [*self._agent_faults(task), *self._model_faults(task), *self._thinking_faults(task)]
             found += wrong or self._price_faults(spec, task)
         return list(dict.fromkeys(found))
 
@@ -135,6 +140,19 @@ class Deployment:
             model,
             {self.settings.model, *filter(None, [self.connection.model]), *self.connection.model_behind},
         )
+
+    def _thinking_faults(self, task: TaskSpec) -> Iterator[PlanFault]:
+        """What a person says of thinking and effort together with a model that refuses it for certain."""
+        agent, place = self.agents.get(task.agent), f"task {shown(task.id)}"
+        model = task.model or (agent.model if agent else None)
+        own = facts_of(model).refusals(task.thinking, task.effort) if model else {}
+        for name, why in own.items():
+            yield PlanFault("bad_thinking", place, f"{name}: {why}")
+        if agent is None or task.model is not None:
+            return
+        for name, why in _refusals_of(agent).items():
+            if getattr(task, name) is None:
+                yield PlanFault("bad_thinking", place, f"the {name} of its agent {shown(task.agent)}: {why}")
 
     def require_limits(self, limits: Limits) -> None:
         """Let no limit in dollars pass that no plan could hold: else a plan is paid for that can't be published.
@@ -189,6 +207,11 @@ class Deployment:
         except Exception as error:  # noqa: BLE001  a provider's check may raise anything
             message = f"asset {shown(spec.schedule.asset)} is not one that Airflow takes: {error}"
             yield PlanFault("bad_asset", "schedule", message)
+
+
+def _refusals_of(agent: AgentDefinition) -> dict[str, str]:
+    """What the model of an agent's file refuses of that file's thinking and effort."""
+    return facts_of(agent.model).refusals(agent.thinking, agent.effort) if agent.model else {}
 
 
 def deployment_faults(spec: WorkflowSpec, settings: Settings) -> list[PlanFault]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.claude.models import facts_of
 from chassis.claude.options import NO_OPTIONS, ClaudeOptions
 from chassis.claude.reply import BYTES_PER_TOKEN
+from chassis.claude.thinking import asked_for
 from chassis.claude.usage import Usage, cost_usd
 from chassis.prompts import DATA_RULES, run_message, task_message
 from chassis.workflow import TaskGraph, render_instruction
@@ -164,9 +165,9 @@ class _Tasks:
         agent = self.agents.get(task.agent)
         model = task.model or (agent.model if agent else None) or self.options.model or self.settings.model
         known = self.options.behind(model)
-        most = (
-            (agent.max_tokens if agent else None) or self.settings.max_tokens or facts_of(known).max_tokens()
-        )
+        thinking = asked_for(known, task, agent, self.options)["thinking"]
+        of_agent = agent.max_tokens if agent else None
+        most = of_agent or self.settings.max_tokens or facts_of(known).max_tokens(thinking)
         fixed = self._prompt(task, agent)
         answer = min(ANSWER_TOKENS, most)
         attempts = 1 + self.settings.repair_attempts

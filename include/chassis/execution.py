@@ -19,6 +19,7 @@ from chassis.claude.conversation import converse
 from chassis.claude.models import facts_of
 from chassis.claude.options import NO_OPTIONS, ClaudeOptions
 from chassis.claude.request import ClaudeRequest, Message, marked
+from chassis.claude.thinking import asked_for
 from chassis.claude.usage import Usage, cost_usd
 from chassis.errors import TaskBlockedError
 from chassis.prompts import DATA_RULES, as_data, data_message, json_text, run_message, task_message
@@ -164,12 +165,15 @@ def build_request(
     )
     system = (agent.prompt, DATA_RULES)
     marks = [(first, sharing.others or (sharing.wave and not second)), (second, sharing.wave), (third, False)]
+    known = options.behind(model)
+    asked = asked_for(known, task, agent, options)
     return ClaudeRequest(
         model=model,
         model_behind=options.model_behind.get(model),
-        max_tokens=agent.max_tokens or settings.max_tokens or facts_of(options.behind(model)).max_tokens(),
+        max_tokens=agent.max_tokens or settings.max_tokens or facts_of(known).max_tokens(asked["thinking"]),
+        **asked,
         system=system,
-        messages=(Message(role="user", content=marked(options.behind(model), system, marks)),),
+        messages=(Message(role="user", content=marked(known, system, marks)),),
         answer_schema=answer_schema(task.output_schema),
         subject=_subject(task.id, item),
     )
@@ -203,6 +207,9 @@ def fingerprint(
         "agent": agent.digest,  # Its prompt, its name, how much it may say.
         "model": model,
         "output_schema": task.output_schema,
+        # As the task says, which a person set for it; the agent's word is in its digest.
+        **({} if task.effort is None else {"effort": task.effort}),
+        **({} if task.thinking is None else {"thinking": task.thinking}),
         "service": None if service is None else service.model_dump(mode="json"),
         "inputs": {name: value for name, value in inputs.items() if name not in item_inputs},
         # In the order in which the prompt has them, and without what they cost.

@@ -19,6 +19,7 @@ from chassis.claude.conversation import converse
 from chassis.claude.models import facts_of
 from chassis.claude.options import NO_OPTIONS, ClaudeOptions
 from chassis.claude.request import ClaudeRequest, Message, text_block
+from chassis.claude.thinking import asked_for
 from chassis.claude.usage import Usage
 from chassis.errors import AnswerInvalidError, PlanError, PlanFault
 from chassis.prompts import DATA_RULES, planner_message
@@ -112,10 +113,13 @@ def build_request(
     # more than one plan in four had to be corrected. Nor in a correction, whose own correction is rarer still.
     schema = proposal_schema if current is None else delta_schema
     model = model or agent.model or settings.model
+    known = options.behind(model)
+    asked = asked_for(known, agent, options)
     return ClaudeRequest(
         model=model,
         model_behind=options.model_behind.get(model),
-        max_tokens=agent.max_tokens or settings.max_tokens or facts_of(options.behind(model)).max_tokens(),
+        max_tokens=agent.max_tokens or settings.max_tokens or facts_of(known).max_tokens(asked["thinking"]),
+        **asked,
         system=(agent.prompt, DATA_RULES),
         messages=(Message(role="user", content=(text_block(message),)),),
         answer_schema=schema([each.name for each in agents]),

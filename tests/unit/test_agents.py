@@ -135,6 +135,8 @@ DIFFERENT = {
     "description": FRONT.replace("work", "plans"),
     "model": FRONT + "model: anthropic.claude-x\n",
     "max_tokens": FRONT + "max_tokens: 500\n",
+    "effort": FRONT + "effort: low\n",
+    "thinking": FRONT + "thinking: disabled\n",
 }
 
 

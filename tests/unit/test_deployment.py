@@ -94,6 +94,36 @@ def test_what_a_run_would_fail_by_is_refused_beforehand(
     assert fault.startswith(said)
 
 
+HAIKU, ALWAYS_THINKS = "us.anthropic.claude-haiku-4-5-20251001-v1:0", "us.anthropic.claude-opus-5-5"
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ({"model": HAIKU, "effort": "low"}, "effort: Haiku 4.5 can't be told how hard to try"),
+        ({"model": MODEL, "effort": "xhigh"}, "effort: Opus 4.6 takes low, medium, high, max"),
+        ({"model": ALWAYS_THINKS, "thinking": "disabled"}, "thinking: Opus 5.5 always thinks"),
+        ({"agent": "hasty"}, "the effort of its agent 'hasty': Haiku 4.5 can't be told how hard to try"),
+    ],
+)
+def test_effort_and_thinking_that_their_model_refuses_for_certain_are_refused_beforehand(
+    task: dict[str, Any], said: str, settings: Settings
+) -> None:
+    hasty = f"name: hasty\ndescription: Hastens.\nmodel: {HAIKU}\neffort: low\n"
+    Path(settings.agents_folder, "hasty.md").write_text(f"---\n{hasty}---\nHasten.", encoding="utf-8")
+    (fault,) = faults(plan(task=task), settings)
+    assert fault.startswith(f"task 'a': {said}")
+    assert "hasty" not in Deployment.read(settings).askable, "nor is such an agent offered to a planner"
+
+
+def test_effort_that_nobody_wrote_for_the_model_is_no_fault(settings: Settings) -> None:
+    """It isn't sent then; a new model's answer tells what it takes."""
+    hasty = "---\nname: hasty\ndescription: Hastens.\neffort: low\n---\nHasten."
+    Path(settings.agents_folder, "hasty.md").write_text(hasty, encoding="utf-8")
+    assert faults(plan(task={"agent": "hasty", "model": HAIKU}), settings) == []
+    assert faults(plan(task={"model": "us.anthropic.claude-opus-7", "effort": "max"}), settings) == []
+
+
 @pytest.mark.parametrize(
     "model",
     [

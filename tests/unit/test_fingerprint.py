@@ -50,6 +50,9 @@ def of(
         {"agent": {"prompt": "You do one task well."}},
         {"agent": {"max_tokens": 900}},
         {"agent": {"name": "reviewer"}},
+        {"agent": {"effort": "low"}},
+        {"task": {"effort": "low"}},
+        {"task": {"thinking": "disabled"}},
         {"task": {"id": "update_service"}},
         {"task": {"instruction": "Add {product} to the service {item}."}},
         {"task": {"output_schema": {"type": "object"}}},
@@ -118,6 +121,7 @@ def test_every_part_of_a_prompt_but_the_requirement_is_in_it() -> None:
     not_in_it = {
         "requirement",  # see fingerprint's docstring
         "settings",  # bounds: how much of a prompt is cut, how long an answer may be
+        "options",  # how hard the connection has everybody try; the model is in it by itself
         "sharing",  # where the prompt cache is to keep what, which changes no word but the order
         "given",  # only tasks of hand-written DAGs have it, and no run takes over their results
     }

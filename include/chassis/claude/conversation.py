@@ -21,6 +21,7 @@ from chassis.claude.answers import listed, parse_answer, value_faults
 from chassis.claude.blocks import sent_back
 from chassis.claude.forms import CONSTRAINED, FORCED_TOOL, MEMORY, Form, FormMemory, as_text, texts_of
 from chassis.claude.request import ClaudeRequest, text_block
+from chassis.claude.thinking import with_thinking
 from chassis.claude.usage import Usage
 from chassis.errors import (
     AnswerInvalidError,
@@ -77,7 +78,7 @@ async def converse(
     :raises RequestRefusedError: the request itself was refused, or every form of an answer
     :raises ClaudeError: any other failure; ``usage`` sums up what was paid for until then
     """
-    conversation = _Conversation(ask, request, memory)
+    conversation = _Conversation(with_thinking(ask, request), request, memory)
     try:
         for attempt in range(1, repairs + 2):
             reply, before = await conversation.next_reply()

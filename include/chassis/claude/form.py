@@ -52,6 +52,12 @@ CONNECTION_TYPES: list[dict[str, Any]] = [
             "endpoint_url": _text(
                 "Endpoint", "Address of a VPC endpoint, a proxy or the simulator; empty: AWS's own."
             ),
+            "effort": _text(
+                "Effort", "low, medium, high, xhigh or max; empty: as the agent says, or else the model."
+            ),
+            "thinking": _text(
+                "Thinking", "adaptive or disabled; empty: as the agent says, or else the model."
+            ),
             "anthropic_version": _text(
                 "anthropic_version", "Version of the request format; empty: bedrock-2023-05-31."
             ),

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-Effort = Literal["low", "medium", "high", "xhigh", "max"]
-Thinking = Literal["adaptive", "disabled"]
+if TYPE_CHECKING:
+    from chassis.workflow.spec import Effort, Thinking
 
 SILENCE_SECONDS = 600.0
 """Longest silence of a model that doesn't think: a schema's first compile takes minutes, and Bedrock sends no pings."""
@@ -55,6 +55,18 @@ class ModelFacts:
         if thinking == "adaptive":
             return self.adaptive
         return self.thinks and not (thinking == "disabled" and self.off == "disabled")
+
+    def refusals(self, thinking: Thinking | None, effort: Effort | None) -> dict[str, str]:
+        """Why it refuses what is set of the two, by the option's name; only what is known for certain."""
+        model, found = self.family or "this model", {}
+        if effort is not None and effort not in self.efforts:
+            takes = f"takes {', '.join(self.efforts)}" if self.efforts else "can't be told how hard to try"
+            found["effort"] = f"{model} {takes}"
+        if thinking == "adaptive" and not self.adaptive:
+            found["thinking"] = f"{model} can't be told to think as much as it needs"
+        if thinking == "disabled" and self.off is None:
+            found["thinking"] = f"{model} always thinks; a lower effort makes it think less"
+        return found
 
     def max_tokens(self, thinking: Thinking | None = None) -> int:
         """Output tokens that one answer may have, where nobody says more or less."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from chassis.claude.form import CONNECTION_TYPE
 from chassis.errors import ConnectionSetupError
+from chassis.workflow.spec import Effort, Thinking
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -33,6 +34,16 @@ class ClaudeOptions(BaseModel):
         {},
         description="Model behind a name that doesn't tell it, such as an application inference profile's ARN: for its "
         "price and for what is known of it. As text: NAME=MODEL, with commas.",
+    )
+    effort: Effort | None = Field(
+        None,
+        description="How hard Claude tries, where neither task nor agent says; None: the model's own. Not sent to "
+        "models that don't take it.",
+    )
+    thinking: Thinking | None = Field(
+        None,
+        description="Whether Claude thinks before it answers, where neither task nor agent says; None: the model's "
+        "own. Not sent to models that don't take it.",
     )
     anthropic_version: str = Field(
         "bedrock-2023-05-31", description="Version of the request format, in the body."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.claude.models import facts_of
+from chassis.workflow.spec import Effort, Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,10 @@ class ClaudeRequest(BaseModel):
         None, description="Model behind ``model``, where the connection names one; None: ``model`` itself."
     )
     max_tokens: int = Field(ge=1, description="Output tokens that one answer may have.")
+    effort: Effort | None = Field(None, description="How hard Claude tries; None: the model's own.")
+    thinking: Thinking | None = Field(
+        None, description="Whether it thinks before it answers; None: the model's own."
+    )
     system: tuple[str, ...] = Field(description="Parts of the system prompt, in order.")
     messages: tuple[Message, ...] = Field(description="Turns so far; the last one is the user's.")
     answer_schema: dict[str, Any] = Field(description="JSON schema (an object at its top) of the answer.")

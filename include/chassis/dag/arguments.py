@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _HINT = "Correct the DAG's file."
 _TEMPLATES = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _STAND_IN = "x"
+_OF_A_TASK = ("agent", "model", "effort", "thinking")
 
 
 def check_arguments(
@@ -63,7 +64,7 @@ def schema_of(output_schema: Any) -> Any:
 def _plan_faults(given: Mapping[str, Any]) -> Iterator[PlanFault]:
     """What a plan with this task would be refused for."""
     task: dict[str, Any] = {"id": _STAND_IN, "name": _STAND_IN, "instruction": _STAND_IN}
-    task |= {name: given[name] for name in ("agent", "model") if given.get(name) is not None}
+    task |= {name: given[name] for name in _OF_A_TASK if given.get(name) is not None}
     instruction = given.get("instruction")
     if isinstance(instruction, str):
         task["instruction"] = _without_templates(instruction).replace("{", "(") or _STAND_IN

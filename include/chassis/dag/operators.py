@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from chassis.execution import GivenValue, UpstreamResult
     from chassis.settings import Settings
+    from chassis.workflow.spec import Effort, Thinking
 
     Given = UpstreamResult | GivenValue
 
@@ -71,6 +72,8 @@ class ClaudeTaskOperator(ClaudeOperator):
         or dict of them. None: the upstream tasks' return values; an empty list: nothing
     :param item: what a mapped task is for, as a rule given by ``.expand(item=...)``
     :param model: Bedrock model id; None takes the agent's, or else the connection's
+    :param effort: how hard Claude tries: low, medium, high, xhigh or max; None as for the model
+    :param thinking: whether it thinks before it answers: adaptive or disabled; None as for the model
     :param requirement: what the whole DAG is for; Claude is told it as the purpose of the task
     :param limits: what a run of the DAG, and each task of it, may spend; give all tasks the same by ``default_args``
     :raises PlanError: lists what is wrong with the arguments
@@ -88,6 +91,8 @@ class ClaudeTaskOperator(ClaudeOperator):
         context: Any = None,
         item: Any = None,
         model: str | None = None,
+        effort: Effort | None = None,
+        thinking: Thinking | None = None,
         requirement: str = "",
         limits: Limits | None = None,
         map_index_template: str | None = LABEL,
@@ -100,6 +105,8 @@ class ClaudeTaskOperator(ClaudeOperator):
             "inputs": inputs,
             "item": item,
             "model": model,
+            "effort": effort,
+            "thinking": thinking,
             "limits": limits,
         }
         from_mapped = getattr(self, "_BaseOperator__from_mapped", False)
@@ -117,6 +124,8 @@ class ClaudeTaskOperator(ClaudeOperator):
         self.context = context
         self.item = item
         self.model = model
+        self.effort = effort
+        self.thinking = thinking
         self.requirement = requirement
         self.limits = Limits.model_validate(limits or {})
         # Noted now: in a run, Airflow puts values in the place of the XComs.
@@ -196,6 +205,8 @@ class ClaudeTaskOperator(ClaudeOperator):
                 name=self.task_id,
                 instruction=str(self.instruction),
                 output_schema=self.output_schema,
+                effort=self.effort,
+                thinking=self.thinking,
             ),
             item=item,
             service=load_catalogue(settings.services_file).find(item) if item else None,

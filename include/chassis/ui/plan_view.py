@@ -119,6 +119,8 @@ def _marks(changes: PlanChanges | None) -> Mapping[str, Literal["", "added", "ch
 def _row(task: TaskSpec, mark: str) -> TaskRow:
     facts: list[tuple[str, Any]] = [
         ("model", task.model),
+        ("effort", task.effort),
+        ("thinking", task.thinking),
         ("retries", task.retries),
         ("timeout", f"{task.timeout_minutes} min" if task.timeout_minutes else None),
         ("output schema", pretty(task.output_schema) if task.output_schema is not None else None),

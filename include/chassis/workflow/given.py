@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from chassis.workflow.spec import WorkflowSpec
 
-ONLY_OF_PLANS = ("model", "retries", "timeout_minutes")
+ONLY_OF_PLANS = ("model", "effort", "thinking", "retries", "timeout_minutes")
 """Fields of a task that planners don't set and people do: a task of the same id keeps them."""
 
 _PARTS = ("schedule", "limits", "approve", "owner", "tags")

@@ -40,6 +40,8 @@ MAX_OUTPUT_SCHEMA = 20_000
 Preset = Literal["@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"]
 InputType = Literal["string", "integer", "number", "boolean", "array"]
 PRESETS: tuple[str, ...] = get_args(Preset)
+Effort = Literal["low", "medium", "high", "xhigh", "max"]
+Thinking = Literal["adaptive", "disabled"]
 Demand = Literal["changed", "always"]
 """When a person must approve a workflow's plans: unless the plan is the newest revision, or always."""
 
@@ -260,6 +262,15 @@ class TaskSpec(_Part):
     )
     model: Line | None = Field(
         None, description="Bedrock model id; None: the agent's, or else the connection's."
+    )
+    effort: Effort | None = Field(
+        None,
+        description="How hard Claude tries; None: the agent's, the connection's, or else the model's own.",
+    )
+    thinking: Thinking | None = Field(
+        None,
+        description="Whether Claude thinks before it answers: adaptive, as much as it needs; disabled, as little as "
+        "its model can be told to. None: the agent's, the connection's, or else the model's own.",
     )
     retries: Annotated[int, Field(ge=0, le=20)] | None = Field(
         None, description="None: the setting task_retries."
