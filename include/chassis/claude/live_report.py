@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from chassis.claude.live_check import LiveCheck
 
-_LONGEST = 500
+_LONGEST, _LONG = 500, 16
 _SECRETS = (
     (re.compile(r"arn:[\w-]*:[^\s\"'`,;)\]}]+"), "(an ARN)"),
     (re.compile(r"https?://[^\s\"'`,;)\]}]+"), "(an address)"),
@@ -36,7 +36,9 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     :param secrets: texts that are taken out as they are
     """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, "(left out)")
+        # A short one may be a name that is a word, too, such as that of a profile.
+        whole = re.escape(secret) if len(secret) >= _LONG else rf"(?<![\w-]){re.escape(secret)}(?![\w:-])"
+        text = re.sub(whole, "(left out)", text)
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return one_line(text, _LONGEST)
@@ -137,7 +139,12 @@ def make_report(
     secrets = tuple(secrets)
     found = () if check is None else tuple(check.findings)
     clean = tuple(
-        finding.model_copy(update={"detail": redacted(finding.detail, secrets)}) for finding in found
+        finding.model_copy(
+            update={
+                name: redacted(getattr(finding, name), secrets) for name in ("detail", "error", "request_id")
+            }
+        )
+        for finding in found
     )
     told = error and {name: redacted(str(error[name]), secrets) for name in ("class", "message", "hint")}
     return LiveReport(

@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from chassis.claude import live_check
 from chassis.claude.live_check import MOST_USD, Finding, LiveCheck
 from chassis.cli.main import app
+from chassis.errors import PriceUnknownError
 from chassis.simulator import ACCESS_KEY, BEARER_TOKEN, SECRET_KEY
 from tests.integration.claude.wire import MODEL
 
@@ -84,22 +85,6 @@ def test_the_report_tells_what_was_asked_and_counted_and_whose_account_it_was_to
         assert finding["request_id"] in text
 
 
-def test_a_model_that_refuses_forms_is_reported_as_it_answers(
-    connect: Connect, simulator: Simulator, control: SimulatorControl, tmp_path: Path
-) -> None:
-    connect.to(simulator.url, claude={"model": NO_FORMS})
-    report = document(doctor(tmp_path / "report.md", "--yes", "--json"))
-    assert [answer for question, answer in answers(report).items() if question.startswith("an answer")] == [
-        "no",
-        "no",
-        "yes",
-    ]
-    refused = next(each for each in report["findings"] if "forced tool" in each["question"])
-    assert (refused["status"], refused["usd"]) == (400, 0)
-    assert "tool_choice" in refused["detail"]
-    assert report["calls"] == len(control.requests())
-
-
 def test_nothing_is_sent_without_a_yes(
     connect: Connect, simulator: Simulator, control: SimulatorControl, tmp_path: Path
 ) -> None:
@@ -141,16 +126,6 @@ def test_wrong_credentials_are_one_clear_error_and_a_report(
     assert len(control.requests()) <= int(known), "after the first call nothing else is asked"
 
 
-def test_a_model_without_a_price_is_not_asked(
-    connect: Connect, simulator: Simulator, control: SimulatorControl, tmp_path: Path
-) -> None:
-    connect.to(simulator.url, claude={"model": "ours"})
-    result = doctor(tmp_path / "report.md", "--yes")
-    assert result.exit_code == 1
-    assert "model_behind" in result.stderr
-    assert control.requests() == []
-
-
 def test_an_api_key_and_the_model_behind_a_profile(
     connect: Connect, simulator: Simulator, control: SimulatorControl, tmp_path: Path
 ) -> None:
@@ -176,17 +151,40 @@ def test_an_api_key_and_the_model_behind_a_profile(
     assert BEARER_TOKEN not in text
 
 
-def check(with_client: WithClient) -> LiveCheck:
+def check(with_client: WithClient, model: str = MODEL) -> LiveCheck:
     told: list[Finding] = []
 
     async def run(client: Any) -> LiveCheck:
-        check = LiveCheck(client, MODEL, MODEL, VERSION, told.append)
+        check = LiveCheck(client, model, model, VERSION, told.append)
         await check.run()
         return check
 
     done: LiveCheck = with_client(run)
     assert done.findings == told
     return done
+
+
+def test_a_model_that_refuses_forms_is_reported_as_it_answers(
+    connect: Connect, simulator: Simulator, control: SimulatorControl, with_client: WithClient
+) -> None:
+    connect.to(simulator.url)
+    done = check(with_client, NO_FORMS)
+    forms = {each.question: each for each in done.findings if each.question.startswith("an answer comes by")}
+    assert [each.answer for each in forms.values()] == ["no", "no", "yes"]
+    refused = forms["an answer comes by a forced tool"]
+    assert (refused.status, refused.usd) == (400, 0)
+    assert "tool_choice" in refused.detail
+    assert done.purse.calls == len(control.requests())
+
+
+def test_a_model_without_a_price_is_not_asked(
+    connect: Connect, simulator: Simulator, control: SimulatorControl, with_client: WithClient
+) -> None:
+    connect.to(simulator.url)
+    with pytest.raises(PriceUnknownError, match="nothing was sent") as caught:
+        check(with_client, "ours")
+    assert "model_behind" in caught.value.hint
+    assert control.requests() == []
 
 
 def test_no_call_is_made_that_could_pass_what_is_left(
