@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.claude.answers import decodable
 from chassis.claude.request import text_block
+from chassis.errors import RequestRefusedError
 from chassis.prompts import schema_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from chassis.claude.request import ClaudeRequest
-    from chassis.errors import RequestRefusedError
+    from chassis.errors import ClaudeError
 
 REMEMBERED_SECONDS = 3600.0
 """Between the hours of a job that runs hourly, and the day or more that support has been away."""
@@ -91,6 +92,13 @@ CONSTRAINED = Form(
 # "Thinking may not be enabled when tool_choice forces tool use" counts, too: the form is what can give way.
 FORCED_TOOL = Form("a forced tool", ("tool", "schema"), _forced_tool)
 ASKED_FOR = Form("JSON asked for in the prompt", (), _nothing, in_prompt=True)
+
+
+def refuses_a_form(error: ClaudeError) -> bool:
+    """Whether what the model refused is the form of an answer, and not what else the request holds."""
+    return isinstance(error, RequestRefusedError) and any(
+        form.refused_by(error) for form in (CONSTRAINED, FORCED_TOOL)
+    )
 
 
 class FormMemory:

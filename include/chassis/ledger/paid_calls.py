@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from chassis.claude.forms import refuses_a_form
 from chassis.claude.reply import BYTES_PER_TOKEN, Reply, ask
 from chassis.claude.usage import Usage, cost_usd
 from chassis.claude.waves import patience_ends, prefixes_of, turn
@@ -109,6 +110,8 @@ class PaidCalls:
                 try:
                     return await self._call(opened, payload, digest, begun)
                 except ClaudeError as error:
+                    if refuses_a_form(error):
+                        begun()  # Nobody will write what others wait for: they are refused as well, all at once.
                     if isinstance(error, DailyQuotaError):
                         remember_spent_day(self.pace, error)
                     pause = patience.pause(error)

@@ -10,6 +10,7 @@ import pytest
 
 from chassis.agents import AgentDefinition
 from chassis.claude import waves
+from chassis.claude.forms import MEMORY
 from chassis.claude.usage import Usage, cost_usd
 from chassis.errors import ServiceFaultError
 from chassis.execution import Sharing, build_request, execute_request
@@ -123,6 +124,22 @@ def test_a_first_call_that_fails_hands_over_to_one_of_the_others(
     assert [type(usage) for usage in usages if not isinstance(usage, Usage)] == [ServiceFaultError]
     used = summed(usages)
     assert used.cache_read_tokens == (WIDE - 2) * used.cache_write_tokens > 0
+
+
+def test_a_form_that_the_model_refuses_is_not_refused_to_one_after_the_other(
+    tasks: Tasks, control: SimulatorControl
+) -> None:
+    control.set_latency(0.5)
+    control.add_fault("no_structured_output")
+    try:
+        used = summed(wave(tasks))
+    finally:
+        MEMORY.forget()
+    assert used.calls == WIDE
+    assert used.cache_read_tokens == (WIDE - 1) * used.cache_write_tokens > 0
+    refused = [entry["started"] for entry in control.requests(status=400)]
+    assert len(refused) == WIDE
+    assert max(refused) - min(refused) < 2, "one after the other takes three seconds"
 
 
 def test_a_first_call_that_is_cancelled_hands_over_to_one_of_the_others(
