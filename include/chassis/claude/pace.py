@@ -149,7 +149,7 @@ class Pace:
         self._admitted: deque[tuple[float, _Call]] = deque()
         self._count = self._lowered_at = 0
         self._latency = _RETURN
-        self._next = self._paused_until = self._told = self._served = float("-inf")
+        self._next = self._paused_until = self._told = self._answered = float("-inf")
         self._looked = _now()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -174,12 +174,16 @@ class Pace:
         return len(self._waiting)
 
     @property
+    def unanswered(self) -> float:
+        """Seconds since the server last answered a call."""
+        return _now() - self._answered
+
+    @property
     def unserved(self) -> float:
-        """Seconds since the server last had a call that it admitted, as far as is known; 0 while it has one."""
+        """The same, but 0 while a call is in flight that a quota would have refused by now."""
         now = _now()
-        if any(now - call.began >= _SETTLED for call in self._flying.values()):
-            return 0.0
-        return now - self._served
+        served = any(now - call.began >= _SETTLED for call in self._flying.values())
+        return 0.0 if served else self.unanswered
 
     def allow(self, most: int) -> None:
         """Change the number of calls in flight that is never exceeded."""
@@ -252,7 +256,7 @@ class Pace:
             self._slow_down(now, call, pause)
         elif answered or now - call.began >= _SETTLED:
             self._admitted.append((now, call))
-            self._served = now
+            self._answered = now if answered else self._answered
             self._latency += (now - call.began - self._latency) / 8
         else:
             self._forget(call)

@@ -66,23 +66,28 @@ class Patience:
         if begun or (error.retry_after is not None and error.retry_after > LONGEST_WAIT):
             return None
         if isinstance(error, ThrottledError):
-            # The pace itself makes the next attempt wait, for all calls of the connection.
-            return 0.0 if self._bears_refusal(THROTTLE_PATIENCE) else None
+            # A quota refuses at once. The pace itself makes the next attempt wait, for all calls of the connection.
+            return 0.0 if self._bears_refusal(self.pace.unserved, THROTTLE_PATIENCE) else None
         if isinstance(error, CongestedError):
-            return self._absence(error) if self._bears_refusal(CONGESTION_PATIENCE) else None
+            # What is in flight may be refused yet: Bedrock may hold calls for long before it does.
+            return (
+                self._absence(error)
+                if self._bears_refusal(self.pace.unanswered, CONGESTION_PATIENCE)
+                else None
+            )
         if isinstance(error, ServiceFaultError | UnreachableError) and self._quick < self.quick_retries:
             self._quick += 1
             backoff = min(_FIRST_PAUSE * 2 ** (self._quick - 1), _LONGEST_PAUSE)
             return error.retry_after if error.retry_after is not None else _about(backoff, 0.75)
         return None
 
-    def _bears_refusal(self, seconds: float) -> bool:
+    def _bears_refusal(self, unserved: float, patience: float) -> bool:
         now = _now()
         if self._refused_since is None:
             self._refused_since = now
         self._refusals += 1
-        starved = min(now - self._refused_since, self.pace.unserved)
-        return self._refusals < _LEAST_REFUSALS or (starved < seconds and self._refusals < _MOST_REFUSALS)
+        starved = min(now - self._refused_since, unserved)
+        return self._refusals < _LEAST_REFUSALS or (starved < patience and self._refusals < _MOST_REFUSALS)
 
     def _absence(self, error: CongestedError) -> float:
         if error.retry_after is not None:

@@ -97,6 +97,26 @@ def test_while_others_are_served_a_call_waits_for_its_turn_but_not_for_ever(kind
     assert seconds > 30 * MINUTE
 
 
+@pytest.mark.parametrize(
+    ("kind", "waits_on"), [(ThrottledError, True), (CongestedError, False)], ids=["quota", "congestion"]
+)
+def test_a_call_in_flight_shows_that_a_quota_serves_and_nothing_of_congestion(
+    kind: type[ClaudeError], waits_on: bool
+) -> None:
+    """A quota refuses at once; a congested server may hold a call for a minute before it does."""
+
+    async def refused() -> float | None:
+        pace = Pace(8)
+        patience = Patience(pace, 2)
+        await pace.acquire()
+        for _ in range(20):
+            await asyncio.sleep(MINUTE)
+            pause = patience.pause(kind("No."))
+        return pause
+
+    assert (virtual_time.run(refused) is not None) is waits_on
+
+
 @pytest.mark.parametrize("kind", SLOWING)
 def test_where_the_server_names_a_wait_the_pace_keeps_it(kind: type[ClaudeError]) -> None:
     assert first_wait(kind("No.", retry_after=5)) == 0.0
