@@ -287,7 +287,7 @@ def _cut(request: ClaudeRequest, reply: Reply) -> AnswerTruncatedError:
     what = "Thinking about" if _only_thought(reply) else "The answer to"
     return AnswerTruncatedError(
         f"{what} {_subject(request)} was cut at its limit of {request.max_tokens} output tokens.",
-        hint="Raise max_tokens in the agent's file or in [chassis], or ask for less in one task.",
+        hint="Raise max_tokens in the agent's file or in [chassis], lower the effort, or ask for less in one task.",
         request_id=reply.request_id,
     )
 

@@ -180,7 +180,9 @@ class ModelRefusalError(ClaudeError):
 class AnswerTruncatedError(ClaudeError):
     """The answer hit the output or context limit. A retry with the same limits can't help."""
 
-    remedy = "Raise max_tokens in the agent's file or in [chassis], or ask for less in one task."
+    remedy = (
+        "Raise max_tokens in the agent's file or in [chassis], lower the effort, or ask for less in one task."
+    )
 
 
 class AnswerInvalidError(ClaudeError):
