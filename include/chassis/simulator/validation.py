@@ -115,7 +115,11 @@ def _check_blocks(body: _Body, data: dict[str, Any]) -> None:
         if block.get("cache_control")
     ]
     for mark in marks:
-        if mark.get("type") != "ephemeral" or mark.get("ttl", "5m") not in ("5m", "1h"):
+        if (
+            not isinstance(mark, dict)
+            or mark.get("type") != "ephemeral"
+            or mark.get("ttl", "5m") not in ("5m", "1h")
+        ):
             raise _refusal("messages: cache_control must be ephemeral, with a ttl of '5m' or '1h'")
     marked = len(marks)
     if marked > _BREAKPOINTS:

@@ -54,6 +54,7 @@ def test_a_body_with_everything_that_chassis_sends_is_taken_as_it_is() -> None:
         ({"system": [{"type": "text", "text": " "}]}, "non-whitespace"),
         ({"system": [MARKED], "messages": user([MARKED] * 4)}, "Found 5"),
         ({"system": [TEXT | {"cache_control": {"type": "ephemeral", "ttl": "2h"}}]}, "ttl"),
+        ({"system": [TEXT | {"cache_control": "ephemeral"}]}, "cache_control must be"),
         ({"tools": [TOOL], "tool_choice": {"type": "tool", "name": "other"}}, "'other' not found"),
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
         ({"output_config": {"format": {"type": "json", "schema": {}}}}, "output_config.format.type"),
