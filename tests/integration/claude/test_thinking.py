@@ -77,6 +77,7 @@ def test_nothing_is_sent_that_a_model_refuses_for_certain(
     do: Callable[..., Any], control: SimulatorControl
 ) -> None:
     """Each model, with all that can be said, in each form: an answer every time, and no refusal but of forms."""
+    control.play(thinking_tokens=10)  # the greatest effort thinks for longer than this request has room
     do(*((model, said) for model in MODELS for said in SAID))
     assert about(control) == []
     assert module._refused_until == {}
