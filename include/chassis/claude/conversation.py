@@ -284,10 +284,12 @@ def _only_thought(reply: Reply) -> bool:
 
 
 def _cut(request: ClaudeRequest, reply: Reply) -> AnswerTruncatedError:
-    what = "Thinking about" if _only_thought(reply) else "The answer to"
+    what, less = "The answer to", "lower the effort, or ask for less in one task"
+    if _only_thought(reply):
+        what, less = "Thinking about", "or set a lower effort at the task, the agent or the connection"
     return AnswerTruncatedError(
         f"{what} {_subject(request)} was cut at its limit of {request.max_tokens} output tokens.",
-        hint="Raise max_tokens in the agent's file or in [chassis], lower the effort, or ask for less in one task.",
+        hint=f"Raise max_tokens in the agent's file or in [chassis], {less}.",
         request_id=reply.request_id,
     )
 

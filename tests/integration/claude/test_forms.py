@@ -195,6 +195,26 @@ def test_a_form_that_vanishes_between_two_answers_leaves_no_thinking_in_the_chan
     assert "add once more" in str(last[-1])
 
 
+def test_thinking_and_effort_are_no_reason_to_be_without_an_answer(
+    tasks: Tasks, control: SimulatorControl
+) -> None:
+    """Whatever a model refuses of them, in whichever form it answers."""
+    ids = {family: f"us.anthropic.{family}-thinks" for family in known_models()}
+    for family, model in ids.items():
+        control.play(model, plays=family)
+
+    async def one(client: Any, model: str) -> Any:
+        calls = await tasks.calls(client, identity(task=model))
+        request = a_request(model=model).model_copy(update={"thinking": "adaptive", "effort": "low"})
+        answer = await converse(calls.ask, request, check=lambda data: [], repairs=0, memory=FormMemory())
+        return answer.data, answer.usage.calls
+
+    async def all_at_once(client: Any) -> list[Any]:
+        return await asyncio.gather(*(one(client, model) for model in ids.values()))
+
+    assert tasks.run(all_at_once) == [(SIMULATED, 1)] * len(ids)
+
+
 def paid_calls(tasks: Tasks) -> dict[str, int]:
     """What the ledger counted, by task, each of which has the name of its model; nothing of it is uncertain."""
     files = open_files(str(tasks.records), "", what="record store")
