@@ -85,10 +85,10 @@ def test_seven_calls_write_once_and_read_six_times(
 
 
 def test_a_wave_without_a_breakpoint_goes_out_at_once(tasks: Tasks, control: SimulatorControl) -> None:
-    control.set_latency(0.5)
+    control.set_latency(3)
     wave(tasks, "Review them.")
     started = [entry["started"] for entry in control.requests()]
-    assert max(started) - min(started) < 0.4
+    assert max(started) - min(started) < 2.9, "all have come before the first answer"
 
 
 def test_who_waits_holds_no_slot_and_no_entry(tasks: Tasks, control: SimulatorControl) -> None:
@@ -101,7 +101,7 @@ def test_who_waits_holds_no_slot_and_no_entry(tasks: Tasks, control: SimulatorCo
         await asyncio.gather(*ones)
         return found
 
-    control.set_latency(0.6)
+    control.set_latency(3)
     assert tasks.run(look) == (1, 0, 1)
 
 
@@ -109,10 +109,10 @@ def test_a_wave_whose_first_call_is_slow_is_held_no_longer_than_the_bound(
     tasks: Tasks, control: SimulatorControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waves, "PATIENCE", 0.3)
-    control.set_latency(2)
+    control.set_latency(5)
     begun = time.monotonic()
     assert len([usage for usage in wave(tasks) if isinstance(usage, Usage)]) == WIDE
-    assert time.monotonic() - begun < 3.5, "two in a row would take four seconds"
+    assert time.monotonic() - begun < 9.5, "two in a row would take ten seconds"
 
 
 def test_a_first_call_that_fails_hands_over_to_one_of_the_others(
@@ -129,7 +129,7 @@ def test_a_first_call_that_fails_hands_over_to_one_of_the_others(
 def test_a_form_that_the_model_refuses_is_not_refused_to_one_after_the_other(
     tasks: Tasks, control: SimulatorControl
 ) -> None:
-    control.set_latency(0.5)
+    control.set_latency(1)
     control.add_fault("no_structured_output")
     try:
         used = summed(wave(tasks))
@@ -139,7 +139,7 @@ def test_a_form_that_the_model_refuses_is_not_refused_to_one_after_the_other(
     assert used.cache_read_tokens == (WIDE - 1) * used.cache_write_tokens > 0
     refused = [entry["started"] for entry in control.requests(status=400)]
     assert len(refused) == WIDE
-    assert max(refused) - min(refused) < 2, "one after the other takes three seconds"
+    assert max(refused) - min(refused) < 5.5, "one after the other takes six seconds"
 
 
 def test_a_first_call_that_is_cancelled_hands_over_to_one_of_the_others(
