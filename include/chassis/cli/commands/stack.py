@@ -12,6 +12,7 @@ from chassis.cli.arguments import finite
 from chassis.cli.commands.options import HOME, BedrockOption, HomeOption, JsonOption
 from chassis.cli.console import FAILED, exit_code, out, print_json, reports_errors, show_error, tell
 from chassis.cli.errors import UsageError
+from chassis.figures import counted, dollars
 
 
 @reports_errors
@@ -105,9 +106,10 @@ def _ask_bedrock(home: Path, report: Path | None, *, yes: bool, as_json: bool) -
         print_json(document)
     else:
         simulated = " The simulator answered: this proves nothing about AWS." if document["simulated"] else ""
+        spent = f"{counted(document['calls'], 'call')}, {dollars(document['usd'])}."
         out().print(
-            f"{document['calls']} calls, ${document['usd']:.4f}. Report: {path}.{simulated} It holds no credentials, "
-            "account or addresses; docs/bedrock.md says where to send it."
+            f"{spent}{simulated} The report, {path}, holds no credentials, account or addresses; docs/bedrock.md says "
+            "where to send it."
         )
     if error is not None:
         show_error(error)
