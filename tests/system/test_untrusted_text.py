@@ -28,9 +28,8 @@ KEPT_NULL = "\ufffd"
 def test_hostile_text_in_requirement_and_result_reaches_the_prompt_as_it_is(
     airflow: AirflowDriver, simulator: SimulatorControl
 ) -> None:
-    megabyte = "x" * 1_000_000
     simulator.add_answer(
-        {"status": "completed", "reason": "", "summary": HOSTILE, "output": HOSTILE + megabyte},
+        {"status": "completed", "reason": "", "summary": HOSTILE, "output": HOSTILE},
         task="identify_numbers",
     )
     workflow_id, run_id, state = airflow.plan_and_run(HOSTILE, workflow_id="hostile")
@@ -45,8 +44,6 @@ def test_hostile_text_in_requirement_and_result_reaches_the_prompt_as_it_is(
         start = fences[name].content.index("Add 5 and 3.")
         assert fences[name].content[start : start + len(shown)] == shown
     assert set(fences) <= {"requirement", "inputs", "task", "result", "service"}
-    assert len(str(second["body"])) < 300_000, "a megabyte of result is cut"
-    assert "left out" in fences["result"].content
 
     result = airflow.result(workflow_id, run_id, "identify_numbers")
     assert result["summary"] == HOSTILE.replace("\x00", KEPT_NULL), "the result is kept as Claude gave it"
