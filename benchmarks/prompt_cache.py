@@ -15,18 +15,13 @@ import inspect
 import json
 import logging
 import os
-import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from simulated import INCLUDE, simulator
 
-HERE = str(Path(__file__).parents[1] / "include")
 CONN_ID = "claude_bedrock"
 MODELS = ("us.anthropic.claude-opus-4-6-v1", "us.anthropic.claude-sonnet-5", "us.anthropic.claude-opus-5-5")
 LONG = "A customer may cancel within 30 days, and gets back what was paid. " * 400
@@ -36,20 +31,6 @@ SHAPES = {
     "long requirement": (LONG, ""),
     "long result of a dependency": ("Review each service.", LONG),
 }
-
-
-@contextmanager
-def simulator(latency: float) -> Iterator[str]:
-    """The address of a simulator of this checkout."""
-    command = [sys.executable, "-m", "chassis.simulator", "--port", "0", "--latency", str(latency)]
-    with subprocess.Popen(  # noqa: S603  its own program
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": HERE}
-    ) as running:
-        assert running.stdout is not None
-        try:
-            yield running.stdout.readline().rpartition(" ")[2].strip()
-        finally:
-            running.terminate()
 
 
 def request_for(model: str, requirement: str, result: str, item: str) -> Any:
@@ -118,16 +99,16 @@ def main() -> None:
     parser.add_argument(
         "--latency", type=float, default=1.0, help="seconds until an answer begins (default 1)"
     )
-    parser.add_argument("--client", default=HERE, help="folder of the code that makes the calls")
+    parser.add_argument("--client", default=INCLUDE, help="folder of the code that makes the calls")
     given = parser.parse_args()
     sys.path.insert(0, given.client)
-    sys.path.insert(1, HERE)
+    sys.path.insert(1, INCLUDE)
     from chassis.claude.usage import cost_usd
     from chassis.errors import ClaudeError
     from chassis.simulator import ACCESS_KEY, SECRET_KEY
 
     def measure(model: str, requirement: str, result: str, items: int, latency: float) -> str:
-        with simulator(latency) as url, tempfile.TemporaryDirectory() as records:
+        with simulator("--latency", str(latency)) as url, tempfile.TemporaryDirectory() as records:
             extra = {"region_name": "us-east-1", "endpoint_url": url}
             keys = {"login": ACCESS_KEY, "password": SECRET_KEY}
             connection = {"conn_type": "claude_bedrock", **keys, "extra": extra}

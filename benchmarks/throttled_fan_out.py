@@ -19,17 +19,16 @@ import asyncio
 import json
 import logging
 import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "include"))
+from simulated import INCLUDE, simulator
+
+sys.path.insert(0, INCLUDE)
 
 from chassis.simulator import ACCESS_KEY, SECRET_KEY, SimulatorControl
 
@@ -126,25 +125,10 @@ def least_seconds(calls: int, latency: float) -> float:
     return starts[-1] + latency
 
 
-@contextmanager
-def simulator(latency: float) -> Iterator[str]:
-    """The address of a simulator with the quota."""
-    command = [sys.executable, "-m", "chassis.simulator", "--port", "0", "--latency", str(latency)]
-    command += ["--requests-per-second", str(PER_SECOND), "--in-flight", str(IN_FLIGHT)]
-    path = str(Path(__file__).parents[1] / "include")
-    with subprocess.Popen(  # noqa: S603  its own program
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path}
-    ) as running:
-        assert running.stdout is not None
-        try:
-            yield running.stdout.readline().rpartition(" ")[2].strip()
-        finally:
-            running.terminate()
-
-
 def measure(way: Way, calls: int, latency: float) -> Outcome:
     """One run against a fresh simulator; imports are not counted."""
-    with simulator(latency) as url:
+    quota = ("--requests-per-second", str(PER_SECOND), "--in-flight", str(IN_FLIGHT))
+    with simulator("--latency", str(latency), *quota) as url:
 
         async def timed() -> tuple[float, int]:
             await way(url, 1)
