@@ -175,8 +175,11 @@ def test_hostile_results_reach_the_server_as_data_of_one_result(
     do("report_result", "Report it.", UpstreamResult(task="find", summary="s", output=text))
     from chassis.simulator.request import read_fences
 
-    content = control.requests()[0]["body"]["messages"][0]["content"]
+    body = control.requests()[0]["body"]
+    assert len(str(body)) < 300_000, "a megabyte of result is cut"
+    content = body["messages"][0]["content"]
     results = [f for block in content for f in read_fences(block["text"]) if f.name == "result"]
+    assert ("left out" in results[0].content) == (len(text) > 300_000)
     assert [fence.attributes for fence in results] == [{"task": "find"}]
     assert results[0].content.startswith(
         "Status: completed\nSummary: s\n\nOutput:\n" + text[:1].replace("\x00", "␀")
