@@ -315,10 +315,10 @@ class _Case:
                 f"The answer doesn't say which plan it is about. This one is {plan_code(proposal.digest)}."
             )
         if not names_plan(answer.plan, proposal.digest):
-            given = one_line(answer_text(answer.plan), 80)
-            raise _Refusal(
-                f"The answer is about plan {given}, but the one that waits is {plan_code(proposal.digest)}."
-            )
+            if any(names_plan(answer.plan, each.digest) for each in self.decisions.all().values()):
+                raise _Refusal("That plan was revised or made anew meanwhile: look at the new one.")
+            given, waits = one_line(answer_text(answer.plan), 80), plan_code(proposal.digest)
+            raise _Refusal(f"The answer is about plan {given}, but the one that waits is {waits}.")
         newest = Newest(proposal.workflow_id, self.settings).number
         if newest != proposal.base:
             raise _Refusal(

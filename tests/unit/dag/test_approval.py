@@ -299,6 +299,16 @@ def test_a_plan_made_anew_takes_the_place_of_the_one_that_waited(
     assert decisions() == ["proposed", "refused", "refused", "proposed", "refused", "approved"]
 
 
+def test_a_try_that_was_lost_says_of_the_old_plan_too_that_it_was_made_anew(airflow: Airflow) -> None:
+    airflow.visit()
+    old = airflow.proposal["digest"]
+    airflow.xcoms["plan"] = made(plan("Add them in another way."))
+    airflow.visit()
+    assert airflow.proposal["digest"] != old
+    airflow.answered("Approve", plan=old)
+    assert "made anew" in airflow.proposal["refused"]
+
+
 def test_a_revision_that_came_meanwhile_is_looked_at_first(airflow: Airflow, store: PlanStore) -> None:
     airflow.visit()
     assert airflow.proposal["changes"]["new"]
