@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "include"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from chassis.cli.stack import LocalStack
+from chassis.local.stack import LocalStack
 from tests.system.drilled_runs import Site
 from tests.system.drills import DRILLS, HEADER, SETTINGS, Outcome, hold
 from tests.system.driver import started

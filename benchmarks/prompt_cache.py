@@ -59,14 +59,14 @@ def request_for(model: str, requirement: str, result: str, item: str) -> Any:
 
 async def wave(model: str, requirement: str, result: str, items: int, records: str) -> tuple[Any, float]:
     """The usage of one run, and its seconds."""
-    from chassis.claude.clients import connected
+    from chassis.claude.client_pool import connected
     from chassis.claude.pace import pace_for
     from chassis.claude.usage import Usage
-    from chassis.execution import execute_request
-    from chassis.ledger.gate import gate_of
-    from chassis.ledger.identity import CallIdentity
-    from chassis.ledger.limits import RunLimits
+    from chassis.ledger.call_identity import CallIdentity
     from chassis.ledger.paid_calls import PaidCalls
+    from chassis.ledger.run_gate import gate_of
+    from chassis.ledger.run_limits import RunLimits
+    from chassis.work.brief import execute_request
 
     async def one(item: str) -> Usage:
         request = request_for(model, requirement, result, item)
@@ -105,7 +105,7 @@ def main() -> None:
     sys.path.insert(1, INCLUDE)
     from chassis.claude.usage import cost_usd
     from chassis.errors import ClaudeError
-    from chassis.simulator import ACCESS_KEY, SECRET_KEY
+    from chassis.local.simulator import ACCESS_KEY, SECRET_KEY
 
     def measure(model: str, requirement: str, result: str, items: int, latency: float) -> str:
         with simulator("--latency", str(latency)) as url, tempfile.TemporaryDirectory() as records:

@@ -18,7 +18,7 @@ INCLUDE = str(Path(__file__).parents[1] / "include")
 @contextmanager
 def simulator(*options: str) -> Iterator[str]:
     """The address of a simulator that runs with these options of its command line."""
-    command = [sys.executable, "-m", "chassis.simulator", "--port", "0", *options]
+    command = [sys.executable, "-m", "chassis.local.simulator", "--port", "0", *options]
     with subprocess.Popen(  # noqa: S603  its own program
         command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": INCLUDE}
     ) as running:

@@ -30,7 +30,7 @@ from simulated import INCLUDE, simulator
 
 sys.path.insert(0, INCLUDE)
 
-from chassis.simulator import ACCESS_KEY, SECRET_KEY, SimulatorControl
+from chassis.local.simulator import ACCESS_KEY, SECRET_KEY, SimulatorControl
 
 PER_SECOND, IN_FLIGHT = 10, 20
 CONN_ID = "claude_bedrock"
@@ -56,7 +56,7 @@ class Outcome:
 
 async def paced(url: str, calls: int) -> int:
     """Through the pace and the shared client, again and again while the server refuses."""
-    from chassis.claude.clients import connected
+    from chassis.claude.client_pool import connected
     from chassis.claude.pace import pace_for
     from chassis.claude.reply import ask
     from chassis.errors import ThrottledError

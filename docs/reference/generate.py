@@ -16,12 +16,12 @@ from pydantic.fields import FieldInfo
 
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Service
-from chassis.claude.options import ClaudeOptions
+from chassis.claude.connection_options import ClaudeOptions
 from chassis.claude.usage import Usage
 from chassis.errors import ChassisError, ClaudeError
-from chassis.execution import TaskResult
+from chassis.local.simulator.families import known_models
 from chassis.settings import Settings
-from chassis.simulator.families import known_models
+from chassis.work.brief import TaskResult
 from chassis.workflow import (
     ForEach,
     InputSpec,

@@ -20,14 +20,14 @@ from chassis.errors import PlanError, PlanFault
 from chassis.workflow import load_plan, plan_warnings
 from chassis.workflow.model_ids import model_fault
 from chassis.workflow.names import shown, suggestion
-from chassis.workflow.services import service_faults
+from chassis.workflow.service_lists import service_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from chassis.agents import AgentFolder
     from chassis.catalogue import Catalogue
-    from chassis.claude.options import ClaudeOptions
+    from chassis.claude.connection_options import ClaudeOptions
     from chassis.settings import Settings
     from chassis.workflow import Limits, TaskSpec, WorkflowSpec
 
@@ -74,7 +74,7 @@ class Deployment:
 
         :raises ConnectionSetupError: the connection's options are wrong
         """
-        from chassis.claude.options import connection_options
+        from chassis.claude.connection_options import connection_options
 
         return connection_options(self.settings.conn_id)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from chassis.claude.connection_options import NO_OPTIONS, ClaudeOptions
 from chassis.claude.models import facts_of
-from chassis.claude.options import NO_OPTIONS, ClaudeOptions
 from chassis.claude.reply import BYTES_PER_TOKEN
 from chassis.claude.thinking import asked_for
 from chassis.claude.usage import Usage, cost_usd

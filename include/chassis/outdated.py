@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from chassis.rerun import Instance
+    from chassis.rerun_scope import Instance
 
 
 class Ended(Protocol):

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from chassis.claude.connection_options import NO_OPTIONS, ClaudeOptions
 from chassis.claude.conversation import converse
 from chassis.claude.models import facts_of
-from chassis.claude.options import NO_OPTIONS, ClaudeOptions
 from chassis.claude.request import ClaudeRequest, Message, text_block
 from chassis.claude.thinking import asked_for
 from chassis.claude.usage import Usage

@@ -7,10 +7,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from chassis.contract.addresses import URL_PREFIX
 from chassis.dag.links import TAB, BoardLink
-
-URL_PREFIX = "/chassis"
-"""Where the pages are, below Airflow's own address."""
 
 _PATH = URL_PREFIX.removeprefix("/")
 

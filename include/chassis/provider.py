@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chassis import __version__
-from chassis.claude.form import CONNECTION_TYPES
+from chassis.claude.connection_form import CONNECTION_TYPES
 from chassis.settings import SECTION, Settings
 
 

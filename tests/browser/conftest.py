@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 
-from chassis.cli.stack import LocalStack
+from chassis.local.stack import LocalStack
 from tests.system.driver import AirflowDriver, started
 
 # Airflow's own pages take their time while its other components work.

@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
-from chassis.cli.stack import LocalStack
-from chassis.simulator.control import SimulatorControl
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.stack import LocalStack
 from tests.system.driver import AirflowDriver, wait_for
 
 REQUIREMENT = "Add pet insurance product to services pricing and claims"

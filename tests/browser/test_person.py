@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from chassis.cli.stack import LocalStack
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
-from chassis.simulator.control import SimulatorControl
-from chassis.ui.links import Links
+from chassis.ui.page_links import Links
 from tests.system.driver import AirflowDriver, wait_for
 
 REQUIREMENT = "Add pet insurance product to services pricing, claims and contracts"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.simulator import Simulator, SimulatorControl
+from chassis.local.simulator import Simulator, SimulatorControl
 
 
 @pytest.fixture(scope="session")

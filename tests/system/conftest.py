@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chassis.cli.stack import LocalStack
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
-from chassis.simulator.control import SimulatorControl
 from tests.system.driver import PROJECT, AirflowDriver, run_chassis, started
 
 ENVIRONMENT_CANARY = "canary-environment-0d1f7c52"

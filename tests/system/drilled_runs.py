@@ -17,15 +17,15 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from chassis.cli.processes import session_members
-from chassis.cli.record import read_record
-from chassis.cli.stack import LocalStack
 from chassis.files import open_files
-from chassis.ledger.book import RunLedger
 from chassis.ledger.entries import Opened
+from chassis.ledger.journal import RunLedger
+from chassis.local.processes import session_members
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator.request import ClaudeRequest
+from chassis.local.stack import LocalStack
+from chassis.local.stack_file import read_record
 from chassis.plans.store import PlanStore
-from chassis.simulator.control import SimulatorControl
-from chassis.simulator.request import ClaudeRequest
 from chassis.workflow import ForEach, InputSpec, TaskSpec, WorkflowSpec
 from tests.system.driver import FINAL, AirflowDriver, await_plan, results_in_prompt, wait_for
 

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from chassis.cli.stack import LocalStack
-from chassis.simulator.request import ClaudeRequest
+from chassis.local.simulator.request import ClaudeRequest
+from chassis.local.stack import LocalStack
 
 PROJECT = Path(__file__).parents[2]
 

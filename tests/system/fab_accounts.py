@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 
-from chassis.cli.environment import StackPlan, component_environment, default_dags_folder
-from chassis.cli.keys import USERNAME, load_keys
+from chassis.local.stack_environment import StackPlan, component_environment, default_dags_folder
+from chassis.local.stack_keys import USERNAME, load_keys
 from tests.system.driver import AirflowDriver, wait_for
 
 FAB = {

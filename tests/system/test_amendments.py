@@ -12,11 +12,11 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from chassis.cli.stack import LocalStack
 from chassis.files import open_files
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
 from chassis.records.amendments import Amendments
-from chassis.simulator.control import SimulatorControl
 from chassis.workflow import load_plan
 from tests.system.conftest import Chassis
 from tests.system.driver import AirflowDriver, await_plan, instruction_in_prompt, run_chassis, wait_for

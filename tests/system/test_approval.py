@@ -14,11 +14,11 @@ import httpx
 import pytest
 import yaml
 
-from chassis.cli.stack import LocalStack
 from chassis.files import open_files
-from chassis.ledger.book import RunLedger
+from chassis.ledger.journal import RunLedger
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
-from chassis.simulator.control import SimulatorControl
 from chassis.workflow import load_plan, plan_digest
 from tests.system.approving import PLANNER, Approval
 from tests.system.conftest import Chassis

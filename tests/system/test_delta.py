@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator.request import read_fences
 from chassis.plans.store import PlanStore
-from chassis.simulator.control import SimulatorControl
-from chassis.simulator.request import read_fences
 from tests.system.conftest import Chassis
 from tests.system.driver import AirflowDriver
 

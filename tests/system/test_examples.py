@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chassis.cli.stack import LocalStack
-from chassis.simulator.control import SimulatorControl
-from chassis.simulator.request import ClaudeRequest
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator.request import ClaudeRequest
+from chassis.local.stack import LocalStack
 from tests.system.conftest import Chassis
 from tests.system.driver import AirflowDriver, instruction_in_prompt, results_in_prompt
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from chassis.cli.stack import LocalStack
-from chassis.simulator.control import SimulatorControl
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.stack import LocalStack
 from tests.system.conftest import Chassis
 from tests.system.driver import AirflowDriver
 

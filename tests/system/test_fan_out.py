@@ -6,9 +6,9 @@ from collections import defaultdict
 
 import pytest
 
-from chassis.cli.stack import LocalStack
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
-from chassis.simulator.control import SimulatorControl
 from chassis.workflow import load_plan
 from tests.system.approving import Approval
 from tests.system.driver import AirflowDriver, await_plan, results_in_prompt, wait_for

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from chassis.cli.stack import LocalStack
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
-from chassis.simulator.control import SimulatorControl
 from chassis.workflow import ForEach, TaskSpec, WorkflowSpec
 from tests.system.driver import AirflowDriver, await_plan, wait_for
 

@@ -16,8 +16,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from chassis.cli.stack import LocalStack
-from chassis.plugin import URL_PREFIX
+from chassis.contract.addresses import URL_PREFIX
+from chassis.local.stack import LocalStack
 from chassis.ui.app import HEADERS, build_app
 from tests.system.approving import PLANNER, Approval
 from tests.system.driver import AirflowDriver, run_chassis, started

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from chassis.cli.record import read_record
-from chassis.cli.stack import LocalStack
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.stack import LocalStack
+from chassis.local.stack_file import read_record
 from chassis.plans.store import PlanStore
-from chassis.simulator.control import SimulatorControl
 from chassis.workflow import ForEach, Limits, TaskSpec, WorkflowSpec
 from tests.system.driver import AirflowDriver, await_plan, wait_for
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from chassis.cli.stack import LocalStack
+from chassis.local.stack import LocalStack
 from tests.system.drilled_runs import SERVICES, Site
 from tests.system.drills import DRILLS, SETTINGS, hold
 from tests.system.driver import started

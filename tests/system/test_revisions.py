@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
-from chassis.cli.stack import LocalStack
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
-from chassis.simulator.control import SimulatorControl
 from chassis.workflow import TaskSpec, WorkflowSpec
 from tests.system.driver import AirflowDriver, await_plan, instruction_in_prompt, wait_for
 

@@ -18,9 +18,9 @@ from urllib.parse import quote
 import psutil
 import pytest
 
-from chassis.cli.stack import LocalStack
-from chassis.simulator.control import SimulatorControl
-from chassis.simulator.sigv4 import ACCESS_KEY, SECRET_KEY
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator.sigv4 import ACCESS_KEY, SECRET_KEY
+from chassis.local.stack import LocalStack
 from tests.system.conftest import ENVIRONMENT_CANARY, Chassis
 from tests.system.driver import AirflowDriver, wait_for
 

@@ -9,13 +9,13 @@ from typing import Any
 import psutil
 import pytest
 
-from chassis.cli.stack import LocalStack
 from chassis.errors import restore_error
 from chassis.files import open_files
-from chassis.ledger.book import RunLedger
 from chassis.ledger.entries import Closed
+from chassis.ledger.journal import RunLedger
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
-from chassis.simulator.control import SimulatorControl
 from chassis.workflow import ForEach, Limits, TaskSpec, WorkflowSpec
 from tests.system.conftest import Chassis
 from tests.system.drills import kill_all

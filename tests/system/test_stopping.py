@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from chassis.cli.stack import LocalStack
-from chassis.simulator.control import SimulatorControl
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.stack import LocalStack
 from tests.system.driver import AirflowDriver, wait_for
 
 WAYS = [

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from chassis.claude.usage import Usage, cost_usd
-from chassis.cli.stack import LocalStack
-from chassis.simulator.control import SimulatorControl
+from chassis.local.simulator.control import SimulatorControl
+from chassis.local.stack import LocalStack
 from tests.system.collector import Collector, Span
 from tests.system.driver import PROJECT, AirflowDriver, instruction_in_prompt, started, wait_for
 

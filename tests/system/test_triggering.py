@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from chassis.local.simulator import SimulatorControl
 from chassis.plans.store import PlanStore
-from chassis.simulator import SimulatorControl
 from chassis.workflow import load_plan
 from tests.system.driver import AirflowDriver, wait_for
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.cli.stack import LocalStack
+from chassis.local.stack import LocalStack
 from tests.system.driver import AirflowDriver, run_chassis, started
 
 NOWHERE = {"bedrock-runtime": {"endpoint_url": "http://127.0.0.1:9"}}

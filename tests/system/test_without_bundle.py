@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.cli.stack import LocalStack
+from chassis.local.stack import LocalStack
 from tests.system.driver import AirflowDriver, started
 
 DAGS = Path(__file__).parents[2] / "dags"

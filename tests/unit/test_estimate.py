@@ -13,12 +13,12 @@ from hypothesis import given, settings
 
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Catalogue, Service
-from chassis.claude.options import ClaudeOptions
+from chassis.claude.connection_options import ClaudeOptions
 from chassis.claude.reply import BYTES_PER_TOKEN
 from chassis.claude.usage import Usage, cost_usd
 from chassis.estimate import ANSWER_TOKENS, Estimate, estimate_plan
-from chassis.execution import build_request
 from chassis.settings import Settings
+from chassis.work.brief import build_request
 from chassis.workflow import TaskGraph, WorkflowSpec, check_plan
 from tests.unit.workflow.strategies import plans
 

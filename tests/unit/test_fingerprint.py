@@ -11,7 +11,7 @@ import pytest
 
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Service
-from chassis.execution import UpstreamResult, build_request, fingerprint
+from chassis.work.brief import UpstreamResult, build_request, fingerprint
 from chassis.workflow import TaskSpec
 
 AGENT = {"name": "task-executor", "description": "Does a task.", "prompt": "You do one task."}

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Catalogue, Service
-from chassis.claude.options import ClaudeOptions
+from chassis.claude.connection_options import ClaudeOptions
+from chassis.local.simulator.request import read_fences
 from chassis.planning import DoneTask, build_request
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings
-from chassis.simulator.request import read_fences
 from chassis.workflow import Given, check_plan, delta_schema, load_plan, proposal_schema
 
 if TYPE_CHECKING:

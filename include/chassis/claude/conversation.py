@@ -1,6 +1,6 @@
 """A conversation with Claude that ends in one JSON answer which keeps its schema, or in one clear error.
 
-The answer is asked for in one of the forms of :mod:`chassis.claude.forms`, and in the next one when the model refuses
+It asks in one of the forms of :mod:`chassis.claude.answer_forms`, and in the next one when the model refuses
 that, or when constrained decoding runs on to the limit of tokens. In whichever form, the answer is checked here, and
 what is wrong with it goes back to Claude a bounded number of times.
 
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chassis.claude.answers import listed, parse_answer, value_faults
+from chassis.claude.answer_forms import CONSTRAINED, FORCED_TOOL, MEMORY, Form, FormMemory, as_text, texts_of
+from chassis.claude.answer_schema import listed, parse_answer, value_faults
 from chassis.claude.blocks import sent_back
-from chassis.claude.forms import CONSTRAINED, FORCED_TOOL, MEMORY, Form, FormMemory, as_text, texts_of
 from chassis.claude.request import ClaudeRequest, text_block
 from chassis.claude.thinking import with_thinking
 from chassis.claude.usage import Usage

@@ -2,7 +2,7 @@
 
 It reads an Airflow connection of the type ``aws`` or ``claude_bedrock`` the way the amazon provider does
 (keys, profile, assumed role, web identity, AWS's default chain), and adds a Bedrock API key
-(``bearer_token``), the endpoint and the options of :mod:`chassis.claude.options`. Without any connection,
+(``bearer_token``), the endpoint and the options of :mod:`chassis.claude.connection_options`. Without any connection,
 AWS's default chain is asked.
 
 Importing this module imports boto3 (0.3 s): workers and the triggerer do so when they make a call, and
@@ -27,10 +27,10 @@ from airflow.sdk.log import mask_secret
 from botocore.config import Config  # noqa: TID253  imported by the base class anyway
 from botocore.credentials import RefreshableCredentials  # noqa: TID253
 
+from chassis.claude.call_failures import claude_failure, foreign_errors, quoted
+from chassis.claude.connection_form import CONNECTION_TYPE
+from chassis.claude.connection_options import ClaudeOptions, claude_extra, read_options
 from chassis.claude.endpoint import check_endpoint
-from chassis.claude.failures import claude_failure, foreign_errors, quoted
-from chassis.claude.form import CONNECTION_TYPE
-from chassis.claude.options import ClaudeOptions, claude_extra, read_options
 from chassis.errors import ChassisError, ConnectionSetupError, CredentialsMissingError
 from chassis.settings import Settings
 
@@ -152,7 +152,7 @@ class ClaudeBedrockHook(AwsBaseHook):
 
         This is what Airflow's Test button runs. The call costs about a hundredth of a cent.
         """
-        from chassis.claude.probe import probe
+        from chassis.claude.ping import probe
 
         async def ask_for_one_token() -> str:
             model = self.claude_options.model or Settings.load().model

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chassis.claude.answers import parse_answer, value_faults
-from chassis.claude.forms import ASKED_FOR, CONSTRAINED, FORCED_TOOL, Form
+from chassis.claude.answer_forms import ASKED_FOR, CONSTRAINED, FORCED_TOOL, Form
+from chassis.claude.answer_schema import parse_answer, value_faults
 from chassis.claude.models import facts_of
 from chassis.claude.reply import BYTES_PER_TOKEN, Reply, ask
 from chassis.claude.request import ClaudeRequest, Message, text_block

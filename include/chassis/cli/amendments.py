@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from chassis.cli.errors import AirflowRefusedError, UsageError
-from chassis.cli.inputs import Input, input_values, parse_inputs
-from chassis.cli.text import one_line
+from chassis.cli.input_values import Input, input_values, parse_inputs
+from chassis.cli.terminal_text import one_line
+from chassis.errors.client import AirflowRefusedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from chassis.cli.airflow_api import Airflow, Json
+    from chassis.airflow_client import Airflow, Json
     from chassis.cli.report import Report
 
 
@@ -30,7 +30,7 @@ class Change:
     save: bool
 
     def wish(self, types: Mapping[str, str]) -> Json:
-        """The change as Airflow's side takes it, see ``chassis.ui.reruns.Wish``.
+        """The change as Airflow's side takes it, see ``chassis.ui.amended_reruns.Wish``.
 
         :param types: the declared types of the workflow's inputs
         :raises UsageError: an input's text can't be read as its type

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from chassis.cli.text import plain
+from chassis.cli.terminal_text import plain
 from chassis.errors import (
     AccessDeniedError,
     AccessPendingError,
@@ -105,7 +105,7 @@ def confirmed(question: str, *, yes: bool, otherwise: str = "Nothing was changed
     :raises UsageError: there is nobody to ask
     :raises typer.Exit: the answer is no
     """
-    from chassis.cli.errors import UsageError
+    from chassis.errors.client import UsageError
 
     if yes:
         return
@@ -118,7 +118,7 @@ def confirmed(question: str, *, yes: bool, otherwise: str = "Nothing was changed
 
 def exit_code(error: ChassisError) -> int:
     """2 for what was asked wrongly, 3 for what is out of reach, 1 for the rest."""
-    from chassis.cli.errors import AirflowUnreachableError, SignInError, StackError, UsageError
+    from chassis.errors.client import AirflowUnreachableError, SignInError, StackError, UsageError
 
     if isinstance(error, UsageError | PlanError | PlanNotFoundError | SettingsError):
         return USAGE
@@ -160,8 +160,8 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def _failed_document(error: ChassisError) -> dict[str, Any]:
-    from chassis.cli.failures import error_document
     from chassis.cli.report import Report
+    from chassis.cli.task_failure import error_document
 
     nothing = Report(workflow_id=None, revision=None, dag_run_id=None, state="failed")
     return replace(nothing, error=error_document(error)).document()

@@ -11,12 +11,13 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 from chassis.cli import amounts
-from chassis.cli.errors import UsageError
-from chassis.cli.failures import error_document
-from chassis.cli.planner import PLANNER, planner_run_of
+from chassis.cli.planner_client import planner_run_of
+from chassis.cli.task_failure import error_document
+from chassis.contract.names import PLANNER_DAG
 from chassis.errors import RecordBrokenError
-from chassis.ledger.book import RunLedger, recorded_runs, workflow_runs
+from chassis.errors.client import UsageError
 from chassis.ledger.entries import Closed, Opened, Totals
+from chassis.ledger.journal import RunLedger, recorded_runs, workflow_runs
 
 if TYPE_CHECKING:
     from chassis.files import Files
@@ -114,8 +115,8 @@ def read_cost(files: Files, workflow_id: str) -> WorkflowCost:
         raise _unknown(workflow_id, list(recorded_runs(files)))
     cost = _cost(files, workflow_id, runs)
     started = {planner_run for run in runs if (planner_run := planner_run_of(run))}
-    planning = sorted(started & set(workflow_runs(files, PLANNER)))
-    return replace(cost, planning=tuple(_run_cost(files, PLANNER, run) for run in planning))
+    planning = sorted(started & set(workflow_runs(files, PLANNER_DAG)))
+    return replace(cost, planning=tuple(_run_cost(files, PLANNER_DAG, run) for run in planning))
 
 
 def read_costs(files: Files) -> list[WorkflowCost]:

@@ -15,18 +15,18 @@ from urllib.parse import urlsplit
 
 from rich.text import Text
 
-from chassis.cli.errors import StackError
-from chassis.cli.planner import PLANNER
-from chassis.cli.probe import MARK, Facts
+from chassis.cli.deployment_facts import MARK, Facts
 from chassis.cli.target import connect, is_remote
-from chassis.cli.text import one_line, plain
+from chassis.cli.terminal_text import one_line, plain
+from chassis.contract.names import PLANNER_DAG
 from chassis.errors import ChassisError
+from chassis.errors.client import StackError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chassis.cli.airflow_api import Airflow
-    from chassis.cli.environment import StackPlan
+    from chassis.airflow_client import Airflow
+    from chassis.local.stack_environment import StackPlan
 
 _PROBE_SECONDS = 180
 _TO_BE_CHOSEN = 0  # the simulator's port before the stack starts
@@ -94,7 +94,7 @@ def _airflow_checks(home: Path) -> Iterator[Check]:
     try:
         with connect(home).airflow as airflow:
             yield _health(airflow)
-            yield _dag_check("Planner", PLANNER, airflow.find_dag(PLANNER))
+            yield _dag_check("Planner", PLANNER_DAG, airflow.find_dag(PLANNER_DAG))
             yield _dag_check("Upkeep", UPKEEP, airflow.find_dag(UPKEEP))
     except ChassisError as error:
         yield Check("Airflow", False, error.message, error.hint)
@@ -202,8 +202,13 @@ def _stack_plan(home: Path) -> StackPlan | None:
     """The local stack as it runs or would be started; None if an Airflow of one's own is meant."""
     if is_remote():
         return None
-    from chassis.cli.environment import StackPlan, default_dags_folder, has_aws_credentials, usual_port
-    from chassis.cli.stack import running_stack
+    from chassis.local.stack import running_stack
+    from chassis.local.stack_environment import (
+        StackPlan,
+        default_dags_folder,
+        has_aws_credentials,
+        usual_port,
+    )
 
     record = running_stack(home)
     if record is not None:
@@ -251,8 +256,8 @@ def _environment(plan: StackPlan | None) -> Iterator[tuple[dict[str, str], str |
     if plan is None:
         yield dict(os.environ), None
         return
-    from chassis.cli.environment import component_environment
-    from chassis.cli.keys import load_keys, password_file
+    from chassis.local.stack_environment import component_environment
+    from chassis.local.stack_keys import load_keys, password_file
 
     if password_file(plan.home).exists():
         yield component_environment(plan, load_keys(plan.home), os.environ), None
@@ -267,7 +272,7 @@ def _probe(environment: dict[str, str]) -> Facts:
 
     :raises StackError: it sees nothing, because Airflow can't even be imported or its configuration is broken
     """
-    command = [sys.executable, "-m", "chassis.cli.probe"]
+    command = [sys.executable, "-m", "chassis.cli.deployment_facts"]
     try:
         done = subprocess.run(  # noqa: S603
             command, env=environment, capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from chassis.cli.errors import UsageError
+from chassis.errors.client import UsageError
 
 STDIN = "-"
 PLAN_BYTES = 10_000_000

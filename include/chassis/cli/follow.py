@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.live import Live
 
-from chassis.cli.errors import AirflowUnreachableError
 from chassis.cli.render import full_name, status_text, status_view
 from chassis.cli.report import FINISHED
+from chassis.errors.client import AirflowUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

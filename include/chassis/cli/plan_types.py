@@ -10,7 +10,7 @@ from chassis.errors import PlanError, PlanNotFoundError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chassis.cli.airflow_api import Airflow, Json
+    from chassis.airflow_client import Airflow, Json
 
 
 def declared_types(home: Path, workflow_id: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from rich.text import Text
 from chassis import figures
 from chassis.cli import amounts
 from chassis.cli.listing import Listing
-from chassis.cli.text import one_line, plain
+from chassis.cli.terminal_text import one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from chassis.cli.report import Report, Row
-    from chassis.cli.shape import Shape
     from chassis.cli.spending import Spending
+    from chassis.cli.task_shapes import Shape
     from chassis.ledger.entries import Totals
 
 SIMULATED = "simulated: not Claude"

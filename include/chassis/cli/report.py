@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chassis.cli import amounts
-from chassis.cli.failures import error_document, read_failure
-from chassis.cli.shape import Shape, TaskShape
 from chassis.cli.spending import Spending, latest, settled, spent_by_result
+from chassis.cli.task_failure import error_document, read_failure
+from chassis.cli.task_shapes import Shape, TaskShape
 from chassis.outdated import outdated_instances
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from chassis.cli.airflow_api import Airflow, Json
+    from chassis.airflow_client import Airflow, Json
     from chassis.cli.spending import SpendingReader
     from chassis.ledger.entries import Totals
-    from chassis.rerun import Instance
+    from chassis.rerun_scope import Instance
 
 FINISHED = frozenset({"success", "failed"})
 """States of a run that has ended."""

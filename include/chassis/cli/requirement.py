@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from chassis.cli.arguments import CONTROLS
-from chassis.cli.errors import UsageError
+from chassis.cli.argument_checks import CONTROLS
 from chassis.cli.file_text import read_text
+from chassis.errors.client import UsageError
 
 
 def read_requirement(argument: str, file: str | None) -> str:

@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chassis.claude.usage import Usage
 from chassis.ledger.entries import Bound, Totals
-from chassis.ledger.limits import RunLimits
+from chassis.ledger.run_limits import RunLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from chassis.cli.airflow_api import Airflow
+    from chassis.airflow_client import Airflow
     from chassis.cli.report import Row
 
 Number = TypeVar("Number", int, float)
@@ -31,7 +31,7 @@ _ENDED = frozenset({"success", "failed", "up_for_retry", "removed"})
 
 
 class Spending(BaseModel):
-    """What one task left at its end; see ``chassis.dag.calls``."""
+    """What one task left at its end; see ``chassis.dag.deferred_call``."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from chassis.cli.airflow_api import Airflow, SignIn
-from chassis.cli.errors import StackError, UsageError
+from chassis.airflow_client import Airflow, SignIn
+from chassis.errors.client import StackError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from chassis.cli.record import StackRecord
     from chassis.files import Files
+    from chassis.local.stack_file import StackRecord
     from chassis.plans.store import PlanStore
     from chassis.settings import Settings
 
@@ -54,7 +54,7 @@ def connect(home: Path) -> Target:
     """
     if is_remote():
         return Target(Airflow(_remote_sign_in()), simulated=None)
-    from chassis.cli.stack import running_stack
+    from chassis.local.stack import running_stack
 
     record = running_stack(home)
     if record is None:
@@ -73,7 +73,7 @@ def connect_or_start(home: Path, *, bedrock: bool, tell: Callable[[str], None]) 
     :raises StackError: the local stack does not start
     :raises UsageError: real Bedrock is wanted, but the local stack runs with the simulator
     """
-    from chassis.cli.stack import running_stack
+    from chassis.local.stack import running_stack
 
     if is_remote():
         return connect(home)
@@ -89,8 +89,8 @@ def connect_or_start(home: Path, *, bedrock: bool, tell: Callable[[str], None]) 
 
 def start(home: Path, *, bedrock: bool, port: int | None, tell: Callable[[str], None]) -> bool:
     """Start the home's stack; False if it ran already. Errors as of :func:`connect_or_start`."""
-    from chassis.cli.environment import free_port, has_aws_credentials, usual_port
-    from chassis.cli.stack import LocalStack, running_stack
+    from chassis.local.stack import LocalStack, running_stack
+    from chassis.local.stack_environment import free_port, has_aws_credentials, usual_port
 
     record = running_stack(home)
     if record is not None and bedrock and record.simulated:
@@ -163,7 +163,7 @@ def settings_here() -> Settings:
 
 
 def _local(home: Path, record: StackRecord) -> Target:
-    from chassis.cli.keys import read_password
+    from chassis.local.stack_keys import read_password
 
     sign_in = SignIn(record.url, username=record.username, password=read_password(home))
     return Target(Airflow(sign_in), simulated=record.simulated)

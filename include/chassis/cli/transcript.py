@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from chassis.cli.render import SIMULATED
-from chassis.cli.text import one_line, plain
+from chassis.cli.terminal_text import one_line, plain
 from chassis.figures import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-    from chassis.cli.airflow_api import Json
+    from chassis.airflow_client import Json
 
 _WHO = {"user": "Chassis", "assistant": "Claude"}
 

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import TaskAwaitingInput
 
-from chassis.dag.answers import MAX_COMMENT, REJECT, REVISE, Answer, ask
-from chassis.dag.calling import CallingOperator, reported
-from chassis.dag.plan_calls import demanded, plan_call
-from chassis.dag.proposals import (
+from chassis.approval_policy import Approve, answer_text, names_plan, plan_code, reason_without
+from chassis.dag.claude_operator import CallingOperator, reported
+from chassis.dag.hitl_form import MAX_COMMENT, REJECT, REVISE, Answer, ask
+from chassis.dag.pending_plan import (
     PROPOSAL_KEY,
     KeptProposal,
     Newest,
@@ -37,8 +37,8 @@ from chassis.dag.proposals import (
     let_through,
     proposal_document,
 )
+from chassis.dag.planning_request import demanded, plan_call
 from chassis.dag.triggers import RESULT, SPENDING_KEY, HeldAnswerTrigger, ResumingClaudeTrigger
-from chassis.deciding import Approve, answer_text, names_plan, plan_code, reason_without
 from chassis.errors import (
     ApprovalTimeoutError,
     ChassisError,

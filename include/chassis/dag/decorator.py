@@ -10,9 +10,9 @@ from airflow.sdk.definitions._internal.expandinput import MappedArgument
 from airflow.sdk.definitions._internal.types import SET_DURING_EXECUTION
 from airflow.sdk.definitions.context import context_merge
 
-from chassis.dag.arguments import check_arguments
-from chassis.dag.given import Source, of_this_run, read_given, resolved, task_of, tasks_in
+from chassis.dag.context_values import Source, of_this_run, read_given, resolved, task_of, tasks_in
 from chassis.dag.operators import LABEL, ClaudeTaskOperator
+from chassis.dag.task_arguments import check_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
-from chassis.dag.calling import reported
 from chassis.dag.cards import CARD_KEY, card_on_error
+from chassis.dag.claude_operator import reported
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ItemsError, ItemsMovedError
 from chassis.workflow import check_items

@@ -30,8 +30,8 @@ class BoardLink(BaseOperatorLink):
         from chassis.dag.approval import ApprovePlanOperator
         from chassis.dag.decorator import DecoratedClaudeOperator
         from chassis.dag.operators import ClaudeTaskOperator
-        from chassis.dag.plan_calls import PlanOperator
         from chassis.dag.planned import PlannedTaskOperator
+        from chassis.dag.planning_request import PlanOperator
 
         return [
             ClaudeTaskOperator,

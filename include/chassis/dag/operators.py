@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg
 
-from chassis.dag.arguments import check_arguments, check_instruction, schema_of
-from chassis.dag.calling import ERROR_KEY, ClaudeOperator
-from chassis.dag.calls import TaskCall
 from chassis.dag.cards import CARD_KEY
-from chassis.dag.given import (
+from chassis.dag.claude_operator import ERROR_KEY, ClaudeOperator
+from chassis.dag.context_values import (
     Source,
     mapped_argument,
     plain,
@@ -29,6 +27,8 @@ from chassis.dag.given import (
     task_of,
     tasks_in,
 )
+from chassis.dag.deferred_call import TaskCall
+from chassis.dag.task_arguments import check_arguments, check_instruction, schema_of
 from chassis.dag.triggers import SPENDING_KEY
 from chassis.text import one_line
 from chassis.workflow import Limits, TaskSpec
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import MappedOperator, OperatorPartial
     from pydantic import BaseModel
 
-    from chassis.execution import GivenValue, UpstreamResult
     from chassis.settings import Settings
+    from chassis.work.brief import GivenValue, UpstreamResult
     from chassis.workflow.spec import Effort, Thinking
 
     Given = UpstreamResult | GivenValue
@@ -60,7 +60,7 @@ class ClaudeTaskOperator(ClaudeOperator):
     """A task for Claude in a DAG of your own.
 
     Claude is given the instruction, the inputs and, as data, the return values of the tasks directly upstream. The
-    result is the task's XCom: a dict with ``summary``, ``output`` and what it cost (``chassis.execution.TaskResult``).
+    result is the task's XCom: a dict with ``summary``, ``output`` and what it cost (``chassis.work.brief.TaskResult``).
     ``summary``, ``output`` and the fields that ``output_schema`` names are XComs of their own, too.
 
     :param instruction: what to do, complete on its own; may be a template. ``{name}`` of an input and ``{item}`` are
@@ -187,8 +187,8 @@ class ClaudeTaskOperator(ClaudeOperator):
     def prepare(self, context: Context, settings: Settings) -> TaskCall:
         from chassis.agents import load_agent
         from chassis.catalogue import load_catalogue
-        from chassis.claude.options import connection_options
-        from chassis.execution import Sharing, UpstreamResult, build_request
+        from chassis.claude.connection_options import connection_options
+        from chassis.work.brief import Sharing, UpstreamResult, build_request
 
         check_instruction(self.task_id, self.instruction)
         agent = load_agent(settings.agents_folder, self.agent)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from chassis.dag.calling import ClaudeOperator
-from chassis.dag.calls import PlanCall, TaskCall
+from chassis.dag.claude_operator import ClaudeOperator
+from chassis.dag.deferred_call import PlanCall, TaskCall
 from chassis.dag.fan_out import check_places, read_results
 from chassis.errors import ChassisError
 from chassis.workflow import Limits, TaskSpec
@@ -77,8 +77,8 @@ class PlannedTaskOperator(ClaudeOperator):
     def prepare(self, context: Context, settings: Settings) -> TaskCall:
         from chassis.agents import load_agent
         from chassis.catalogue import load_catalogue
-        from chassis.claude.options import connection_options
-        from chassis.execution import Sharing, UpstreamResult, build_request, fingerprint
+        from chassis.claude.connection_options import connection_options
+        from chassis.work.brief import Sharing, UpstreamResult, build_request, fingerprint
 
         if self.items is not None and context["dag_run"].clear_number:
             check_places(context["ti"], self.items)
@@ -145,7 +145,7 @@ class PlannedTaskOperator(ClaudeOperator):
         self, context: Context, settings: Settings, call: TaskCall | PlanCall
     ) -> dict[str, Any] | None:
         """The result of the run that this one continues, if the task was told the same there."""
-        from chassis.dag.carrying import carried_result
+        from chassis.dag.reuse_results import carried_result
 
         assert isinstance(call, TaskCall), "prepare makes one"
         return carried_result(context, settings, call)

@@ -14,15 +14,15 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, BaseOperator, BaseSensorOperator
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
+from chassis.approval_policy import Approve, plan_code
 from chassis.dag.approval import ApprovePlanOperator
-from chassis.dag.calling import reported
+from chassis.dag.claude_operator import reported
 from chassis.dag.conf import check_conf
 from chassis.dag.factory import ERROR_TAG, TAG, digest_tag
 from chassis.dag.paused import refuse_paused
-from chassis.dag.plan_calls import RUN, PlanOperator
 from chassis.dag.planner_form import planner_form
+from chassis.dag.planning_request import RUN, PlanOperator
 from chassis.dag.retry import ClaudeRetryPolicy
-from chassis.deciding import Approve, plan_code
 from chassis.errors import ChassisError, NotApprovedError
 from chassis.settings import Settings
 from chassis.workflow import CARRY_OVER, load_plan, plan_digest
@@ -126,7 +126,7 @@ class PublishOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from chassis.deployment import Deployment
         from chassis.plans.store import PlanStore, newest_plan
-        from chassis.workflow.changes import told_changes
+        from chassis.workflow.plan_changes import told_changes
 
         settings = Settings.load()
         with reported(self, context):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
 
-from chassis.dag.plan_calls import NONE, PUBLISH, RUN
+from chassis.dag.planning_request import NONE, PUBLISH, RUN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

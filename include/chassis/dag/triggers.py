@@ -27,8 +27,8 @@ from uuid import UUID
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from chassis.dag.calls import Outcome, restore_call
 from chassis.dag.cards import CARD_KEY, card_of
+from chassis.dag.deferred_call import Outcome, restore_call
 from chassis.errors import UnexpectedError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ RESULT = "result"
 class ClaudeTrigger(BaseTrigger):
     """Makes one call (``ClaudeCall`` as plain data) and ends its task with the result.
 
-    :param call: ``model_dump(mode="json")`` of a call of ``chassis.dag.calls``
+    :param call: ``model_dump(mode="json")`` of a call of ``chassis.dag.deferred_call``
     """
 
     resumes: ClassVar[bool] = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable
 
-from chassis.dag.calling import reported
+from chassis.dag.claude_operator import reported
 from chassis.dag.factory import TAG
 from chassis.settings import Settings
 

@@ -40,7 +40,6 @@ from chassis.errors.claude import (
     UnreachableError,
 )
 from chassis.errors.deployment import DefinitionError, SettingsError
-from chassis.errors.failures import TaskFailedError, failure_of
 from chassis.errors.plans import (
     ApprovalTimeoutError,
     NotApprovedError,
@@ -60,6 +59,7 @@ from chassis.errors.runs import (
 )
 from chassis.errors.spending import LimitSpentError, PriceUnknownError
 from chassis.errors.stores import NotStoredError, RecordBrokenError, StoreError
+from chassis.errors.task_failure import TaskFailedError, failure_of
 
 __all__ = [
     "AccessDeniedError",

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from chassis.claude.forms import refuses_a_form
+from chassis.claude.answer_forms import refuses_a_form
 from chassis.claude.reply import BYTES_PER_TOKEN, Reply, ask
 from chassis.claude.usage import Usage, cost_usd
 from chassis.claude.waves import patience_ends, prefixes_of, turn
@@ -33,10 +33,9 @@ from chassis.errors import (
     StreamBrokenError,
     ThrottledError,
 )
-from chassis.ledger.answers import KeptAnswers, payload_digest
 from chassis.ledger.entries import Bound, Closed, Opened
 from chassis.ledger.exchanges import Exchange
-from chassis.ledger.gate import finished, patiently
+from chassis.ledger.kept_answers import KeptAnswers, payload_digest
 from chassis.ledger.patience import (
     SLOWING,
     Patience,
@@ -44,6 +43,7 @@ from chassis.ledger.patience import (
     explain_reservation,
     remember_spent_day,
 )
+from chassis.ledger.run_gate import finished, patiently
 from chassis.telemetry import CallFacts, call_span
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ if TYPE_CHECKING:
 
     from chassis.claude.client import BedrockClient
     from chassis.claude.pace import Pace
-    from chassis.ledger.book import RunLimits
+    from chassis.ledger.call_identity import CallIdentity
     from chassis.ledger.exchanges import Recorder
-    from chassis.ledger.gate import RunGate
-    from chassis.ledger.identity import CallIdentity
+    from chassis.ledger.journal import RunLimits
+    from chassis.ledger.run_gate import RunGate
     from chassis.telemetry import CallRecord
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ The problem: a task failed because its instruction or an input was wrong. Its pl
 and what other runs go by, so it stays as it is; the change belongs to this one task of this one run, or to those of
 its items that it names: one entry for all of them, so it is recorded for each of them or for none.
 
-State: a :class:`~chassis.records.log.NumberedLog` at ``<run folder>/amendments`` in the record store.
+State: a :class:`~chassis.records.event_log.NumberedLog` at ``<run folder>/amendments`` in the record store.
 
 Invariants that must not be relaxed:
 
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from chassis.errors import RecordBrokenError
-from chassis.ledger.identity import run_folder
-from chassis.records.log import NumberedLog
+from chassis.ledger.call_identity import run_folder
+from chassis.records.event_log import NumberedLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.errors import RecordBrokenError
-from chassis.ledger.identity import run_folder
-from chassis.records.log import NumberedLog
+from chassis.ledger.call_identity import run_folder
+from chassis.records.event_log import NumberedLog
 
 if TYPE_CHECKING:
     from chassis.files import Files

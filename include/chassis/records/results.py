@@ -1,6 +1,6 @@
 """The results of a run's tasks, kept with what they were made from, so that a later run need not make them again.
 
-What a result was made from is its fingerprint (``chassis.execution.fingerprint``): whatever the task was told, and
+What a result was made from is its fingerprint (``chassis.work.brief.fingerprint``): whatever the task was told, and
 nothing else. A task of another run, of another revision maybe, that is told the same, finds it. Of each task and item
 the newest result counts: one that a person had done anew is not found any more, even if the new attempt failed.
 
@@ -23,8 +23,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from chassis.errors import NotStoredError
+from chassis.ledger.call_identity import quoted, run_folder
 from chassis.ledger.entries import Opened, parse_entry
-from chassis.ledger.identity import quoted, run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chassis.claude.usage import Usage
-from chassis.ledger.answers import item_folder
+from chassis.ledger.call_identity import quoted, run_folder
 from chassis.ledger.entries import Outcome
-from chassis.ledger.identity import quoted, run_folder
+from chassis.ledger.kept_answers import item_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,11 +11,29 @@ from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import MutableHeaders
 
 from chassis.errors import ChassisError
-from chassis.ui import amending, assets, board, deciding, plan_page, task_page, transcripts_api, workflows
-from chassis.ui.pages import page, wants_html
+from chassis.ui import (
+    amendment_routes,
+    assets,
+    board_page,
+    decision_routes,
+    plan_page,
+    task_page,
+    transcript_routes,
+    workflows_page,
+)
+from chassis.ui.page_templates import page, wants_html
 
 # The board's own address takes whatever is left, so it comes last.
-MODULES = [assets, workflows, plan_page, deciding, task_page, amending, transcripts_api, board]
+MODULES = [
+    assets,
+    workflows_page,
+    plan_page,
+    decision_routes,
+    task_page,
+    amendment_routes,
+    transcript_routes,
+    board_page,
+]
 
 HEADERS = {
     # Nothing inline, nothing from other hosts, and no other site's frame around it.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import HTTPException, Request, status
 from fastapi.responses import FileResponse
 
-from chassis.ui.pages import STATIC, asset_version
-from chassis.ui.rules import Routes, SignedIn
+from chassis.ui.access_rules import Routes, SignedIn
+from chassis.ui.page_templates import STATIC, asset_version
 
 router = Routes()
 

@@ -17,7 +17,7 @@ from chassis.text import one_line, signs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from chassis.workflow.changes import FieldChange, PartChange, PlanChanges
+    from chassis.workflow.plan_changes import FieldChange, PartChange, PlanChanges
 
 _WORDS = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
 _MOST_WORDS = 4_000

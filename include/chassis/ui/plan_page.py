@@ -13,23 +13,23 @@ from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
 from chassis.catalogue import load_catalogue
-from chassis.dag.proposals import estimate_of
+from chassis.dag.pending_plan import estimate_of
 from chassis.errors import ChassisError, PlanError, PlanNotFoundError
 from chassis.estimate import Estimate
 from chassis.files import open_files
 from chassis.records.decisions import Decisions
 from chassis.settings import Settings
+from chassis.ui.access_rules import Every, Read, Routes, may
+from chassis.ui.amendments_view import RunAmendments, read_run_amendments
 from chassis.ui.budget_view import hold_against
 from chassis.ui.change_view import ChangesView, view_changes
-from chassis.ui.pages import page
+from chassis.ui.page_templates import page
 from chassis.ui.plan_view import view_plan
 from chassis.ui.planner_run import APPROVE, RETURNED, PlannerRun, Verdict, read_planner_run, why_not
-from chassis.ui.rules import Every, Read, Routes, may
-from chassis.ui.run_amendments import RunAmendments, read_run_amendments
 from chassis.ui.run_facts import find_run, planner_runs, planning_instance, xcoms
 from chassis.ui.run_plans import plan_of_run, revision_before, store_of
 from chassis.workflow import load_plan, plan_warnings
-from chassis.workflow.changes import plan_changes
+from chassis.workflow.plan_changes import plan_changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from chassis.errors import PlanFault
     from chassis.records.decisions import Decision
     from chassis.workflow import WorkflowSpec
-    from chassis.workflow.changes import PlanChanges
+    from chassis.workflow.plan_changes import PlanChanges
 
 router = Routes()
 SEES_PLANS = Every((Read(DagAccessEntity.RUN), Read(DagAccessEntity.XCOM)))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chassis.catalogue import Catalogue, Service
     from chassis.errors import PlanFault
     from chassis.workflow import TaskSpec, WorkflowSpec
-    from chassis.workflow.changes import PlanChanges
+    from chassis.workflow.plan_changes import PlanChanges
 
 _FEW_ITEMS = 12
 

@@ -11,11 +11,11 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.models.dag import DagModel
 
-from chassis.dag.proposals import PROPOSAL_KEY
+from chassis.dag.pending_plan import PROPOSAL_KEY
 from chassis.text import one_line, signs
+from chassis.ui.access_rules import may
 from chassis.ui.error_view import ErrorView
-from chassis.ui.failures import why_failed
-from chassis.ui.rules import may
+from chassis.ui.failure_reasons import why_failed
 from chassis.ui.run_facts import find_instance, first_failed, question_of, xcoms
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class PlannerRun:
 
     @property
     def proposal(self) -> Mapping[str, Any] | None:
-        """The plan that is, or was last, put to a person; see ``chassis.dag.proposals.proposal_document``."""
+        """The plan that is, or was last, put to a person; see ``chassis.dag.pending_plan.proposal_document``."""
         found = self.approved.get(PROPOSAL_KEY)
         return found if isinstance(found, dict) else None
 

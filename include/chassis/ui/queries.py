@@ -4,7 +4,7 @@ Invariants that must not be relaxed:
 
 - A refresh of a board is one statement, however many tasks the run has, and reads the cards only of what changed.
 - No result, prompt or transcript is read here: a card is a few hundred bytes, see ``chassis.dag.cards``. Why a task
-  failed that left no card is looked up beside it, for few of them at a time, see ``chassis.ui.failures``.
+  failed that left no card is looked up beside it, for few of them at a time, see ``chassis.ui.failure_reasons``.
 """
 
 from __future__ import annotations

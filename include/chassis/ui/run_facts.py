@@ -13,7 +13,7 @@ from airflow.models.xcom import XComModel
 from fastapi import HTTPException, status
 from sqlalchemy import select
 
-from chassis.rerun import FAILED
+from chassis.rerun_scope import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,15 +14,15 @@ from fastapi.responses import HTMLResponse
 from chassis.files import open_files
 from chassis.records.amendments import Amendments, what_holds
 from chassis.records.transcripts import Transcripts
-from chassis.rerun import FAILED
+from chassis.rerun_scope import FAILED
 from chassis.settings import Settings
+from chassis.ui.access_rules import Every, Read, Routes, may
+from chassis.ui.amended_reruns import AT_WORK
 from chassis.ui.board_view import NEVER_BEGUN, Board
-from chassis.ui.failures import why_failed
-from chassis.ui.items import item_of
-from chassis.ui.pages import page
+from chassis.ui.failure_reasons import why_failed
+from chassis.ui.instance_items import item_of
+from chassis.ui.page_templates import page
 from chassis.ui.queries import read_run
-from chassis.ui.reruns import AT_WORK
-from chassis.ui.rules import Every, Read, Routes, may
 from chassis.ui.run_facts import failed_instances, find_instance, find_run, xcoms
 from chassis.ui.run_plans import inputs_of_run, plan_of_run
 from chassis.ui.task_view import InputField, input_fields, view_amendments, view_result, view_turns

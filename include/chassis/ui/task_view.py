@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from chassis.execution import TaskResult
 from chassis.text import signs
 from chassis.ui.change_view import FieldView, view_fields
 from chassis.ui.json_view import cut, pretty
 from chassis.ui.markdown import to_html
 from chassis.ui.prompt_parts import Part, answer_parts, message_parts, system_parts
-from chassis.workflow.changes import FieldChange
+from chassis.work.brief import TaskResult
+from chassis.workflow.plan_changes import FieldChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -3,15 +3,16 @@
 Pure: it imports neither Airflow nor the Claude SDK, reads no clock and no file.
 """
 
-from chassis.workflow.check import check_plan
-from chassis.workflow.delta import delta_schema, plan_from_delta
 from chassis.workflow.given import Given, check_given
 from chassis.workflow.graph import TaskGraph
+from chassis.workflow.input_values import check_items
 from chassis.workflow.names import CARRY_OVER, nearest
 from chassis.workflow.placeholders import render_instruction
+from chassis.workflow.plan_check import check_plan
+from chassis.workflow.plan_delta import delta_schema, plan_from_delta
 from chassis.workflow.plan_text import dump_plan, load_plan, plan_digest
 from chassis.workflow.proposal import plan_from_proposal, proposal_schema
-from chassis.workflow.services import plan_warnings
+from chassis.workflow.service_lists import plan_warnings
 from chassis.workflow.spec import (
     ForEach,
     InputSpec,
@@ -22,7 +23,6 @@ from chassis.workflow.spec import (
     TaskSpec,
     WorkflowSpec,
 )
-from chassis.workflow.values import check_items
 
 __all__ = [
     "CARRY_OVER",

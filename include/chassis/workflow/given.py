@@ -23,13 +23,13 @@ from pydantic import (
 )
 
 from chassis.errors import PlanError, PlanFault
-from chassis.workflow.check import unwritable
-from chassis.workflow.messages import fault_of
+from chassis.workflow.fault_messages import fault_of
+from chassis.workflow.input_values import kind_of, type_fault
 from chassis.workflow.names import shown
-from chassis.workflow.rules import input_name_fault, workflow_id_fault
+from chassis.workflow.plan_check import unwritable
+from chassis.workflow.plan_rules import input_name_fault, workflow_id_fault
 from chassis.workflow.schedules import timezone_fault
 from chassis.workflow.spec import MAX_INPUTS, Demand, InputType, Limits, Line, Requirement, Schedule, fault
-from chassis.workflow.values import kind_of, type_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from chassis.workflow.graph import find_cycles, in_order
+from chassis.workflow.input_values import reserved_key
 from chassis.workflow.names import shown, suggestion
-from chassis.workflow.values import reserved_key
 
 _SHOWN_FAULTS = 3
 _SHOWN_MESSAGE = 200

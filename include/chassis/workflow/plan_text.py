@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from chassis.errors import PlanError
-from chassis.workflow.check import HINT, check_plan, size_faults
+from chassis.workflow.plan_check import HINT, check_plan, size_faults
 from chassis.workflow.yaml_text import YamlError, read_yaml, write_yaml
 
 if TYPE_CHECKING:

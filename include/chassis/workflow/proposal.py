@@ -10,11 +10,11 @@ import json
 from typing import TYPE_CHECKING, Any, get_args
 
 from chassis.errors import DefinitionError, PlanError, PlanFault
-from chassis.workflow.check import check_plan
 from chassis.workflow.given import ONLY_OF_PLANS, Given, kept_inputs, kept_parts, lay_over
+from chassis.workflow.input_values import kind_of, type_fault
 from chassis.workflow.names import shown, suggestion
+from chassis.workflow.plan_check import check_plan
 from chassis.workflow.spec import SCHEMA_VERSION, InputType
-from chassis.workflow.values import kind_of, type_fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from chassis.workflow import values
+from chassis.workflow import input_values
 from chassis.workflow.names import has_control_character
 from chassis.workflow.schedules import cron_fault, schedule_of, timezone_fault
 
@@ -117,7 +117,7 @@ class _Part(BaseModel):
 class ForEach(_Part):
     """What a mapped task goes through, item by item, side by side: exactly one source of items."""
 
-    items: Annotated[tuple[str, ...] | None, at_most(values.MAX_ITEMS)] = Field(
+    items: Annotated[tuple[str, ...] | None, at_most(input_values.MAX_ITEMS)] = Field(
         None,
         description="The items in this order: at most 1,000 different texts of 1 to 200 characters.",
     )
@@ -140,7 +140,7 @@ class ForEach(_Part):
         if items is not None:
             if not items:
                 raise fault("no_items", "must have at least one item")
-            if faults := values.check_items(items):
+            if faults := input_values.check_items(items):
                 raise fault("bad_items", f"can't be used: {'; '.join(faults)}")
         return items
 
@@ -186,7 +186,7 @@ class InputSpec(_Part):
         # Before it becomes a plain value, a number still knows how it was written.
         if isinstance(data, dict) and data.get("type") in get_args(InputType):
             default = data.get("default")
-            if default is not None and (wrong := values.type_fault(default, data["type"])):
+            if default is not None and (wrong := input_values.type_fault(default, data["type"])):
                 raise fault("bad_default", f"default {wrong}{_quoted(default, data['type'])}")
         return data
 

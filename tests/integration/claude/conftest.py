@@ -10,7 +10,7 @@ import pytest
 
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="chassis-airflow-"))
 
-from chassis.simulator import ACCESS_KEY, SECRET_KEY
+from chassis.local.simulator import ACCESS_KEY, SECRET_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

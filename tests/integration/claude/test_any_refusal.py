@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from chassis.claude.reply import asking
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ClaudeError, restore_error
-from chassis.simulator import ACCESS_KEY, SECRET_KEY
-from chassis.simulator.eventstream import chunk_frame, encode_frame, exception_frame
+from chassis.local.simulator import ACCESS_KEY, SECRET_KEY
+from chassis.local.simulator.eventstream import chunk_frame, encode_frame, exception_frame
 from tests.integration.claude.wire import MODEL, PROMPT, ScriptedBedrock
 from tests.integration.ledger.streams import JUNK, OPENING, block
 

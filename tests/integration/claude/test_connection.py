@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chassis.claude.connection_options import connection_options
 from chassis.claude.hook import ClaudeBedrockHook
-from chassis.claude.options import connection_options
 from chassis.errors import (
     ConnectionSetupError,
 )
-from chassis.simulator.message import Reply
+from chassis.local.simulator.message import Reply
 from tests.integration.claude.conftest import CONN_ID, Connect
 from tests.integration.claude.wire import ScriptedBedrock
 
 if TYPE_CHECKING:
-    from chassis.simulator import Simulator, SimulatorControl
+    from chassis.local.simulator import Simulator, SimulatorControl
 
 
 def test_the_test_button_says_what_it_proved(
@@ -81,8 +81,8 @@ def test_a_worker_learns_the_connections_model_without_aws(connect: Connect) -> 
 
 
 def test_the_provider_info_names_what_exists() -> None:
-    from chassis.claude.form import CONNECTION_TYPES
-    from chassis.claude.options import ClaudeOptions
+    from chassis.claude.connection_form import CONNECTION_TYPES
+    from chassis.claude.connection_options import ClaudeOptions
 
     (form,) = CONNECTION_TYPES
     assert form["hook-class-name"] == f"{ClaudeBedrockHook.__module__}.{ClaudeBedrockHook.__qualname__}"

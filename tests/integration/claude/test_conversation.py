@@ -20,8 +20,8 @@ from chassis.errors import (
     StreamBrokenError,
     ThrottledError,
 )
-from chassis.simulator.eventstream import chunk_frame
-from chassis.simulator.message import Reply, TokenCount, stream_events
+from chassis.local.simulator.eventstream import chunk_frame
+from chassis.local.simulator.message import Reply, TokenCount, stream_events
 from tests.integration.claude.wire import SCHEMA, ScriptedBedrock, a_request
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ import pytest
 from chassis.agents import load_agent
 from chassis.claude.reply import asking
 from chassis.errors import AnswerInvalidError, TaskBlockedError
-from chassis.execution import Sharing, TaskResult, UpstreamResult, build_request, execute_request
 from chassis.settings import Settings
+from chassis.work.brief import Sharing, TaskResult, UpstreamResult, build_request, execute_request
 from chassis.workflow import TaskSpec
 
 if TYPE_CHECKING:
-    from chassis.simulator import Simulator, SimulatorControl
+    from chassis.local.simulator import Simulator, SimulatorControl
     from tests.integration.claude.conftest import Connect
 
 WithClient = Callable[[Callable[[Any], Awaitable[Any]]], Any]
@@ -173,7 +173,7 @@ def test_hostile_results_reach_the_server_as_data_of_one_result(
     do: Do, control: SimulatorControl, text: str
 ) -> None:
     do("report_result", "Report it.", UpstreamResult(task="find", summary="s", output=text))
-    from chassis.simulator.request import read_fences
+    from chassis.local.simulator.request import read_fences
 
     body = control.requests()[0]["body"]
     assert len(str(body)) < 300_000, "a megabyte of result is cut"

@@ -21,7 +21,7 @@ from chassis.errors import (
 from tests.integration.claude.wire import PROMPT, a_request
 
 if TYPE_CHECKING:
-    from chassis.simulator import Simulator, SimulatorControl
+    from chassis.local.simulator import Simulator, SimulatorControl
     from tests.integration.claude.conftest import Connect
 
 WithClient = Callable[[Callable[[Any], Awaitable[Any]]], Any]
@@ -133,7 +133,7 @@ def test_a_refusal_of_claudes_keeps_what_it_said(
 def test_all_faults_of_the_simulator_are_tried() -> None:
     from typing import get_args
 
-    from chassis.simulator.rules import FaultName
+    from chassis.local.simulator.rules import FaultName
 
     elsewhere = {"no_structured_output", "wrong_plan", "blocked"}
     assert {fault for fault, _ in FAULTS} | elsewhere == set(get_args(FaultName))

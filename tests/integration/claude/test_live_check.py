@@ -19,14 +19,14 @@ from chassis.claude import live_check
 from chassis.claude.live_check import MOST_USD, Finding, LiveCheck
 from chassis.cli.main import app
 from chassis.errors import PriceUnknownError
-from chassis.simulator import ACCESS_KEY, BEARER_TOKEN, SECRET_KEY
+from chassis.local.simulator import ACCESS_KEY, BEARER_TOKEN, SECRET_KEY
 from tests.integration.claude.wire import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from chassis.simulator import Simulator, SimulatorControl
+    from chassis.local.simulator import Simulator, SimulatorControl
     from tests.integration.claude.conftest import Connect
 
     WithClient = Callable[[Callable[[Any], Any]], Any]

@@ -14,10 +14,10 @@ from chassis.errors import AnswerInvalidError, PlanError
 from chassis.planning import Proposal, build_request, propose_plan
 from chassis.settings import Settings
 from chassis.workflow import Given, Limits, Schedule
-from chassis.workflow.changes import plan_changes
+from chassis.workflow.plan_changes import plan_changes
 
 if TYPE_CHECKING:
-    from chassis.simulator import Simulator, SimulatorControl
+    from chassis.local.simulator import Simulator, SimulatorControl
     from chassis.workflow import WorkflowSpec
     from tests.integration.claude.conftest import Connect
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chassis.claude import thinking as module
+from chassis.claude.answer_forms import FormMemory
 from chassis.claude.conversation import converse
-from chassis.claude.forms import FormMemory
 from chassis.claude.reply import asking
 from chassis.claude.thinking import asked_for
 from chassis.workflow.spec import TaskSpec
@@ -17,7 +17,7 @@ from tests.integration.claude.wire import MODEL, a_request
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from chassis.simulator import Simulator, SimulatorControl
+    from chassis.local.simulator import Simulator, SimulatorControl
     from tests.integration.claude.conftest import Connect
 
     WithClient = Callable[[Callable[[Any], Awaitable[Any]]], Any]

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chassis.simulator import Simulator, SimulatorControl
+    from chassis.local.simulator import Simulator, SimulatorControl
     from tests.integration.claude.conftest import Connect
 
 SCRIPT = """
 import json, sys, threading
 from pathlib import Path
-from chassis.cli.triggerer import load
+from chassis.local.warm_triggerer import load
 load()
 threads = threading.active_count()
-from chassis.ledger.limits import RunLimits
+from chassis.ledger.run_limits import RunLimits
 from tests.integration.ledger.test_paid_calls import Tasks, identity
 from airflow.jobs.triggerer_job_runner import in_process_api_server
 import asyncio, httpx, time

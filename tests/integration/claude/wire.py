@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from chassis.claude.request import ClaudeRequest, Message, text_block
+from chassis.local.simulator.eventstream import CONTENT_TYPE, chunk_frame
+from chassis.local.simulator.message import Reply, TokenCount, stream_events
 from chassis.prompts import fence
-from chassis.simulator.eventstream import CONTENT_TYPE, chunk_frame
-from chassis.simulator.message import Reply, TokenCount, stream_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

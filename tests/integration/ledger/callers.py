@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from chassis.claude.usage import Usage
 from chassis.errors import LimitSpentError
 from chassis.files import open_files
-from chassis.ledger.book import RunLedger
 from chassis.ledger.entries import Bound, Closed, Opened
-from chassis.ledger.limits import RunLimits
+from chassis.ledger.journal import RunLedger
+from chassis.ledger.run_limits import RunLimits
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier

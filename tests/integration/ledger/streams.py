@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from chassis.simulator.eventstream import chunk_frame, encode_frame, exception_frame
+from chassis.local.simulator.eventstream import chunk_frame, encode_frame, exception_frame
 
 GOOD = '{"sum": 8}'
 Event = dict[str, Any]

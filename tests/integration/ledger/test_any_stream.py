@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from chassis.claude.conversation import converse
 from chassis.errors import ClaudeError, CongestedError, ServiceFaultError, StreamBrokenError
 from chassis.files import open_files
+from chassis.ledger.call_identity import CallIdentity
 from chassis.ledger.entries import Closed
-from chassis.ledger.identity import CallIdentity
-from chassis.ledger.limits import RunLimits
+from chassis.ledger.run_limits import RunLimits
+from chassis.local.simulator.eventstream import chunk_frame, encode_frame, exception_frame
 from chassis.records.transcripts import Transcripts
-from chassis.simulator.eventstream import chunk_frame, encode_frame, exception_frame
 from tests.integration.claude.wire import SCHEMA, ScriptedBedrock, a_request
 from tests.integration.ledger.streams import (
     CLOSING,
@@ -84,9 +84,9 @@ class Asker:
 
     async def _hold(self, run: str, number: int, schema: Event, repairs: int) -> Outcome:
         from chassis.claude.pace import Pace
-        from chassis.ledger.gate import gate_of
         from chassis.ledger.paid_calls import PaidCalls
-        from chassis.records.recording import TranscriptRecorder
+        from chassis.ledger.run_gate import gate_of
+        from chassis.records.transcript_recorder import TranscriptRecorder
 
         who = CallIdentity(dag_id="sums", run_id=run, clear_number=0, task_id="add", try_number=number)
         files = open_files(str(self._records), "", what="record store")
@@ -110,7 +110,7 @@ class Asker:
         except ClaudeError as error:
             failure = error
         await recorder.settled()
-        from chassis.ledger.book import RunLedger
+        from chassis.ledger.journal import RunLedger
 
         entries = RunLedger(files, "sums", run).entries()
         closed = [entry for entry in entries if isinstance(entry, Closed)]
@@ -133,7 +133,7 @@ def server() -> Iterator[ScriptedBedrock]:
 def asker(
     server: ScriptedBedrock, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Asker]:
-    from chassis.claude.clients import connected
+    from chassis.claude.client_pool import connected
 
     monkeypatch.setattr("chassis.ledger.patience._FIRST_ABSENCE", 0.0)
     connect.to(server.url)

@@ -14,10 +14,10 @@ import pytest
 from chassis import crashpoints
 from chassis.errors import LimitSpentError
 from chassis.files import open_files
-from chassis.ledger.answers import KeptAnswers
-from chassis.ledger.book import RunLedger
+from chassis.ledger.call_identity import CallIdentity
 from chassis.ledger.entries import Closed
-from chassis.ledger.identity import CallIdentity
+from chassis.ledger.journal import RunLedger
+from chassis.ledger.kept_answers import KeptAnswers
 from tests.integration.s3 import CONN_ID
 from tests.unit.ledger.makers import DAG, RUN, answered, opened, run_limits
 
@@ -30,9 +30,9 @@ CALL = """
 import sys
 from chassis.crashpoints import ANSWER_KEPT, reached
 from chassis.files import open_files
-from chassis.ledger.answers import KeptAnswers
-from chassis.ledger.book import RunLedger
-from chassis.ledger.identity import CallIdentity
+from chassis.ledger.kept_answers import KeptAnswers
+from chassis.ledger.journal import RunLedger
+from chassis.ledger.call_identity import CallIdentity
 from tests.unit.ledger.makers import DAG, RUN, answered, opened, run_limits
 
 files = open_files(sys.argv[1], sys.argv[2], what="record store")

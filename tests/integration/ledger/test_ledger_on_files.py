@@ -11,10 +11,10 @@ import pytest
 
 from chassis.errors import LimitSpentError, RecordBrokenError, StoreError
 from chassis.files import open_files
-from chassis.ledger.answers import KeptAnswers, payload_digest
-from chassis.ledger.book import RunLedger, RunLimits, recorded_runs, workflow_runs
+from chassis.ledger.call_identity import CallIdentity, run_folder
 from chassis.ledger.entries import Totals, entry_text
-from chassis.ledger.identity import CallIdentity, run_folder
+from chassis.ledger.journal import RunLedger, RunLimits, recorded_runs, workflow_runs
+from chassis.ledger.kept_answers import KeptAnswers, payload_digest
 from tests.integration.s3 import CONN_ID, connection_to
 from tests.unit.ledger.makers import DAG, RUN, answered, opened, run_limits
 

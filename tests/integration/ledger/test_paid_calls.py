@@ -22,16 +22,16 @@ from chassis.errors import (
     PriceUnknownError,
     ThrottledError,
 )
-from chassis.ledger.identity import CallIdentity
-from chassis.ledger.limits import RunLimits
+from chassis.ledger.call_identity import CallIdentity
+from chassis.ledger.run_limits import RunLimits
 from chassis.workflow import SpendLimits
 from tests.integration.claude.conftest import Connect
 from tests.integration.claude.wire import MODEL, a_request
 
 if TYPE_CHECKING:
-    from chassis.ledger.gate import RunGate
     from chassis.ledger.paid_calls import PaidCalls
-    from chassis.simulator import Simulator, SimulatorControl
+    from chassis.ledger.run_gate import RunGate
+    from chassis.local.simulator import Simulator, SimulatorControl
 
 T = TypeVar("T")
 
@@ -52,8 +52,8 @@ class Tasks:
 
     async def calls(self, client: Any, who: CallIdentity) -> PaidCalls:
         from chassis.claude.pace import pace_for
-        from chassis.ledger.gate import gate_of
         from chassis.ledger.paid_calls import PaidCalls
+        from chassis.ledger.run_gate import gate_of
 
         return PaidCalls(
             client=client,
@@ -68,7 +68,7 @@ class Tasks:
         )
 
     def run(self, use: Callable[[Any], Awaitable[T]]) -> T:
-        from chassis.claude.clients import connected
+        from chassis.claude.client_pool import connected
 
         async def session() -> T:
             async with connected("claude_bedrock", shared=True) as client:
@@ -84,7 +84,7 @@ class Tasks:
         return self.run(one)
 
     def gate(self) -> RunGate:
-        from chassis.ledger.gate import gate_of
+        from chassis.ledger.run_gate import gate_of
 
         return gate_of(str(self.records), "", "sums", "manual__1")
 
@@ -126,7 +126,7 @@ def test_a_process_that_dies_after_its_answer_does_not_ask_again(
     script = (
         "import sys; from pathlib import Path\n"
         "from tests.integration.ledger.test_paid_calls import Tasks, identity\n"
-        "from chassis.ledger.limits import RunLimits\n"
+        "from chassis.ledger.run_limits import RunLimits\n"
         "Tasks(Path(sys.argv[1]), RunLimits()).do(identity())\n"
     )
     died = subprocess.run(
@@ -393,8 +393,8 @@ def test_without_the_record_store_no_call_is_made(tasks: Tasks, control: Simulat
 
 def test_calls_that_died_with_their_process_hold_nobody_up(tasks: Tasks, control: SimulatorControl) -> None:
     """Of a run that may have two calls at a time, two were lost; a third task stands in line before theirs."""
-    from chassis.ledger.book import RunLedger
     from chassis.ledger.entries import Bound, Opened
+    from chassis.ledger.journal import RunLedger
 
     tasks.limits = RunLimits(max_parallel=2)
 

@@ -10,12 +10,12 @@ import pytest
 
 from chassis.agents import AgentDefinition
 from chassis.claude import waves
-from chassis.claude.forms import MEMORY
+from chassis.claude.answer_forms import MEMORY
 from chassis.claude.usage import Usage, cost_usd
 from chassis.errors import ServiceFaultError
-from chassis.execution import Sharing, build_request, execute_request
-from chassis.ledger.limits import RunLimits
+from chassis.ledger.run_limits import RunLimits
 from chassis.settings import Settings
+from chassis.work.brief import Sharing, build_request, execute_request
 from chassis.workflow import TaskSpec
 from tests.integration.claude.wire import MODEL
 from tests.integration.ledger.test_paid_calls import Tasks, identity
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from chassis.simulator import Simulator, SimulatorControl
+    from chassis.local.simulator import Simulator, SimulatorControl
     from tests.integration.claude.conftest import Connect
 
 WIDE = 7

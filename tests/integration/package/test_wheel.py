@@ -20,10 +20,10 @@ from airflow.providers_manager import ProvidersManager
 from airflow import plugins_manager
 from chassis.agents import load_agents
 from chassis.catalogue import load_catalogue
-from chassis.cli.environment import default_dags_folder
+from chassis.local.stack_environment import default_dags_folder
 from chassis.settings import Settings
-from chassis.simulator.families import known_models
-from chassis.ui.pages import STATIC, templates
+from chassis.local.simulator.families import known_models
+from chassis.ui.page_templates import STATIC, templates
 settings = Settings.load()
 manager = ProvidersManager()
 plugins, _ = plugins_manager._get_plugins()

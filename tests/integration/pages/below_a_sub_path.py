@@ -25,7 +25,7 @@ def write_waiting() -> None:
     from airflow.utils.session import create_session
 
     from chassis.dag.factory import TAG
-    from chassis.dag.proposals import PROPOSAL_KEY
+    from chassis.dag.pending_plan import PROPOSAL_KEY
 
     now = datetime.now(UTC)
     place = {"dag_id": "planner", "run_id": "r1", "task_id": "approve", "map_index": -1}

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chassis.dag.calls import Accounts, TaskCall, restore_call
+from chassis.dag.deferred_call import Accounts, TaskCall, restore_call
 from chassis.errors import StoreError
-from chassis.execution import answer_schema
 from chassis.files import Files, open_files
-from chassis.ledger.book import RunLedger
-from chassis.ledger.identity import CallIdentity, run_folder
-from chassis.ledger.limits import RunLimits
+from chassis.ledger.call_identity import CallIdentity, run_folder
+from chassis.ledger.journal import RunLedger
+from chassis.ledger.run_limits import RunLimits
 from chassis.records.results import Results, newest_runs
+from chassis.work.brief import answer_schema
 from tests.integration.claude.wire import a_request
 from tests.integration.s3 import CONN_ID
 from tests.unit.ledger.makers import opened
 
 if TYPE_CHECKING:
-    from chassis.simulator import Simulator, SimulatorControl
+    from chassis.local.simulator import Simulator, SimulatorControl
     from tests.integration.claude.conftest import Connect
 
 DAG, RUN = "onboard", "manual__2026-11-22T12:00:00+00:00"
@@ -184,6 +184,6 @@ class TestATasksCall:
             raise StoreError("The record store is away.")
 
         monkeypatch.setattr("chassis.records.results.Results.keep", away)
-        monkeypatch.setattr("chassis.ledger.gate._STORE_PATIENCE", 0.0)
+        monkeypatch.setattr("chassis.ledger.run_gate._STORE_PATIENCE", 0.0)
         assert asyncio.run(call.perform(shared=False)).result is not None
         assert "no later run can take its result over: The record store is away." in caplog.text

@@ -9,7 +9,7 @@ import pytest
 
 from chassis.errors import StoreError
 from chassis.files import Files, open_files
-from chassis.ledger.identity import run_folder
+from chassis.ledger.call_identity import run_folder
 from chassis.records.amendments import Amendments, Change
 from chassis.records.retention import Swept, delete_transcripts
 from chassis.records.transcripts import Transcripts, Turn

@@ -12,21 +12,21 @@ import pytest
 
 from chassis.claude.conversation import converse
 from chassis.errors import ClaudeError, StoreError, StreamBrokenError
-from chassis.execution import answer_schema
 from chassis.files import Files, open_files
-from chassis.ledger.identity import CallIdentity
-from chassis.ledger.limits import RunLimits
+from chassis.ledger.call_identity import CallIdentity
+from chassis.ledger.run_limits import RunLimits
+from chassis.local.simulator import SECRET_KEY
 from chassis.records import recording
 from chassis.records.masking import MASK
-from chassis.records.recording import TranscriptRecorder
+from chassis.records.transcript_recorder import TranscriptRecorder
 from chassis.records.transcripts import Transcripts, TryTranscript
-from chassis.simulator import SECRET_KEY
+from chassis.work.brief import answer_schema
 from tests.integration.claude.conftest import Connect
 from tests.integration.claude.wire import MODEL, PROMPT, SCHEMA, a_request
 from tests.integration.s3 import CONN_ID
 
 if TYPE_CHECKING:
-    from chassis.simulator import Simulator, SimulatorControl
+    from chassis.local.simulator import Simulator, SimulatorControl
 
 DAG, RUN, TASK, ITEM = "sums", "manual__2026-11-22T12:00:00+00:00", "add", "claims & co"
 SECRET = "ghp_" + "a1B2" * 9
@@ -62,10 +62,10 @@ class Task:
         )
 
         async def session() -> Any:
-            from chassis.claude.clients import connected
+            from chassis.claude.client_pool import connected
             from chassis.claude.pace import pace_for
-            from chassis.ledger.gate import gate_of
             from chassis.ledger.paid_calls import PaidCalls
+            from chassis.ledger.run_gate import gate_of
 
             recorder = TranscriptRecorder(self.transcripts, who, "task")
             async with connected("claude_bedrock", shared=False) as client:
@@ -258,8 +258,8 @@ def test_an_edited_transcript_is_counted_and_hides_nothing_else(task: Task, cont
 
 
 def folder_of(task: Task) -> str:
-    from chassis.ledger.answers import item_folder
-    from chassis.ledger.identity import run_folder
+    from chassis.ledger.call_identity import run_folder
+    from chassis.ledger.kept_answers import item_folder
 
     return f"{run_folder(DAG, RUN)}/transcripts/{TASK}/{item_folder(ITEM)}"
 
@@ -316,7 +316,7 @@ def test_a_tasks_call_keeps_a_transcript_when_it_is_told_to(
     root: str, connect: Connect, simulator: Simulator, control: SimulatorControl, kept: bool
 ) -> None:
     """As the triggerer performs it, from plain data."""
-    from chassis.dag.calls import Accounts, TaskCall, restore_call
+    from chassis.dag.deferred_call import Accounts, TaskCall, restore_call
 
     connect.to(simulator.url)
     call = TaskCall(

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from chassis.cli import approval as approval_module
-from chassis.cli import follow as follow_module
-from chassis.cli import planner as planner_module
-from chassis.cli.airflow_api import Airflow, SignIn
+from chassis.cli import follow, planner_client, waiting_plans
 from chassis.cli.main import app
-from tests.unit.cli.fake_airflow import PASSWORD, USERNAME, FakeAirflow, FakeDag, task
 from tests.unit.cli.made_up_runs import RUN, planner_run, workflow_run
+from tests.unit.fake_airflow import PASSWORD, USERNAME, FakeAirflow, FakeDag, task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,24 +17,11 @@ if TYPE_CHECKING:
 Chassis = Callable[..., Result]
 
 
-@pytest.fixture
-def fake() -> Iterator[FakeAirflow]:
-    fake = FakeAirflow()
-    yield fake
-    fake.stop()
-
-
-@pytest.fixture
-def airflow(fake: FakeAirflow) -> Iterator[Airflow]:
-    with Airflow(SignIn(fake.url, username=USERNAME, password=PASSWORD)) as airflow:
-        yield airflow
-
-
 @pytest.fixture(autouse=True)
 def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow_module, "_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(planner_module, "_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(approval_module, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(follow, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(planner_client, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(waiting_plans, "_POLL_SECONDS", 0.01)
 
 
 @pytest.fixture(autouse=True)

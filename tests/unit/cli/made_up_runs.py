@@ -7,8 +7,8 @@ from typing import Any
 from chassis.estimate import estimate_plan
 from chassis.settings import Settings
 from chassis.workflow import check_plan, dump_plan, plan_digest
-from chassis.workflow.changes import plan_changes
-from tests.unit.cli.fake_airflow import FakeRun, instance
+from chassis.workflow.plan_changes import plan_changes
+from tests.unit.fake_airflow import FakeRun, instance
 
 SPEC: dict[str, Any] = {
     "schema_version": 1,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from chassis.cli.record import StackRecord, read_record
-from chassis.cli.supervisor import Orders
+from chassis.local.stack_file import StackRecord, read_record
+from chassis.local.supervisor import Orders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ def run_supervisor(
         orphan_seconds=orphan,
     )
     supervisor = subprocess.Popen(
-        [sys.executable, "-m", "chassis.cli.supervisor"], stdin=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-m", "chassis.local.supervisor"], stdin=subprocess.PIPE, start_new_session=True
     )
     assert supervisor.stdin is not None
     with supervisor.stdin as pipe:

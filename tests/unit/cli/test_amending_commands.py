@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chassis.cli.amendments import amendment_lines, change_of
-from chassis.cli.errors import UsageError
-from tests.unit.cli.fake_airflow import FakeAirflow, FakeDag, FakeRun
+from chassis.errors.client import UsageError
 from tests.unit.cli.made_up_runs import RUN, workflow_run
+from tests.unit.fake_airflow import FakeAirflow, FakeDag, FakeRun
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Chassis

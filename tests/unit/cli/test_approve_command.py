@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chassis.workflow import load_plan
-from tests.unit.cli.fake_airflow import FakeDag, task
 from tests.unit.cli.made_up_runs import RUN, asking_run, planner_run, proposal, rejected_run, workflow_run
+from tests.unit.fake_airflow import FakeDag, task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.unit.cli.conftest import Chassis
-    from tests.unit.cli.fake_airflow import FakeAirflow, FakeRun
+    from tests.unit.fake_airflow import FakeAirflow, FakeRun
 
 
 def waiting(fake: FakeAirflow, *then: FakeRun, run_id: str = "p1", **facts: object) -> str:

@@ -10,9 +10,9 @@ import pytest
 from chassis.claude.usage import Usage, price_date
 from chassis.cli.costs import read_cost, read_costs
 from chassis.files import Files, open_files
-from chassis.ledger.book import RunLedger
 from chassis.ledger.entries import Bound, Closed, Opened
-from chassis.ledger.limits import RunLimits
+from chassis.ledger.journal import RunLedger
+from chassis.ledger.run_limits import RunLimits
 
 if TYPE_CHECKING:
     from pathlib import Path

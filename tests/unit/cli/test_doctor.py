@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chassis.cli import doctor
+from chassis.cli.deployment_facts import Facts, _records
 from chassis.cli.doctor import Check, examine
-from chassis.cli.errors import StackError
-from chassis.cli.probe import Facts, _records
 from chassis.errors import StoreError
+from chassis.errors.client import StackError
 from chassis.files.folder import FolderFiles
 from chassis.settings import Settings
-from tests.unit.cli.fake_airflow import FakeAirflow, FakeDag
 from tests.unit.deployment.compose_file import PROJECT
+from tests.unit.fake_airflow import FakeAirflow, FakeDag
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Chassis
@@ -231,7 +231,7 @@ def test_the_live_check_has_nobody_to_ask_without_credentials_and_a_stack(
     chassis: Chassis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("CHASSIS_AIRFLOW_URL")
-    monkeypatch.setattr("chassis.cli.environment.has_aws_credentials", lambda: False)
+    monkeypatch.setattr("chassis.local.stack_environment.has_aws_credentials", lambda: False)
     result = chassis("doctor", "--bedrock", "--yes", "--report", str(tmp_path / "new.md"))
     assert result.exit_code == 3
     assert "no AWS credentials" in result.stderr

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from chassis.cli import follow as follow_module
-from chassis.cli.errors import AirflowUnreachableError
 from chassis.cli.follow import follow
 from chassis.cli.report import Report, Row
+from chassis.errors.client import AirflowUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

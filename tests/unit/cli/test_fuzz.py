@@ -16,18 +16,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from chassis.cli.errors import StackError
 from chassis.cli.main import app
+from chassis.errors.client import StackError
 from chassis.plans.store import PlanStore
 from chassis.workflow import check_plan
-from tests.unit.cli.fake_airflow import FakeDag, task
 from tests.unit.cli.made_up_runs import RUN, SPEC, workflow_run
+from tests.unit.fake_airflow import FakeDag, task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.unit.cli.conftest import Chassis
-    from tests.unit.cli.fake_airflow import FakeAirflow
+    from tests.unit.fake_airflow import FakeAirflow
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 EXIT_CODES = {0, 1, 2, 3}
@@ -166,8 +166,8 @@ def world(fake: FakeAirflow, chassis: Chassis, monkeypatch: pytest.MonkeyPatch, 
         raise StackError("No process is started in this test.")
 
     monkeypatch.setattr("subprocess.Popen", nobody)
-    monkeypatch.setattr("chassis.cli.stack.LocalStack.start", nobody)
-    monkeypatch.setattr("chassis.simulator.command.serve", none)
+    monkeypatch.setattr("chassis.local.stack.LocalStack.start", nobody)
+    monkeypatch.setattr("chassis.local.simulator.command.serve", none)
     monkeypatch.setattr("chassis.cli.doctor.examine", lambda home: [])
     monkeypatch.setattr("time.sleep", none)
     monkeypatch.chdir(tmp_path)

@@ -27,7 +27,7 @@ try:
     app()
 finally:
     heavy = {"airflow", "anthropic", "boto3", "botocore", "httpx", "yaml", "psutil", "aiohttp", "genai_prices"}
-    heavy |= {"chassis.workflow", "chassis.ledger.book"}
+    heavy |= {"chassis.workflow", "chassis.ledger.journal"}
     print("loaded:", *sorted(heavy & sys.modules.keys()), file=sys.stderr)
 """
 

@@ -14,8 +14,8 @@ from chassis.cli.report import Report, Row
 from chassis.cli.spending import Spending
 from chassis.errors import LimitSpentError
 from chassis.files import open_files
-from chassis.ledger.book import RunLedger
-from chassis.ledger.limits import RunLimits
+from chassis.ledger.journal import RunLedger
+from chassis.ledger.run_limits import RunLimits
 from chassis.plans.store import PlanStore
 from chassis.workflow import load_plan
 from tests.unit.cli.made_up_runs import spending

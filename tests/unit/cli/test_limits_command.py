@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chassis.cli.commands import money
+from chassis.cli.commands import spending
 from chassis.cli.commands.runs import retry
-from chassis.cli.limits import limits_of, overtaken, publish_limits, with_limits
+from chassis.cli.plan_limits import limits_of, overtaken, publish_limits, with_limits
 from chassis.errors import LimitSpentError, PlanError, PlanFault
 from chassis.plans.store import PlanStore
 from chassis.workflow import Limits, SpendLimits, check_plan, plan_digest
@@ -52,7 +52,7 @@ def test_every_limit_of_a_plan_has_its_option() -> None:
     named = {name for name in Limits.model_fields if name != "per_task"}
     named |= {f"task_{name}" for name in SpendLimits.model_fields}
     assert {limit.name for limit in limits_of(check_plan(SPEC))} == named
-    assert set(inspect.signature(money.limits).parameters) - {"workflow", "home", "as_json"} == named
+    assert set(inspect.signature(spending.limits).parameters) - {"workflow", "home", "as_json"} == named
 
 
 def test_without_options_the_limits_are_shown_with_their_options(chassis: Chassis, store: PlanStore) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 
 from chassis.cli.render import plan_table, print_results, status_view, totals
 from chassis.cli.report import Report, Row
-from chassis.cli.shape import Shape, TaskShape
+from chassis.cli.task_shapes import Shape, TaskShape
 
 USAGE = {
     "input_tokens": 1000,

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chassis.cli.report import Report, Row, make_rows, read_report, with_results
-from chassis.cli.shape import Shape, TaskShape
 from chassis.cli.spending import SpendingReader
-from tests.unit.cli.fake_airflow import FakeAirflow, FakeDag, FakeRun, instance
+from chassis.cli.task_shapes import Shape, TaskShape
+from tests.unit.fake_airflow import FakeAirflow, FakeDag, FakeRun, instance
 
 if TYPE_CHECKING:
-    from chassis.cli.airflow_api import Airflow
+    from chassis.airflow_client import Airflow
 
 FAN = TaskShape("update", "Update", (), "each item")
 KNOWN_FAN = TaskShape("update", "Update", (), "pricing, claims", ("pricing", "claims"))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.unit.cli.conftest import Chassis
-    from tests.unit.cli.fake_airflow import FakeAirflow, FakeDag
+    from tests.unit.fake_airflow import FakeAirflow, FakeDag
 
 LONG = "Onboard a product.\n\nIt is called “Pet & Co”: \t50 % off.\n" * 100
 

@@ -19,7 +19,7 @@ from tests.unit.cli.made_up_runs import (
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Chassis
-    from tests.unit.cli.fake_airflow import FakeAirflow, FakeDag
+    from tests.unit.fake_airflow import FakeAirflow, FakeDag
 
 
 def test_run_shows_agent_plan_changes_results_and_totals(chassis: Chassis, planner: FakeDag) -> None:
@@ -308,7 +308,7 @@ def test_plan_publishes_without_running(chassis: Chassis, fake: FakeAirflow, pla
 def test_ctrl_c_leaves_the_run_going_and_says_how_to_follow_it(
     chassis: Chassis, fake: FakeAirflow, planner: FakeDag, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    target = "chassis.cli.planner.patiently" if when == "planning" else "chassis.cli.follow.patiently"
+    target = "chassis.cli.planner_client.patiently" if when == "planning" else "chassis.cli.follow.patiently"
 
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt

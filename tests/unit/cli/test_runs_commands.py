@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.cli.fake_airflow import FakeAirflow, FakeDag, instance
 from tests.unit.cli.made_up_runs import RUN, workflow_run
+from tests.unit.fake_airflow import FakeAirflow, FakeDag, instance
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Chassis

@@ -12,12 +12,12 @@ from chassis.cli.render import status_view, totals
 from chassis.cli.report import Report, Row
 from chassis.cli.spending import Spending, SpendingReader, latest, settled
 from chassis.errors import LimitSpentError
-from tests.unit.cli.fake_airflow import FakeAirflow, FakeDag, FakeRun
 from tests.unit.cli.made_up_runs import RUN, USAGE, spending, workflow_run
 from tests.unit.cli.test_render import rendered
+from tests.unit.fake_airflow import FakeAirflow, FakeDag, FakeRun
 
 if TYPE_CHECKING:
-    from chassis.cli.airflow_api import Airflow
+    from chassis.airflow_client import Airflow
     from tests.unit.cli.conftest import Chassis
 
 PLANNING = {"usage": USAGE, "cost_usd": 0.02, "simulated": False, "spending": spending(0.04, 0.04)}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chassis.cli.errors import UsageError
 from chassis.cli.target import PASSWORD, TOKEN, URL, USERNAME, connect
+from chassis.errors.client import UsageError
 
 
 def test_an_address_that_holds_a_password_is_refused_without_showing_it(

@@ -9,14 +9,14 @@ import pytest
 
 from chassis.plans.store import PlanStore
 from chassis.workflow import check_plan
-from tests.unit.cli.fake_airflow import FakeDag, FakeRun
 from tests.unit.cli.made_up_runs import SPEC
+from tests.unit.fake_airflow import FakeDag, FakeRun
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.unit.cli.conftest import Chassis
-    from tests.unit.cli.fake_airflow import FakeAirflow
+    from tests.unit.fake_airflow import FakeAirflow
 
 SCHEDULE = {"cron": "0 6 * * 1", "timezone": "Europe/Berlin"}
 

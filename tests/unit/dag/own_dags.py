@@ -13,8 +13,8 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
 from jinja2 import Template
 
-from chassis.dag.calls import TaskCall, restore_call
-from chassis.simulator.request import ClaudeRequest, Fence
+from chassis.dag.deferred_call import TaskCall, restore_call
+from chassis.local.simulator.request import ClaudeRequest, Fence
 
 
 @dataclass

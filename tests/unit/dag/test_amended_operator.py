@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from chassis.claude.options import NO_OPTIONS
-from chassis.dag.calls import TaskCall, restore_call
+from chassis.claude.connection_options import NO_OPTIONS
+from chassis.dag.deferred_call import TaskCall, restore_call
 from chassis.dag.planned import PlannedTaskOperator
 from chassis.errors import RecordBrokenError
 from chassis.files import Files, open_files
@@ -23,7 +23,7 @@ DAG, RUN = "onboard", "r1"
 
 @pytest.fixture
 def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
-    monkeypatch.setattr("chassis.claude.options.connection_options", lambda conn_id: NO_OPTIONS)
+    monkeypatch.setattr("chassis.claude.connection_options.connection_options", lambda conn_id: NO_OPTIONS)
     monkeypatch.setenv("AIRFLOW__CHASSIS__RECORDS_ROOT", str(tmp_path / "records"))
     return open_files(str(tmp_path / "records"), what="record store")
 

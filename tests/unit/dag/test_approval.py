@@ -14,10 +14,10 @@ import pytest
 from airflow.sdk.exceptions import TaskAwaitingInput, TaskDeferred
 from airflow.sdk.execution_time import hitl
 
-from chassis.claude.options import NO_OPTIONS
-from chassis.dag.answers import MAX_COMMENT, OPTIONS, plan_page
+from chassis.claude.connection_options import NO_OPTIONS
 from chassis.dag.approval import ApprovePlanOperator
-from chassis.dag.calls import PlanCall, restore_call
+from chassis.dag.deferred_call import PlanCall, restore_call
+from chassis.dag.hitl_form import MAX_COMMENT, OPTIONS, plan_page
 from chassis.dag.planner import PublishOperator
 from chassis.dag.triggers import RESULT, HeldAnswerTrigger, ResumingClaudeTrigger
 from chassis.errors import (
@@ -143,7 +143,7 @@ def answer(option: str, **fields: Any) -> dict[str, Any]:
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name in ("plans", "records"):
         monkeypatch.setenv(f"AIRFLOW__CHASSIS__{name.upper()}_ROOT", str(tmp_path / name))
-    monkeypatch.setattr("chassis.claude.options.connection_options", lambda conn_id: NO_OPTIONS)
+    monkeypatch.setattr("chassis.claude.connection_options.connection_options", lambda conn_id: NO_OPTIONS)
     return Settings.load()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, task, task_group
 
-from chassis.claude.options import NO_OPTIONS
+from chassis.claude.connection_options import NO_OPTIONS
 from chassis.dag.decorator import DecoratedClaudeOperator
 from chassis.errors import PlanError
 from chassis.provider import get_provider_info
@@ -17,7 +17,7 @@ TEMPLATE = "{{ 1 + 1 }}"
 
 @pytest.fixture(autouse=True)
 def no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chassis.claude.options.connection_options", lambda conn_id: NO_OPTIONS)
+    monkeypatch.setattr("chassis.claude.connection_options.connection_options", lambda conn_id: NO_OPTIONS)
 
 
 @task

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from chassis.dag.calling import ERROR_KEY
 from chassis.dag.cards import CARD_KEY, card_of
+from chassis.dag.claude_operator import ERROR_KEY
 from chassis.dag.fan_out import Dependency, ItemList, ItemsOperator, check_places, read_results
 from chassis.dag.planned import PlannedTaskOperator
 from chassis.errors import ItemsError, ItemsMovedError

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from chassis.claude.options import NO_OPTIONS
-from chassis.dag.calling import ERROR_KEY
-from chassis.dag.calls import TaskCall, restore_call
+from chassis.claude.connection_options import NO_OPTIONS
+from chassis.dag.claude_operator import ERROR_KEY
+from chassis.dag.deferred_call import TaskCall, restore_call
 from chassis.dag.fan_out import Dependency
 from chassis.dag.planned import PlannedTaskOperator
 from chassis.errors import RequestRefusedError
-from chassis.simulator.request import ClaudeRequest
+from chassis.local.simulator.request import ClaudeRequest
 from chassis.workflow import TaskSpec
 
 
@@ -46,7 +46,7 @@ def result(task: str, item: str | None = None, output: Any = "done") -> dict[str
 
 @pytest.fixture(autouse=True)
 def no_connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("chassis.claude.options.connection_options", lambda conn_id: NO_OPTIONS)
+    monkeypatch.setattr("chassis.claude.connection_options.connection_options", lambda conn_id: NO_OPTIONS)
     return
 
 
@@ -108,8 +108,8 @@ PREPARE = """
 import sys
 from types import SimpleNamespace
 from airflow.sdk.exceptions import TaskDeferred
-import chassis.claude.options
-chassis.claude.options.connection_options = lambda conn_id: chassis.claude.options.NO_OPTIONS
+import chassis.claude.connection_options
+chassis.claude.connection_options.connection_options = lambda conn_id: chassis.claude.connection_options.NO_OPTIONS
 from chassis.dag.planned import PlannedTaskOperator
 from chassis.workflow import TaskSpec
 operator = PlannedTaskOperator(spec=TaskSpec(id="a", name="A", instruction="Do."), requirement="Do it.")

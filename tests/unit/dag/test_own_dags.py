@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import DAG, Asset, task
 from pydantic import BaseModel, Field
 
-from chassis.claude.options import NO_OPTIONS
+from chassis.claude.connection_options import NO_OPTIONS
 from chassis.dag.operators import ClaudeTaskOperator
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.dag.triggers import ClaudeTrigger, ResumingClaudeTrigger
@@ -33,7 +33,7 @@ RESULT = {
 
 @pytest.fixture(autouse=True)
 def no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chassis.claude.options.connection_options", lambda conn_id: NO_OPTIONS)
+    monkeypatch.setattr("chassis.claude.connection_options.connection_options", lambda conn_id: NO_OPTIONS)
 
 
 @task

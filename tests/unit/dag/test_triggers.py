@@ -15,8 +15,8 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from chassis.dag import triggers
-from chassis.dag.answers import Answer
-from chassis.dag.calls import Outcome
+from chassis.dag.deferred_call import Outcome
+from chassis.dag.hitl_form import Answer
 from chassis.dag.triggers import RESULT, ClaudeTrigger, HeldAnswerTrigger, ResumingClaudeTrigger
 from chassis.errors import ChassisError, ThrottledError, restore_error
 

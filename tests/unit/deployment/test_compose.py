@@ -18,8 +18,8 @@ import pytest
 import yaml
 from airflow.sdk import Connection
 
-from chassis.cli.environment import StackPlan, component_environment
-from chassis.cli.keys import Keys
+from chassis.local.stack_environment import StackPlan, component_environment
+from chassis.local.stack_keys import Keys
 from chassis.settings import SECTION, Settings
 from tests.unit.deployment import compose_file
 from tests.unit.deployment.compose_file import AIRFLOW_SERVICES, PROJECT, MissingVariableError
@@ -380,7 +380,7 @@ class TestDocumentation:
     def test_the_documented_connection_reaches_the_simulator_with_the_pair_that_it_accepts(
         self, services: Services
     ) -> None:
-        from chassis.simulator import sigv4
+        from chassis.local.simulator import sigv4
 
         address = re.search(r"CHASSIS_CONNECTION='(aws://.*?)'", OPERATIONS)
         assert address

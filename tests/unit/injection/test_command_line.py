@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from chassis.cli.commands.following import show_end
 from chassis.cli.commands.runs import _log_line
+from chassis.cli.commands.watching import show_end
 from chassis.cli.console import out, print_json, show_error, tell
 from chassis.cli.doctor import Check
-from chassis.cli.failures import error_document
 from chassis.cli.follow import _Lines
 from chassis.cli.render import plan_table, status_view
 from chassis.cli.report import Report, Row
-from chassis.cli.shape import Shape, TaskShape
-from chassis.cli.text import plain
+from chassis.cli.task_failure import error_document
+from chassis.cli.task_shapes import Shape, TaskShape
+from chassis.cli.terminal_text import plain
 from chassis.errors import TaskBlockedError
 from chassis.text import DECEIVING, MARKS
 from tests.injection.corpus import CORPUS, Attack

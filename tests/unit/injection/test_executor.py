@@ -12,14 +12,14 @@ from airflow.sdk import serde
 
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Service
-from chassis.claude.answers import parse_answer
+from chassis.claude.answer_schema import parse_answer
 from chassis.claude.reply import Reply
 from chassis.claude.request import ClaudeRequest
 from chassis.errors import AnswerInvalidError, TaskBlockedError
-from chassis.execution import TaskResult, UpstreamResult, build_request, execute_request
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings
 from chassis.text import CONTROLS, DECEIVING, one_line, signs
+from chassis.work.brief import TaskResult, UpstreamResult, build_request, execute_request
 from chassis.workflow import TaskSpec, check_items
 from tests.injection.corpus import CORPUS, OBJECTS, Attack
 from tests.unit.injection.prompts import read

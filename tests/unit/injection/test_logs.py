@@ -13,9 +13,9 @@ import anthropic
 import httpx2
 import pytest
 
-from chassis.claude.failures import claude_failure
+from chassis.claude.call_failures import claude_failure
 from chassis.claude.reply import ask
-from chassis.dag.calling import reported
+from chassis.dag.claude_operator import reported
 from chassis.dag.fan_out import ItemsOperator
 from chassis.dag.triggers import ClaudeTrigger
 from chassis.errors import ChassisError, UnexpectedError, restore_error

@@ -10,7 +10,7 @@ import pytest
 
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Catalogue, Service
-from chassis.claude.answers import parse_answer, value_faults
+from chassis.claude.answer_schema import parse_answer, value_faults
 from chassis.claude.request import ClaudeRequest
 from chassis.errors import PlanError
 from chassis.planning import DoneTask, build_request

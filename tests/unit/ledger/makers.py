@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from chassis.claude.usage import Usage
 from chassis.errors import NotStoredError, StoreError
 from chassis.ledger.entries import Bound, Closed, Opened
-from chassis.ledger.limits import RunLimits
+from chassis.ledger.run_limits import RunLimits
 from chassis.workflow import SpendLimits
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
 from chassis.errors import SettingsError, ThrottledError
-from chassis.ui import pages
+from chassis.ui import page_templates
 from chassis.ui.app import HEADERS, build_app
 
-UI = Path(pages.__file__).parent
+UI = Path(page_templates.__file__).parent
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chassis.text import signs
 from chassis.ui.change_view import FieldView, view_changes
-from chassis.workflow.changes import FieldChange, PlanChanges, plan_changes
+from chassis.workflow.plan_changes import FieldChange, PlanChanges, plan_changes
 from tests.injection.corpus import CORPUS
 from tests.unit.workflow.strategies import plans
 

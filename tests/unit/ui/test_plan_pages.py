@@ -10,8 +10,8 @@ import pytest
 from chassis.catalogue import Catalogue, Service
 from chassis.ui.budget_view import BudgetView
 from chassis.ui.error_view import ErrorView
-from chassis.ui.links import Links
-from chassis.ui.pages import templates
+from chassis.ui.page_links import Links
+from chassis.ui.page_templates import templates
 from chassis.ui.plan_page import Compared, Draft, Message
 from chassis.ui.plan_view import view_plan
 from chassis.workflow import WorkflowSpec, check_plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chassis.catalogue import Catalogue, Service
 from chassis.ui.plan_view import schedule_in_words, view_plan
 from chassis.workflow import check_plan, load_plan, plan_digest
-from chassis.workflow.changes import plan_changes
+from chassis.workflow.plan_changes import plan_changes
 
 
 def task(task_id: str, **parts: object) -> dict[str, object]:

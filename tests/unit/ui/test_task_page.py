@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chassis.ui import task_page
-from chassis.ui.links import Links
-from chassis.ui.pages import templates
+from chassis.ui.page_links import Links
+from chassis.ui.page_templates import templates
 
 
 def rendered(*, failed_items: int = 0, refused: str = "") -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from chassis.errors import PlanError
 from chassis.workflow import Provenance, WorkflowSpec, check_plan, dump_plan, load_plan, plan_digest
-from chassis.workflow.check import _GROWTH
+from chassis.workflow.plan_check import _GROWTH
 from chassis.workflow.yaml_text import write_yaml
 from tests.unit.workflow.strategies import json_values, plan_data, plans
 

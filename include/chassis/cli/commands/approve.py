@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chassis.cli.commands.deciding import decide, on_terminal, show_plan, where_to_decide
-from chassis.cli.commands.options import HOME, HomeOption, JsonOption
+from chassis.cli.commands.decide import decide, on_terminal, show_plan, where_to_decide
+from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption
 from chassis.cli.console import FAILED, out, print_json, reports_errors, tell
-from chassis.cli.text import one_line
+from chassis.cli.terminal_text import one_line
 
 if TYPE_CHECKING:
-    from chassis.cli.airflow_api import Airflow
-    from chassis.cli.approval import WaitingPlan
+    from chassis.airflow_client import Airflow
+    from chassis.cli.waiting_plans import WaitingPlan
 
 
 @reports_errors
@@ -38,10 +38,10 @@ def approve(
     home: HomeOption = HOME,
 ) -> None:
     """Show a plan that waits for a decision, and decide; without options, on the terminal."""
-    from chassis.cli.approval import APPROVE, REJECT, REVISE, find_plan, plans
-    from chassis.cli.errors import UsageError
     from chassis.cli.file_text import read_text
     from chassis.cli.target import connect
+    from chassis.cli.waiting_plans import APPROVE, REJECT, REVISE, find_plan, plans
+    from chassis.errors.client import UsageError
 
     chosen = [
         option
@@ -72,9 +72,9 @@ def approve(
 def _carry_out(
     airflow: Airflow, plan: WaitingPlan, option: str, comment: str, edited: str, *, as_json: bool
 ) -> None:
-    from chassis.cli.approval import REJECT, answer, result_of
-    from chassis.cli.errors import AnswerRefusedError
+    from chassis.cli.waiting_plans import REJECT, answer, result_of
     from chassis.errors import PlanRejectedError
+    from chassis.errors.client import AnswerRefusedError
 
     answer(airflow, plan, option, comment=comment, edited=edited)
     try:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chassis.cli.commands.options import HOME, HomeOption, JsonOption, WorkflowArgument
+from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption, WorkflowArgument
 from chassis.cli.console import out, print_json, reports_errors, tell
-from chassis.cli.text import one_line
+from chassis.cli.terminal_text import one_line
 
 if TYPE_CHECKING:
-    from chassis.cli.airflow_api import Json
+    from chassis.airflow_client import Json
 
 
 @reports_errors
@@ -26,7 +26,7 @@ def runs(
     from chassis.cli.listing import Listing
     from chassis.cli.render import status_text
     from chassis.cli.target import connect
-    from chassis.cli.workflows import find_workflow
+    from chassis.cli.workflow_rows import find_workflow
 
     with connect(home).airflow as airflow:
         find_workflow(airflow, workflow)
@@ -76,10 +76,10 @@ def stop(
     home: HomeOption = HOME,
 ) -> None:
     """Stop a run: it fails, its running tasks end, and no further call to Claude is made. What it has done is kept."""
-    from chassis.cli.errors import UsageError
-    from chassis.cli.runs import find_run
+    from chassis.cli.run_lookup import find_run
     from chassis.cli.target import connect
-    from chassis.cli.workflows import UNFINISHED, find_workflow
+    from chassis.cli.workflow_rows import UNFINISHED, find_workflow
+    from chassis.errors.client import UsageError
 
     with connect(home).airflow as airflow:
         if run is None:

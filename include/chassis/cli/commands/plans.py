@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from chassis.cli.commands.options import HOME, HomeOption, JsonOption, WorkflowArgument
+from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption, WorkflowArgument
 from chassis.cli.console import out, print_json, reports_errors, tell
-from chassis.cli.text import plain
+from chassis.cli.terminal_text import plain
 
 if TYPE_CHECKING:
     from chassis.workflow import WorkflowSpec
@@ -60,7 +60,7 @@ def diff(
     import difflib
 
     from chassis.cli.target import open_store
-    from chassis.workflow.changes import plan_changes
+    from chassis.workflow.plan_changes import plan_changes
 
     store = open_store(home)
     before, after = (store.read(store.get(workflow, number)) for number in (a, b))
@@ -84,7 +84,7 @@ def diff(
 def validate(file: PlanFileArgument, as_json: JsonOption = False) -> None:
     """Check a plan file against every rule, and against what the deployment has: agents, models, services."""
     from chassis.cli.render import plan_table
-    from chassis.cli.shape import shape_of_plan
+    from chassis.cli.task_shapes import shape_of_plan
     from chassis.workflow import plan_digest
 
     spec, warnings = _checked(file)
@@ -103,7 +103,7 @@ def validate(file: PlanFileArgument, as_json: JsonOption = False) -> None:
 def publish(file: PlanFileArgument, as_json: JsonOption = False, home: HomeOption = HOME) -> None:
     """Check a plan file as the planner does, and publish it as the next revision of its workflow."""
     from chassis.cli.target import open_store
-    from chassis.workflow.changes import plan_changes
+    from chassis.workflow.plan_changes import plan_changes
 
     spec, warnings = _checked(file)
     store = open_store(home)

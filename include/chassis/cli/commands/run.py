@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from chassis.cli.commands.deciding import decide, on_terminal, where_to_decide
-from chassis.cli.commands.following import interruptible, show_end, watch
-from chassis.cli.commands.options import (
+from chassis.cli.commands.decide import decide, on_terminal, where_to_decide
+from chassis.cli.commands.shared_options import (
     HOME,
     NONE,
     BedrockOption,
@@ -27,8 +26,9 @@ from chassis.cli.commands.options import (
     UnpauseOption,
     WorkflowIdOption,
 )
+from chassis.cli.commands.watching import interruptible, show_end, watch
 from chassis.cli.console import FAILED, err, out, print_json, reports_errors, tell
-from chassis.cli.text import one_line, plain
+from chassis.cli.terminal_text import one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from chassis.cli.airflow_api import Airflow
-    from chassis.cli.planner import Planned, PlannerRun
-    from chassis.cli.shape import Shape
+    from chassis.airflow_client import Airflow
+    from chassis.cli.planner_client import Planned, PlannerRun
     from chassis.cli.target import Target
+    from chassis.cli.task_shapes import Shape
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def plan(
 
 def _inputs(home: Path, workflow_id: str, given: Iterable[str]) -> dict[str, Any]:
     """The inputs' values, by the types of the workflow's plan where there is one."""
-    from chassis.cli.inputs import input_values, looks_like_json, parse_inputs
+    from chassis.cli.input_values import input_values, looks_like_json, parse_inputs
     from chassis.cli.plan_types import declared_types
 
     parsed = parse_inputs(given)
@@ -183,15 +183,16 @@ def _plan(
     target: Target, request: _Request, console: Console, *, publish_only: bool
 ) -> tuple[PlannerRun, Planned, Shape]:
     """Have the requirement planned and published, and show the plan."""
-    from chassis.cli.planner import PLANNER, PUBLISH, RUN, PlannerRun
+    from chassis.cli.planner_client import PUBLISH, RUN, PlannerRun
     from chassis.cli.render import plan_table
-    from chassis.cli.shape import shape_of_plan
+    from chassis.cli.task_shapes import shape_of_plan
+    from chassis.contract.names import PLANNER_DAG
     from chassis.workflow import load_plan
 
     action = PUBLISH if publish_only else RUN
     _introduce(console, target)
     planner = PlannerRun.start(target.airflow, request.conf(action), unpause=request.unpause)
-    with interruptible(target.airflow, PLANNER, planner.run_id):
+    with interruptible(target.airflow, PLANNER_DAG, planner.run_id):
         with _progress(console, "Planning"):
             planner.wait_for_plan(_tell_retry)
         _have_approved(target.airflow, planner, console, asks=bool(request.approve) or on_terminal())
@@ -224,7 +225,7 @@ def _have_approved(airflow: Airflow, planner: PlannerRun, console: Console, *, a
 
 def _tell_paused(airflow: Airflow, workflow_id: str, request: _Request, action: str) -> None:
     """Say that the workflow is paused, or unpause it: it can be that only the planner has told which one it is."""
-    from chassis.cli.planner import RUN, is_paused
+    from chassis.cli.planner_client import RUN, is_paused
 
     if not is_paused(airflow, workflow_id):
         return

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from chassis.cli.commands.following import run_page, show_end, watch
-from chassis.cli.commands.options import (
+from chassis.cli.commands.shared_options import (
     HOME,
     HomeOption,
     ItemOption,
@@ -17,18 +16,19 @@ from chassis.cli.commands.options import (
     TaskArgument,
     WorkflowArgument,
 )
+from chassis.cli.commands.watching import run_page, show_end, watch
 from chassis.cli.console import FAILED, SUCCESS, out, print_json, reports_errors, tell
-from chassis.cli.text import plain
+from chassis.cli.terminal_text import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
 
-    from chassis.cli.airflow_api import Airflow, Json
+    from chassis.airflow_client import Airflow, Json
     from chassis.cli.report import Report, Row
-    from chassis.cli.retry import Amending
-    from chassis.cli.shape import Shape
+    from chassis.cli.retry_targets import Amending
+    from chassis.cli.task_shapes import Shape
 
 
 @reports_errors
@@ -97,10 +97,10 @@ def retry(
     With --instruction or --input, the task goes by these; who changed them and why stays with the run.
     """
     from chassis.cli.amendments import change_of
-    from chassis.cli.latest import check_targets, wait_for_newest
-    from chassis.cli.retry import find_targets, retry_amended
-    from chassis.cli.retry import retry as clear
-    from chassis.cli.runs import find_run, find_shape, input_types, report_of
+    from chassis.cli.newest_revision import check_targets, wait_for_newest
+    from chassis.cli.retry_targets import find_targets, retry_amended
+    from chassis.cli.retry_targets import retry as clear
+    from chassis.cli.run_lookup import find_run, find_shape, input_types, report_of
     from chassis.cli.target import connect
 
     console = out()
@@ -140,10 +140,10 @@ def logs(
     home: HomeOption = HOME,
 ) -> None:
     """Print the log of a task's last try; without --item, of each item of it that failed."""
-    from chassis.cli.errors import UsageError
     from chassis.cli.render import full_name
-    from chassis.cli.retry import find_targets
+    from chassis.cli.retry_targets import find_targets
     from chassis.cli.target import connect
+    from chassis.errors.client import UsageError
 
     console = out()
     with connect(home).airflow as airflow:
@@ -161,7 +161,7 @@ def logs(
 
 
 def _find(airflow: Airflow, home: Path, workflow: str, run_id: str | None) -> tuple[Report, Shape]:
-    from chassis.cli.runs import find_run, find_shape, report_of
+    from chassis.cli.run_lookup import find_run, find_shape, report_of
 
     dag, run = find_run(airflow, workflow, run_id)
     shape = find_shape(airflow, home, dag, run)

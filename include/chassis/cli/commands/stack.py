@@ -8,10 +8,10 @@ from typing import Annotated, NoReturn
 import typer
 from rich.text import Text
 
-from chassis.cli.arguments import finite
-from chassis.cli.commands.options import HOME, BedrockOption, HomeOption, JsonOption
+from chassis.cli.argument_checks import finite
+from chassis.cli.commands.shared_options import HOME, BedrockOption, HomeOption, JsonOption
 from chassis.cli.console import FAILED, exit_code, out, print_json, reports_errors, show_error, tell
-from chassis.cli.errors import UsageError
+from chassis.errors.client import UsageError
 from chassis.figures import counted, dollars
 
 
@@ -26,8 +26,8 @@ def up(
 ) -> None:
     """Start the local Airflow, or find it running."""
     from chassis.cli.render import SIMULATED
-    from chassis.cli.stack import running_stack
     from chassis.cli.target import start
+    from chassis.local.stack import running_stack
 
     started = start(home, bedrock=bedrock, port=port, tell=tell)
     record = running_stack(home)
@@ -49,7 +49,7 @@ def up(
 @reports_errors
 def down(home: HomeOption = HOME) -> None:
     """End the local Airflow and everything that belongs to it."""
-    from chassis.cli.stack import stop_stack
+    from chassis.local.stack import stop_stack
 
     if stop_stack(home):
         out().print(f"The local Airflow in {home} has ended.")
@@ -98,7 +98,7 @@ def doctor(
 
 def _ask_bedrock(home: Path, report: Path | None, *, yes: bool, as_json: bool) -> NoReturn:
     """The live check instead of the usual one."""
-    from chassis.cli.bedrock import check_bedrock, report_path
+    from chassis.cli.doctor_bedrock import check_bedrock, report_path
 
     path = report_path(report)
     document, error = check_bedrock(home, path, yes=yes)
@@ -137,10 +137,10 @@ def simulator(
     ] = None,
 ) -> None:
     """Run the simulator of Amazon Bedrock alone, until Ctrl-C."""
-    from chassis.cli.errors import StackError
-    from chassis.simulator.command import serve
-    from chassis.simulator.errors import SimulatorError
-    from chassis.simulator.rules import Quota
+    from chassis.errors.client import StackError
+    from chassis.local.simulator.command import serve
+    from chassis.local.simulator.errors import SimulatorError
+    from chassis.local.simulator.rules import Quota
 
     quota = Quota(requests_per_second=requests_per_second, in_flight=in_flight)
     try:

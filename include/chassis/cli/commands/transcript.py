@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chassis.cli.commands.options import (
+from chassis.cli.commands.shared_options import (
     HOME,
     HomeOption,
     ItemOption,
@@ -31,12 +31,12 @@ def transcript(
     home: HomeOption = HOME,
 ) -> None:
     """Print what was said to and by Claude in one try of a task, turn by turn."""
-    from chassis.cli.errors import UsageError
     from chassis.cli.render import full_name
-    from chassis.cli.retry import find_targets
-    from chassis.cli.runs import find_run, find_shape, report_of
+    from chassis.cli.retry_targets import find_targets
+    from chassis.cli.run_lookup import find_run, find_shape, report_of
     from chassis.cli.target import connect
     from chassis.cli.transcript import transcript_lines
+    from chassis.errors.client import UsageError
 
     with connect(home).airflow as airflow:
         dag, dag_run = find_run(airflow, workflow, run)

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from chassis.cli.commands.options import HOME, HomeOption, JsonOption, WorkflowArgument, YesOption
+from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption, WorkflowArgument, YesOption
 from chassis.cli.console import confirmed, out, print_json, reports_errors, tell
-from chassis.cli.text import one_line
+from chassis.cli.terminal_text import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from chassis.cli.listing import Listing
-    from chassis.cli.workflows import Standing
+    from chassis.cli.workflow_rows import Standing
 
 
 @reports_errors
 def list_workflows(as_json: JsonOption = False, home: HomeOption = HOME) -> None:
     """List the workflows: schedule, whether each is paused, its next run and the state of its last run."""
     from chassis.cli.target import open_store
-    from chassis.cli.workflows import read_workflows
+    from chassis.cli.workflow_rows import read_workflows
 
     workflows = _ask_airflow(read_workflows(open_store(home)), home)
     if as_json:
@@ -35,9 +35,9 @@ def list_workflows(as_json: JsonOption = False, home: HomeOption = HOME) -> None
 
 def _ask_airflow(workflows: list[Standing], home: Path) -> list[Standing]:
     """With what Airflow says; without it, where none answers: the plans are there all the same."""
-    from chassis.cli.errors import AirflowUnreachableError, StackError
     from chassis.cli.target import connect
-    from chassis.cli.workflows import with_airflow
+    from chassis.cli.workflow_rows import with_airflow
+    from chassis.errors.client import AirflowUnreachableError, StackError
 
     if not workflows:
         return workflows
@@ -93,7 +93,7 @@ def unpause(workflow: WorkflowArgument, home: HomeOption = HOME) -> None:
 
 def _set_paused(workflow: str, home: Path, *, paused: bool) -> None:
     from chassis.cli.target import connect
-    from chassis.cli.workflows import find_workflow
+    from chassis.cli.workflow_rows import find_workflow
 
     state = "paused" if paused else "unpaused"
     with connect(home).airflow as airflow:
@@ -136,9 +136,9 @@ def delete(
     home: HomeOption = HOME,
 ) -> None:
     """Delete a run, or retire a workflow and delete all its runs, from Airflow. Plans and records are kept."""
-    from chassis.cli.runs import find_run
+    from chassis.cli.run_lookup import find_run
     from chassis.cli.target import connect
-    from chassis.cli.workflows import find_workflow
+    from chassis.cli.workflow_rows import find_workflow
 
     with connect(home).airflow as airflow:
         if run is not None:
@@ -163,8 +163,8 @@ def delete(
 
 
 def _refuse_unfinished(workflow: str, runs: list[dict[str, object]]) -> None:
-    from chassis.cli.errors import UsageError
-    from chassis.cli.workflows import UNFINISHED
+    from chassis.cli.workflow_rows import UNFINISHED
+    from chassis.errors.client import UsageError
 
     unfinished = [str(each["dag_run_id"]) for each in runs if each["state"] in UNFINISHED]
     if unfinished:

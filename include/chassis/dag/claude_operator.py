@@ -1,0 +1,187 @@
+"""What every operator that has calls to Claude made has in common: who pays, where a call waits, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from chassis.dag.cards import CARD_KEY, card_of, card_on_error
+from chassis.dag.deferred_call import Accounts, Outcome, PlanCall, TaskCall
+from chassis.dag.retry import ClaudeRetryPolicy
+from chassis.dag.triggers import RESULT, SPENDING_KEY, ClaudeTrigger, ResumingClaudeTrigger
+from chassis.errors import ChassisError, StoppedError, restore_error
+from chassis.ledger.call_identity import CallIdentity
+from chassis.ledger.run_limits import RunLimits
+from chassis.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow.sdk import Context
+
+    from chassis.workflow import Limits
+
+ERROR_KEY = "error"
+"""XCom key under which a failed task leaves ``ChassisError.describe()``, for ``chassis status`` and other readers."""
+
+
+class CallingOperator(BaseOperator):
+    """Has calls to Claude made on its task's account; when it makes which is a subclass's matter.
+
+    :param aws_conn_id: Airflow connection that reaches Bedrock; None takes the setting ``[chassis] conn_id``
+    :param deferrable: None takes the setting ``[chassis] deferrable``
+    """
+
+    ui_color = "#f3e6dc"
+    _cancel: Callable[[], object] | None = None
+
+    def __init__(
+        self, *, aws_conn_id: str | None = None, deferrable: bool | None = None, **kwargs: Any
+    ) -> None:
+        # Not setdefault: a mapped task is given each argument of Airflow's that it wasn't, as None.
+        if kwargs.get("retry_policy") is None:
+            kwargs["retry_policy"] = ClaudeRetryPolicy()
+        super().__init__(**kwargs)
+        self.aws_conn_id = aws_conn_id
+        self.deferrable = deferrable
+
+    def load_settings(self) -> Settings:
+        """The deployment's settings, with this operator's own connection.
+
+        :raises SettingsError: names each option that can't be used
+        """
+        settings = Settings.load()
+        return settings.model_copy(update={"conn_id": self.aws_conn_id}) if self.aws_conn_id else settings
+
+    def defers(self, settings: Settings) -> bool:
+        """Whether calls are made in the triggerer, and not in the worker."""
+        return settings.deferrable if self.deferrable is None else self.deferrable
+
+    def accounts(
+        self,
+        context: Context,
+        settings: Settings,
+        *,
+        limits: Limits | None = None,
+        item: str | None = None,
+        in_dag_file: bool = False,
+    ) -> Accounts:
+        """Who pays for the call: the run, the task and the item, with the limits of the plan and the deployment.
+
+        :param in_dag_file: whether the limits are those of a hand-written DAG
+        """
+        ti, dag_run = context["ti"], context["dag_run"]
+        timeout = self.execution_timeout or timedelta(minutes=settings.task_timeout_minutes)
+        return Accounts(
+            identity=CallIdentity(
+                dag_id=ti.dag_id,
+                run_id=ti.run_id,
+                clear_number=dag_run.clear_number or 0,
+                task_id=ti.task_id,
+                item=item,
+                map_index=ti.map_index,
+                try_number=ti.try_number,
+            ),
+            limits=RunLimits.of(limits, settings, in_dag_file=in_dag_file),
+            timeout_seconds=timeout.total_seconds(),
+            records_root=settings.records_root,
+            storage_conn_id=settings.storage_conn_id,
+            trace_content=settings.trace_content,
+            transcripts=settings.transcript_days > 0,
+        )
+
+    async def _perform(self, call: TaskCall | PlanCall) -> Outcome:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None, "asyncio.run makes a task"
+        self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        try:
+            return await call.perform(shared=False)
+        except asyncio.CancelledError:
+            return Outcome(error=StoppedError("The task was stopped, and its call to Claude with it."))
+
+    def on_kill(self) -> None:
+        """End the call in flight: nothing is spent for a task that was stopped or cleared."""
+        if self._cancel is not None:
+            self._cancel()
+
+
+class ClaudeOperator(CallingOperator):
+    """Asks Claude on Bedrock; how the request is made up is a subclass's matter.
+
+    The worker prepares the call, the triggerer makes it and ends the task (``chassis.dag.triggers``); with
+    ``deferrable=False`` the worker does both and keeps its slot meanwhile. Either way the result is the XCom.
+    """
+
+    @abstractmethod
+    def prepare(self, context: Context, settings: Settings) -> TaskCall | PlanCall:
+        """Make the call up from the run's context. Runs in a worker and must not import the Claude SDK."""
+
+    def carried(
+        self, context: Context, settings: Settings, call: TaskCall | PlanCall
+    ) -> dict[str, Any] | None:
+        """A result that is there already and makes the call needless; None when there is none."""
+        return None
+
+    def ends_in_worker(self) -> bool:
+        """Whether the task, when its call has succeeded, has something left that only a worker does."""
+        return False
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        settings = self.load_settings()
+        with reported(self, context):
+            with card_on_error(context):
+                call = self.prepare(context, settings)
+                carried = self.carried(context, settings, call)
+            if carried is not None:
+                card = card_of(result=carried, map_index=call.accounts.identity.map_index)
+                context["ti"].xcom_push(CARD_KEY, card)
+                return carried
+            if self.defers(settings):
+                trigger = ResumingClaudeTrigger if self.ends_in_worker() else ClaudeTrigger
+                self.defer(
+                    trigger=trigger(call.model_dump(mode="json")),
+                    method_name=self.resume.__name__,
+                    timeout=self.execution_timeout,
+                )
+            outcome = asyncio.run(self._perform(call))
+            if outcome.spending is not None:
+                context["ti"].xcom_push(SPENDING_KEY, outcome.spending)
+            card = card_of(
+                result=outcome.result,
+                error=outcome.error,
+                spending=outcome.spending,
+                map_index=call.accounts.identity.map_index,
+            )
+            context["ti"].xcom_push(CARD_KEY, card)
+            if outcome.error is not None:
+                raise outcome.error
+            for key, value in outcome.parts.items():
+                context["ti"].xcom_push(key, value)
+            return outcome.result
+
+    def resume(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Raise in a worker what failed in the triggerer, so that the retry policy decides on it.
+
+        :return: what the triggerer's call gave, where the task ends in a worker
+        """
+        if RESULT in event:
+            result: dict[str, Any] = event[RESULT]
+            return result
+        with reported(self, context):
+            raise restore_error(event)
+
+
+@contextmanager
+def reported(operator: BaseOperator, context: Context) -> Iterator[None]:
+    """Log a :class:`ChassisError` as one clear sentence and leave it as an XCom before Airflow sees it."""
+    try:
+        yield
+    except ChassisError as error:
+        operator.log.error("%s: %s", type(error).__name__, error)  # noqa: TRY400  the traceback follows anyway
+        context["ti"].xcom_push(ERROR_KEY, error.describe())
+        raise

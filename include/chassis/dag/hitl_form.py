@@ -1,0 +1,115 @@
+"""What Airflow asks a person about a plan, and what the person answers.
+
+Airflow keeps the request's text and fields from the first time on (3.3), over clears, retries and revisions, and shows
+them in its own form. So they are the same for every plan. A field is filled in by whoever answers, and Airflow checks
+none of them; its form makes numbers and objects of texts that look like them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from chassis.approval_policy import answer_text
+from chassis.dag.links import airflow_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+APPROVE, REVISE, REJECT = OPTIONS = ("Approve", "Revise", "Reject")
+
+MAX_COMMENT = 10_000
+"""Characters of a comment: it goes into the planning agent's prompt."""
+
+_SUBJECT = "Approve the plan"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person answered.
+
+    :ivar option: one of :data:`OPTIONS`
+    :ivar plan: what they say the answer is about: a plan's code or its digest
+    :ivar edited: YAML of a plan to take in place of the proposal; empty for none
+    :ivar at: ISO 8601 time
+    """
+
+    option: str
+    plan: Any
+    comment: str
+    edited: str
+    by: str
+    by_id: str
+    at: str
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any]) -> Answer:
+        """The answer that Airflow resumes a task with."""
+        fields, person, at = (
+            event["params_input"] or {},
+            event["responded_by_user"] or {},
+            event["responded_at"],
+        )
+        return cls(
+            option=next(iter(event["chosen_options"]), ""),
+            plan=fields.get("plan"),
+            comment=answer_text(fields.get("comment")).strip(),
+            edited=answer_text(fields.get("edited_plan")).strip(),
+            by=str(person.get("name") or person.get("id") or ""),
+            by_id=str(person.get("id") or ""),
+            at=(at if isinstance(at, datetime) else datetime.fromisoformat(at)).isoformat(),
+        )
+
+
+def ask(ti: Any, approvers: Iterable[str]) -> None:
+    """Make Airflow take an answer for a task, and forget an earlier one.
+
+    :param approvers: ids of the users who may answer; none: whoever may edit the run
+    """
+    from airflow.sdk.execution_time.hitl import HITLUser, upsert_hitl_detail
+
+    upsert_hitl_detail(
+        ti_id=ti.id,
+        options=list(OPTIONS),
+        subject=_SUBJECT,
+        body=_body(ti.dag_id, ti.run_id),
+        params=_fields(),
+        assigned_users=[HITLUser(id=user, name=user) for user in approvers],
+    )
+
+
+def plan_page(dag_id: str, run_id: str) -> str:
+    """Path of the page that shows the plan of a planner's run, as the browser has to ask for it."""
+    return f"{airflow_path()}/chassis/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}/plan"
+
+
+def _body(dag_id: str, run_id: str) -> str:
+    return (
+        f"[Open the plan]({plan_page(dag_id, run_id)}): what it changes, what it will take, and a form to decide.\n\n"
+        "Or decide here, with the plan's code from that page. **Approve** publishes the plan. **Revise** asks Claude "
+        "for another one, with your comment. **Reject** ends the planner."
+    )
+
+
+def _fields() -> dict[str, dict[str, Any]]:
+    """The form's fields, as Airflow stores a param."""
+    fields = {
+        "plan": ("Plan", "Code of the plan that you decide on, such as plan:0123456789ab.", {}),
+        "comment": ("Comment", "For a revision: what is to be changed.", {"format": "multiline"}),
+        "edited_plan": (
+            "Edited plan",
+            "YAML to approve in its place; empty: as proposed.",
+            {"format": "multiline"},
+        ),
+    }
+    return {
+        name: {
+            "value": None,
+            "description": description,
+            "schema": {"type": ["string", "null"], "title": title, **more},
+            "source": "task",
+        }
+        for name, (title, description, more) in fields.items()
+    }

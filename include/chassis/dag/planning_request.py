@@ -1,0 +1,163 @@
+"""Asking the planning agent: for a plan of a run's requirement, or for changes to a plan that there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from chassis.dag.claude_operator import CallingOperator, ClaudeOperator
+from chassis.dag.deferred_call import PlanCall
+from chassis.dag.paused import refuse_paused
+from chassis.workflow import Given, check_given, dump_plan
+from chassis.workflow.given import check_inputs_size, check_timezone
+from chassis.workflow.schedules import schedule_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from chassis.planning import DoneTask
+    from chassis.settings import Settings
+    from chassis.workflow import WorkflowSpec
+    from chassis.workflow.spec import Demand
+
+RUN, PUBLISH = "run", "publish"
+NONE = "none"
+"""What takes away a schedule, a budget or a demand for approval that the workflow has."""
+
+
+class PlanOperator(ClaudeOperator):
+    """Asks the planning agent for a plan of the run's requirement, or for changes to the workflow's.
+
+    The XCom holds ``workflow_id``, ``plan`` (YAML), ``digest``, ``usage``, ``cost_usd``, ``model``, ``attempts``,
+    ``simulated``, ``request_ids``, ``continues`` (the run that is planned on from; empty for none) and ``changes``
+    (lines: what changes in the workflow, and what it keeps). What the person gave is checked first: Claude can't
+    repair that.
+    """
+
+    def prepare(self, context: Context, settings: Settings) -> PlanCall:
+        from chassis.dag.replan_context import read_continuation
+
+        params = context["params"]
+        if params["action"] == RUN and params["workflow_id"]:
+            refuse_paused(context, params["workflow_id"])
+        found = read_continuation(context, settings)
+        if found is None:
+            return plan_call(self, context, settings)
+        call = plan_call(self, context, settings, current=found.current, done=found.done)
+        return call.model_copy(update={"continues": found.run_id})
+
+
+def plan_call(
+    operator: CallingOperator,
+    context: Context,
+    settings: Settings,
+    *,
+    current: WorkflowSpec | None = None,
+    comment: str = "",
+    done: Sequence[DoneTask] = (),
+) -> PlanCall:
+    """The call for a plan, on the account of the operator's task. Runs in a worker.
+
+    :param current: the plan that is to be changed; None: a plan is to be made from nothing
+    :param comment: what a reviewer of the current plan wants changed; all that was given is in that plan then
+    :param done: what is done already, in a run of the workflow
+    :raises PlanError: what the person gave is wrong
+    :raises DefinitionError: an agent's file or the catalogue is wrong
+    """
+    from chassis.agents import PLANNER_AGENT, read_agents
+    from chassis.catalogue import load_catalogue
+    from chassis.deployment import Deployment
+    from chassis.planning import build_request
+    from chassis.plans.store import PlanStore, newest_plan
+
+    params = context["params"]
+    given = given_from(params)
+    head = current
+    if comment and current is not None:
+        given = Given(requirement=current.requirement)
+    elif head is None and given.workflow_id is not None:
+        head = newest_plan(PlanStore(settings.plans_root, settings.storage_conn_id), given.workflow_id)
+    check_timezone(given, head)
+    check_inputs_size(given.inputs, settings.context_chars)
+    # "All services" must mean all: what a run could do without, a plan can't.
+    catalogue = load_catalogue(settings.services_file, complete=True)
+    deployment = Deployment(settings, read_agents(settings.agents_folder), catalogue)
+    for fault in (*deployment.folder.faults, *deployment.folder.notes, *catalogue.faults):
+        operator.log.warning("%s", fault)
+    planner = deployment.folder.get(PLANNER_AGENT)
+    workers = deployment.askable
+    if (limits := given.limits or (head.limits if head else None)) is not None:
+        deployment.require_limits(limits)
+    request = build_request(
+        given=given,
+        catalogue=catalogue,
+        agents=tuple(workers.values()),
+        agent=planner,
+        settings=settings,
+        model=params["model"] or planner.model or deployment.connection.model,
+        options=deployment.connection,
+        current=current,
+        head=head,
+        comment=comment,
+        done=done,
+    )
+    return PlanCall(
+        conn_id=settings.conn_id,
+        request=request,
+        accounts=operator.accounts(context, settings),
+        given=given,
+        agents={name: agent.digest for name, agent in workers.items()},
+        services=tuple(catalogue.names),
+        attempts=settings.plan_attempts,
+        planned_at=context["dag_run"].run_after.isoformat(),
+        planner_run=context["run_id"],
+        base=None if current is None else dump_plan(current),
+        comment=comment,
+        plans_root=settings.plans_root,
+    )
+
+
+def given_from(params: Mapping[str, Any]) -> Given:
+    """What the person gave, from the planner's params; what they left empty was not given.
+
+    :raises PlanError: lists what is wrong with it, such as a cron or a timezone that doesn't exist
+    """
+    given = {
+        "requirement": params["requirement"],
+        "inputs": dict(params["inputs"] or {}),
+        **({"workflow_id": params["workflow_id"]} if params["workflow_id"] else {}),
+    }
+    schedule, timezone = _word(params["schedule"]), _word(params["timezone"])
+    if schedule:
+        where = {"timezone": timezone} if timezone else {}
+        given["schedule"] = None if schedule.lower() == NONE else schedule_of(schedule) | where
+    elif timezone:
+        given["timezone"] = timezone
+    if (approve := params["approve"]) is not None:
+        given["approve"] = None if approve == NONE else approve
+    limits = {}
+    if budget := _word(params["budget_usd"]):
+        limits["budget_usd"] = None if budget.lower() == NONE else _number(budget)
+    if params["max_parallel"] is not None:
+        limits["max_parallel"] = params["max_parallel"]
+    return check_given(given | ({"limits": limits} if limits else {}))
+
+
+def _word(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _number(text: str) -> Any:
+    """The number that a text is; the text itself, for the rules to refuse, when it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def demanded(by_run: str | None, by_plan: Demand | None) -> Demand | None:
+    """What is demanded beyond what is configured: by this run or, where it says nothing, by the workflow's plan."""
+    if by_run is None:
+        return by_plan
+    return None if by_run == NONE else cast("Demand", by_run)

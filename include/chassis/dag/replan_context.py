@@ -1,0 +1,150 @@
+"""Planning on from a run: the workflow's plan as it is, and what that run has done and what it couldn't.
+
+The plan is the workflow's newest revision, and not the one that the run was pinned to: what is published next follows
+the newest, and a correction that a person has made since then must not be undone by planning on from an old run. For
+what is taken over, the revision doesn't matter: that goes by what each task is told.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chassis.dag.claude_operator import ERROR_KEY
+from chassis.errors import PlanError, PlanFault, RunNotFoundError
+from chassis.text import one_line
+from chassis.workflow import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow.sdk import Context
+
+    from chassis.files import Files
+    from chassis.planning import DoneTask
+    from chassis.settings import Settings
+    from chassis.workflow import WorkflowSpec
+
+log = logging.getLogger(__name__)
+
+LATEST = "latest"
+"""Stands for the newest run of the workflow."""
+
+_ERRORS = 20
+"""Failed tasks whose error is told to the planner. Each takes a request to Airflow, and many fail for one reason."""
+_LONGEST = 500
+"""Characters of a summary or an error in the planner's prompt."""
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What is planned on from.
+
+    :ivar current: the workflow's newest plan
+    :ivar run_id: the run whose results are taken over; empty when the workflow has not run yet
+    """
+
+    current: WorkflowSpec
+    run_id: str
+    done: tuple[DoneTask, ...]
+
+
+def read_continuation(context: Context, settings: Settings) -> Continuation | None:
+    """What the planner's params say to plan on from; None when they name no run. Reads stores and asks Airflow.
+
+    :raises PlanError: they name a run, and no workflow
+    :raises PlanNotFoundError: there is no such workflow; names the nearest
+    :raises RunNotFoundError: the workflow has no such run; names the nearest
+    """
+    from chassis.files import open_files
+    from chassis.plans.store import PlanStore
+
+    params = context["params"]
+    wanted, workflow_id = params.get("continue_from"), params["workflow_id"]
+    if not wanted:
+        return None
+    if not workflow_id:
+        message = f"names {'a run' if wanted != LATEST else 'the newest run'} of a workflow; give its workflow_id, too"
+        raise PlanError(
+            [PlanFault("no_workflow", "continue_from", message)],
+            subject="Your input",
+            hint="Correct it and start the planner again.",
+        )
+    store = PlanStore(settings.plans_root, settings.storage_conn_id)
+    current = store.read(store.get(workflow_id))
+    files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
+    run_id = _find_run(context, files, workflow_id, wanted)
+    if not run_id:
+        log.info(
+            "Workflow %r has not run yet: its plan is changed, and there is nothing to take over.",
+            workflow_id,
+        )
+        return Continuation(current, "", ())
+    log.info("Planning on from run %r of workflow %r.", run_id, workflow_id)
+    return Continuation(current, run_id, tuple(_done(context, files, current, run_id)))
+
+
+def _find_run(context: Context, files: Files, workflow_id: str, wanted: str) -> str:
+    from chassis.records.results import newest_runs
+
+    recorded = newest_runs(files, workflow_id)
+    if wanted == LATEST:
+        return recorded[0] if recorded else ""
+    if wanted in recorded or context["ti"].get_dr_count(workflow_id, run_ids=[wanted]):
+        return wanted
+    near = nearest(wanted, recorded, cutoff=0.5)
+    raise RunNotFoundError(
+        f"Workflow {workflow_id!r} has no run {wanted!r}.",
+        hint=f"Did you mean {near!r}?" if near else f"Name a run of it, or {LATEST} for its newest.",
+    )
+
+
+def _done(context: Context, files: Files, current: WorkflowSpec, run_id: str) -> Iterator[DoneTask]:
+    """What the run has done, and what failed in it. The order is that of the names."""
+    from chassis.planning import DoneTask
+    from chassis.records.results import Results
+
+    finished: set[tuple[str, str | None]] = set()
+    for result in Results(files, current.id, run_id).all():
+        finished.add((result["task"], result["item"]))
+        summary = one_line(result["summary"], _LONGEST)
+        yield DoneTask(task=result["task"], item=result["item"], state="success", summary=summary)
+    errors = 0
+    ti: Any = context["ti"]  # Airflow's type of it doesn't know this method.
+    for row in ti.get_task_breadcrumbs(current.id, run_id):
+        if row["state"] not in ("failed", "upstream_failed"):
+            continue
+        item = _item(current, row["task_id"], row["map_index"])
+        if item is not None and (row["task_id"], item) in finished:
+            item = None  # The items stood in another order then.
+        error = ""
+        if row["state"] == "failed" and errors < _ERRORS:
+            errors += 1
+            error = _error(context, current.id, run_id, row)
+        yield DoneTask(task=row["task_id"], item=item, state=row["state"], error=error)
+
+
+def _item(current: WorkflowSpec, task_id: str, map_index: int) -> str | None:
+    """The item at a place of a mapped task, as far as the plan itself says."""
+    tasks = {task.id: task.for_each for task in current.tasks}
+    source = tasks.get(task_id)
+    if source is not None and source.same_as is not None:
+        source = tasks[source.same_as]
+    items = source.items if source is not None and source.items is not None else ()
+    return items[map_index] if 0 <= map_index < len(items) else None
+
+
+def _error(context: Context, workflow_id: str, run_id: str, row: dict[str, Any]) -> str:
+    left = context["ti"].xcom_pull(
+        dag_id=workflow_id,
+        run_id=run_id,
+        task_ids=row["task_id"],
+        map_indexes=row["map_index"],
+        key=ERROR_KEY,
+    )
+    if not isinstance(left, dict):
+        return ""
+    faults = left.get("faults")
+    text = left.get("message") or (faults and f"{left.get('subject')}: {len(faults)} faults") or ""
+    return one_line(text, _LONGEST)

@@ -1,0 +1,108 @@
+"""Answers of Claude, kept before anything is done with them, so that a try that died isn't paid for twice.
+
+An answer belongs to one clear of one task, or of one item of it, and to one payload: an Airflow retry asks the same
+and finds it; after a person's clear, or with another prompt, there is nothing to find. A kept answer is only a
+saving: one that can't be understood, or was edited, counts as none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+from chassis.errors import NotStoredError
+from chassis.ledger.call_identity import quoted, run_folder
+
+if TYPE_CHECKING:
+    from chassis.files import Files
+    from chassis.ledger.call_identity import CallIdentity
+
+log = logging.getLogger(__name__)
+
+_ITEM_DIGITS = 32
+_KEPT = re.compile(rb'\{"answer": (.*), "sha256": "([0-9a-f]{64})"\}\n', re.DOTALL)
+
+
+class KeptAnswers:
+    """The answers kept for one clear of one task. Its methods read and write files, and so block.
+
+    :param files: the record store
+    """
+
+    def __init__(self, files: Files, identity: CallIdentity) -> None:
+        self._files = files
+        self._folder = (
+            f"{run_folder(identity.dag_id, identity.run_id)}/answers/{identity.clear_number}"
+            f"/{quoted(identity.task_id)}/{item_folder(identity.item)}"
+        )
+
+    def recall(self, digest: str) -> dict[str, Any] | None:
+        """The answer to a payload; None if none is kept.
+
+        :param digest: of the payload, see :func:`payload_digest`
+        :raises StoreError: it can't be told whether one is kept
+        """
+        name = self._name(digest)
+        try:
+            content = self._files.read(name)
+        except NotStoredError:
+            return None
+        answer = _unpack(content)
+        if answer is None:
+            log.warning(
+                "%s is no kept answer, or was edited; the call is made again.", self._files.locate(name)
+            )
+        return answer
+
+    def keep(self, digest: str, answer: dict[str, Any]) -> None:
+        """Keep an answer, as JSON. One that is kept already stays, unless it is broken.
+
+        :raises TypeError: something in it is no JSON
+        :raises ValueError: a number in it is infinite or none
+        :raises StoreError: it is unknown whether the answer is kept; keeping it again is safe
+        """
+        name, content = self._name(digest), _pack(answer)
+        if not self._files.create(name, content) and self.recall(digest) is None:
+            self._files.write(name, content)
+
+    def _name(self, digest: str) -> str:
+        return f"{self._folder}/{quoted(digest)}.json"
+
+
+def item_folder(item: str | None) -> str:
+    """The name of the folder of a mapped task's item, or of a task that isn't mapped."""
+    return "_" if item is None else _sha256(item.encode("utf-8", "surrogatepass"))[:_ITEM_DIGITS]
+
+
+def payload_digest(payload: dict[str, Any]) -> str:
+    """The name of what is asked: the same JSON, in whatever order of keys, has the same.
+
+    :raises TypeError: something in it is no JSON
+    :raises ValueError: a number in it is infinite or none
+    """
+    return _sha256(_canonical(payload))
+
+
+def _pack(answer: dict[str, Any]) -> bytes:
+    text = _canonical(answer)
+    return b'{"answer": %b, "sha256": "%b"}\n' % (text, _sha256(text).encode())
+
+
+def _unpack(content: bytes) -> dict[str, Any] | None:
+    match = _KEPT.fullmatch(content)
+    if match is None or _sha256(match[1]) != match[2].decode():
+        return None
+    answer: dict[str, Any] = json.loads(match[1])
+    return answer
+
+
+def _canonical(value: dict[str, Any]) -> bytes:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,169 @@
+"""Where calls of one run start one after the other: each when the run's limits, and the pace, allow it.
+
+The problem: two hundred triggers of one run wait in one process. Were each to look at the ledger by itself, they
+would read the same files over and over, and a late one could overtake an early one for ever. So only the first in
+line looks, and the others wait for their turn without costing anything.
+
+Work on files runs in threads. What has begun there is waited for even when the call is cancelled meanwhile: an entry
+that nobody knows of would count against the limits until its time ran out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import weakref
+from typing import TYPE_CHECKING, TypeVar
+
+from chassis.errors import StoreError
+from chassis.files import open_files
+from chassis.ledger.entries import Closed
+from chassis.ledger.journal import RunLedger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from chassis.claude.pace import Pace
+    from chassis.files import Files
+    from chassis.ledger.entries import Opened, TaskKey, Totals
+    from chassis.ledger.journal import RunLimits
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_LOOK_AGAIN = 2.0
+"""Seconds between looks for what other processes have changed in a run that is at a limit."""
+_STORE_PATIENCE = 60.0
+"""Seconds that the record store may be out of reach before a call is given back to Airflow's retries."""
+_STORE_PAUSE = 1.0
+
+
+class RunGate:
+    """The calls of one DAG run in this process.
+
+    :param files: the record store
+    """
+
+    def __init__(self, files: Files, dag_id: str, run_id: str) -> None:
+        self.files = files
+        self._ledger = RunLedger(files, dag_id, run_id)
+        self._turnstile = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    async def begin(self, task: TaskKey) -> None:
+        """A task begins to ask: whatever it had open before its process died counts as lost from now on.
+
+        Each task does so before it stands in line, because the first in line may wait for just these calls.
+
+        :raises StoreError: the record store stayed out of reach
+        """
+        await finished(patiently(lambda: self._ledger.give_up(task)))
+        self._changed.set()
+
+    async def enter(self, open_call: Callable[[], Opened], limits: RunLimits, pace: Pace) -> Opened:
+        """Wait until a call may start, and note in the ledger that it does.
+
+        The caller then holds one of the pace's slots, and must :meth:`close` the call.
+
+        :param open_call: makes the entry, at the moment when the call may start
+        :raises LimitSpentError: a limit of the run or of the task is spent
+        :raises StoreError: the record store stayed out of reach
+        """
+        async with self._turnstile:
+            while True:
+                await pace.acquire()
+                try:
+                    opened = open_call()
+                    self._changed.clear()
+                    if await self._reserve(opened, limits):
+                        return opened
+                except BaseException:
+                    pace.release()
+                    raise
+                pace.release()
+                await self._change()
+
+    async def close(self, closed: Closed) -> None:
+        """Note in the ledger how a call ended, and let the next one look.
+
+        :raises StoreError: the record store stayed out of reach; the call then counts at its upper bound
+        """
+        try:
+            await finished(patiently(lambda: self._ledger.close(closed)))
+        finally:
+            self._changed.set()
+
+    async def totals(self, task: TaskKey | None = None) -> Totals:
+        """What the run, or one task of it, has spent in all its tries and clears."""
+        return await asyncio.to_thread(self._ledger.totals, task)
+
+    async def _reserve(self, opened: Opened, limits: RunLimits) -> bool:
+        work = asyncio.ensure_future(patiently(lambda: self._ledger.reserve(opened, limits)))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            if not work.done() or work.exception() is None:
+                await self._take_back(work, opened)
+            raise
+
+    async def _take_back(self, work: Awaitable[bool], opened: Opened) -> None:
+        try:
+            if await work:
+                await self.close(Closed(call=opened.call, outcome="cancelled", closed_at=time.time()))
+        except Exception:
+            log.warning("A call that was cancelled before it began can't be struck out.", exc_info=True)
+
+    async def _change(self) -> None:
+        try:
+            await asyncio.wait_for(self._changed.wait(), _LOOK_AGAIN)
+        except TimeoutError:
+            return
+
+
+async def patiently(work: Callable[[], T]) -> T:
+    """Do work on files in a thread, again and again while the store is out of reach.
+
+    :raises StoreError: it stayed so for a minute
+    """
+    deadline = time.monotonic() + _STORE_PATIENCE
+    while True:
+        try:
+            return await asyncio.to_thread(work)
+        except StoreError as error:
+            if time.monotonic() + _STORE_PAUSE > deadline:
+                raise
+            log.warning("%s Trying again.", error.message)
+        await asyncio.sleep(_STORE_PAUSE)
+
+
+async def finished(work: Awaitable[T]) -> T:
+    """Wait for ``work`` to its end, also when cancelled; the cancellation goes on afterwards."""
+    running = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        if not running.cancelled() and (error := running.exception()):
+            log.warning("While the call was being cancelled: %s", error)
+        raise
+
+
+_gates: weakref.WeakKeyDictionary[
+    asyncio.AbstractEventLoop, weakref.WeakValueDictionary[tuple[str, ...], RunGate]
+] = weakref.WeakKeyDictionary()
+
+
+def gate_of(root: str, storage_conn_id: str, dag_id: str, run_id: str) -> RunGate:
+    """The gate of a run in the running event loop: the same one for all of its calls that are there.
+
+    :param root: root of the record store
+    :param storage_conn_id: Airflow connection for S3
+    """
+    gates = _gates.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
+    key = (root, storage_conn_id, dag_id, run_id)
+    gate = gates.get(key)
+    if gate is None:
+        gate = gates[key] = RunGate(open_files(root, storage_conn_id, what="record store"), dag_id, run_id)
+    return gate

@@ -1,0 +1,177 @@
+"""Whether a call may start: what limits there are, and how they are held against what is spent.
+
+A call may start only while what is spent, and what open calls may yet spend, is less than every limit. Each open
+call has an upper bound, so only the call that was opened last can go past a limit.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.errors import LimitSpentError, PriceUnknownError
+from chassis.ledger.sums import NANOS, nanos
+from chassis.workflow import Limits, SpendLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chassis.ledger.entries import Opened
+    from chassis.ledger.sums import Fold, Sums
+    from chassis.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LimitName = Literal["budget_usd", "max_tokens", "max_calls"]
+
+
+class RunLimits(BaseModel):
+    """Every limit that a call of a run is held against."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: SpendLimits = Field(default=SpendLimits(), description="What the plan lets the run spend.")
+    task: SpendLimits = Field(
+        default=SpendLimits(), description="What the plan lets each task, or item, spend."
+    )
+    deployment: SpendLimits = Field(
+        default=SpendLimits(),
+        description="What the settings run_budget_usd, run_max_tokens and run_max_calls let any run spend.",
+    )
+    max_parallel: int = Field(16, ge=1, description="Calls of the run that may be open at a time.")
+    in_dag_file: bool = Field(False, description="Whether a DAG's author gave them, and no plan.")
+
+    @classmethod
+    def of(cls, limits: Limits | None, settings: Settings, *, in_dag_file: bool = False) -> RunLimits:
+        """The limits of a plan, under the deployment's.
+
+        :param limits: None for a run that has no plan: the planner's own
+        :param in_dag_file: whether they are those of a hand-written DAG
+        """
+        plan = limits or Limits()
+        return cls(
+            run=_spending(plan),
+            task=plan.per_task,
+            deployment=SpendLimits(
+                budget_usd=settings.run_budget_usd,
+                max_tokens=settings.run_max_tokens,
+                max_calls=settings.run_max_calls,
+            ),
+            max_parallel=plan.max_parallel,
+            in_dag_file=in_dag_file,
+        )
+
+
+def _spending(limits: SpendLimits) -> SpendLimits:
+    return SpendLimits(budget_usd=limits.budget_usd, max_tokens=limits.max_tokens, max_calls=limits.max_calls)
+
+
+class _Limit(BaseModel):
+    """One limit, and what counts against it: dollars in billionths, tokens, or calls."""
+
+    scope: Literal["run", "task"]
+    name: LimitName
+    setting: str
+    limit: float
+    most: int
+    known: int
+    uncertain: int
+    open: int
+
+
+def may_start(opening: Opened, limits: RunLimits, fold: Fold, now: float, workflow_id: str) -> bool:
+    """Whether a call may start now. False: not yet, because of calls that are open.
+
+    :param now: seconds since 1970
+    :raises LimitSpentError: a limit is spent: by ended calls alone, so no waiting helps
+    :raises PriceUnknownError: a limit in dollars can't be held, and none in tokens stands beside it
+    """
+    run = fold.sums(now)
+    found = list(_limits(limits, run, fold.sums(now, opening.task_key)))
+    for one in found:
+        if one.known + one.uncertain >= one.most:
+            raise _spent(one, opening, workflow_id, in_dag_file=limits.in_dag_file)
+    if opening.bound.cost_usd is None:
+        _check_unpriced(opening, limits, workflow_id)
+    return run.open_calls < limits.max_parallel and all(
+        one.known + one.uncertain + one.open < one.most for one in found
+    )
+
+
+def _limits(limits: RunLimits, run: Sums, task: Sums) -> Iterator[_Limit]:
+    yield from _of("run", "", limits.run, run)
+    yield from _of("run", "run_", limits.deployment, run)
+    yield from _of("task", "", limits.task, task)
+
+
+def _of(scope: Literal["run", "task"], prefix: str, limits: SpendLimits, sums: Sums) -> Iterator[_Limit]:
+    def one(name: LimitName, limit: float, most: int, known: int, uncertain: int, open_: int) -> _Limit:
+        setting = f"{prefix}{name}" if prefix else ""
+        return _Limit.model_construct(
+            scope=scope,
+            name=name,
+            setting=setting,
+            limit=limit,
+            most=most,
+            known=known,
+            uncertain=uncertain,
+            open=open_,
+        )
+
+    if (usd := limits.budget_usd) is not None:
+        yield one("budget_usd", usd, nanos(usd), sums.cost_nanos, sums.uncertain_nanos, sums.open_nanos)
+    if (tokens := limits.max_tokens) is not None:
+        yield one("max_tokens", tokens, tokens, sums.tokens, sums.uncertain_tokens, sums.open_tokens)
+    if (calls := limits.max_calls) is not None:
+        uncounted = sums.calls - sums.counted_calls
+        yield one("max_calls", calls, calls, sums.counted_calls, uncounted, sums.open_calls)
+
+
+def _spent(one: _Limit, opening: Opened, workflow_id: str, *, in_dag_file: bool) -> LimitSpentError:
+    unit = NANOS if one.name == "budget_usd" else 1
+    return LimitSpentError(
+        scope=one.scope,
+        limit_name=one.name,
+        limit=one.limit,
+        spent=(one.known + one.uncertain) / unit,
+        uncertain=one.uncertain / unit,
+        workflow_id=workflow_id,
+        task_id=opening.task_id,
+        item=opening.item,
+        setting=one.setting,
+        in_dag_file=in_dag_file,
+    )
+
+
+def _check_unpriced(opening: Opened, limits: RunLimits, workflow_id: str) -> None:
+    """A limit in tokens of the same run, or of the task, holds in place of one in dollars."""
+    in_tokens = limits.run.max_tokens or limits.deployment.max_tokens
+    for owner, given, held in (
+        ("the run's budget_usd", limits.run.budget_usd, in_tokens),
+        ("[chassis] run_budget_usd", limits.deployment.budget_usd, in_tokens),
+        ("the task's budget_usd", limits.task.budget_usd, limits.task.max_tokens or in_tokens),
+    ):
+        if given is None:
+            continue
+        if not held:
+            where = (
+                "max_tokens in the DAG's file"
+                if limits.in_dag_file
+                else f"chassis limits {workflow_id} --max-tokens N"
+            )
+            raise PriceUnknownError(
+                f"The price of model {opening.model!r} isn't known, so {owner} of ${given:,.2f} can't be held; "
+                "the call was not made.",
+                hint="Name the model behind it as model_behind in the Airflow connection, add a limit in tokens "
+                f"({where}), name a model whose price is known, or update genai-prices.",
+            )
+        _warn_unpriced(opening.model, owner)
+
+
+@cache
+def _warn_unpriced(model: str, owner: str) -> None:
+    """Say it once in a process, and not at each of hundreds of calls."""
+    log.warning("The price of model %r isn't known: %s isn't held, the limit in tokens is.", model, owner)

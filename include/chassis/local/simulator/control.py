@@ -1,0 +1,196 @@
+"""A client of the simulator's control endpoints, for tests."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any, Literal
+
+from chassis.local.simulator.errors import SimulatorError
+
+# No proxy: the simulator is on this machine, whatever the environment says about the way out.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_TIMEOUT = 10.0  # seconds
+
+
+class SimulatorControl:
+    """Reads the request log and sets faults, answers, models, latency and quota of the simulator at ``url``.
+
+    ``match`` stands for the keywords ``kind``, ``task``, ``item``, ``model`` and ``requirement``, as in
+    :class:`chassis.local.simulator.rules.Match`. Each method raises :class:`SimulatorError` when the simulator
+    doesn't answer or doesn't accept what it is told.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+
+    def health(self) -> dict[str, Any]:
+        """Version, latency in seconds, quota, requests in flight."""
+        found: dict[str, Any] = self._call("GET", "health")
+        return found
+
+    def requests(self, **fields: Any) -> list[dict[str, Any]]:
+        """The log in order of arrival; ``fields`` select the entries that have these values.
+
+        An entry is a :class:`chassis.local.simulator.log.Entry` as a dict.
+        """
+        entries: list[dict[str, Any]] = self._call("GET", "requests")
+        return [entry for entry in entries if all(entry[name] == value for name, value in fields.items())]
+
+    def clear_requests(self) -> None:
+        """Empty the log."""
+        self._call("DELETE", "requests")
+
+    def peak_in_flight(self, **fields: Any) -> int:
+        """The greatest number of requests with such fields that were in flight at once."""
+        entries = self.requests(**fields)
+        moments = [(entry["started"], 1) for entry in entries]
+        moments += [(entry["ended"], -1) for entry in entries if entry["ended"] is not None]
+        peak = now = 0
+        for _, step in sorted(moments):
+            now += step
+            peak = max(peak, now)
+        return peak
+
+    def wait_for_requests(self, count: int, *, timeout: float = 10.0, **fields: Any) -> list[dict[str, Any]]:
+        """The entries with such fields as soon as there are ``count``; they may be in flight still.
+
+        :param timeout: seconds
+        """
+        deadline = time.monotonic() + timeout
+        while len(found := self.requests(**fields)) < count:
+            if time.monotonic() > deadline:
+                raise SimulatorError(
+                    f"{count} requests with {fields} did not come in {timeout:g} s, but {len(found)}."
+                )
+            time.sleep(0.02)
+        return found
+
+    def add_fault(
+        self,
+        name: str,
+        *,
+        times: int | None = None,
+        after: int = 0,
+        retry_after: float | None = None,
+        seconds: float | None = None,
+        message: str | None = None,
+        in_stream: bool = False,
+        form: Literal["aws", "anthropic"] = "aws",
+        **match: Any,
+    ) -> None:
+        """Let matching requests fail, see :mod:`chassis.local.simulator.faults` for the names.
+
+        :param times: how many of them; None is until :meth:`clear_faults`
+        :param after: how many are let through first
+        :param retry_after: seconds in the ``retry-after`` header
+        :param seconds: how long a stall lasts
+        :param message: the server's words
+        :param in_stream: whether an error is the first frame of a stream whose status is 200
+        :param form: the shape of an error: AWS's own, or Anthropic's
+        """
+        rule = {"fault": name, "retry_after": retry_after, "seconds": seconds, "message": message}
+        rule |= {"in_stream": in_stream, "form": form}
+        self._call("POST", "faults", rule | {"match": match, "times": times, "after": after})
+
+    def clear_faults(self) -> None:
+        """Drop all faults."""
+        self._call("DELETE", "faults")
+
+    def add_answer(
+        self,
+        answer: Any,
+        *,
+        form: Literal["json", "text", "plan", "result"] = "json",
+        usage: tuple[int, int] | None = None,
+        times: int | None = None,
+        after: int = 0,
+        **match: Any,
+    ) -> None:
+        """Give matching requests this answer.
+
+        :param form: ``json`` or ``text``, sent as it is; ``plan`` or ``result``, made to fit the schema
+        :param usage: input and output tokens that it is said to have; None counts its characters
+        """
+        rule = {form: answer, "usage": _usage(usage) if usage else None}
+        self._call("POST", "answers", rule | {"match": match, "times": times, "after": after})
+
+    def add_usage(
+        self,
+        input_tokens: int,
+        output_tokens: int,
+        *,
+        times: int | None = None,
+        after: int = 0,
+        **match: Any,
+    ) -> None:
+        """Give matching requests the simulator's own answer, said to have so many tokens, none of them cached."""
+        rule = {"usage": _usage((input_tokens, output_tokens))}
+        self._call("POST", "answers", rule | {"match": match, "times": times, "after": after})
+
+    def clear_answers(self) -> None:
+        """Drop all answers and usages."""
+        self._call("DELETE", "answers")
+
+    def play(self, model: str = "*", *, plays: str | None = None, **behaviour: Any) -> None:
+        """Play a model otherwise than its file says, until :meth:`play_as_known`; what is given last wins.
+
+        :param model: Bedrock model id; * and ? stand for any characters
+        :param plays: family that answers in its place, such as ``claude-opus-5-5``
+        :param behaviour: fields of :class:`chassis.local.simulator.families.Model`: ``format="refused"``,
+            ``forced_tool="refused"``, ``place="in_stream"``, ``shape="anthropic"``, ``status=422`` and so on
+        """
+        self._call("POST", "models", {"model": model, "plays": plays, "behaviour": behaviour})
+
+    def play_as_known(self) -> None:
+        """Play all models as their files say."""
+        self._call("DELETE", "models")
+
+    def set_latency(self, seconds: float) -> None:
+        """Let each answer begin after this time, those that wait already included."""
+        self._call("POST", "latency", {"seconds": seconds})
+
+    def set_quota(
+        self,
+        *,
+        requests_per_second: int | None = None,
+        in_flight: int | None = None,
+        tokens_per_minute: int | None = None,
+        tokens_per_day: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """Refuse what is over with 429; None is no limit.
+
+        :param requests_per_second: requests admitted in any one second
+        :param in_flight: requests answered at once
+        :param tokens_per_minute: tokens of one model in any one minute: a call reserves its prompt and max_tokens
+        :param tokens_per_day: the same for a day
+        :param retry_after: seconds in the ``retry-after`` header of a refusal; None sends none, as AWS
+        """
+        limits = {"requests_per_second": requests_per_second, "in_flight": in_flight}
+        limits |= {"tokens_per_minute": tokens_per_minute, "tokens_per_day": tokens_per_day}
+        self._call("POST", "quota", limits | {"retry_after": retry_after})
+
+    def reset(self) -> None:
+        """Back to how it was started: its scenario, latency and quota, the log and the prompt cache empty."""
+        self._call("POST", "reset")
+
+    def _call(self, method: str, name: str, data: Any = None) -> Any:
+        body = None if data is None else json.dumps(data).encode()
+        request = urllib.request.Request(  # noqa: S310 - the address is the caller's own simulator
+            f"{self.url}/_simulator/{name}", data=body, method=method
+        )
+        try:
+            with _OPENER.open(request, timeout=_TIMEOUT) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            detail = error.read().decode(errors="replace")
+            raise SimulatorError(f"The simulator at {self.url} refused {method} {name}: {detail}") from None
+        except OSError as error:
+            raise SimulatorError(f"The simulator at {self.url} does not answer: {error}.") from None
+
+
+def _usage(tokens: tuple[int, int]) -> dict[str, int]:
+    return {"input_tokens": tokens[0], "output_tokens": tokens[1]}

@@ -1,0 +1,106 @@
+"""The control endpoints below ``/_simulator``: request log, faults, answers, models, latency, quota.
+
+They need no credentials and answer on the loopback interface only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis import __version__
+from chassis.local.simulator.errors import SimulatorError
+from chassis.local.simulator.families import Play
+from chassis.local.simulator.rules import AnswerRule, FaultRule, Quota, parse
+
+if TYPE_CHECKING:
+    from chassis.local.simulator.state import State
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Latency(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: float = Field(ge=0)
+
+
+class ControlApi:
+    """The handlers; ``add_to`` puts them into an application."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def add_to(self, app: web.Application) -> None:
+        """Register the endpoints."""
+        routes: list[tuple[str, str, Callable[[Any], Any]]] = [
+            ("GET", "health", self._health),
+            ("GET", "requests", lambda _: self._state.log.as_data()),
+            ("DELETE", "requests", lambda _: self._state.log.clear()),
+            ("POST", "faults", lambda data: self._state.faults.add(parse(FaultRule, data, "The fault"))),
+            ("DELETE", "faults", lambda _: self._state.faults.clear()),
+            ("POST", "answers", lambda data: self._state.answers.add(parse(AnswerRule, data, "The answer"))),
+            ("DELETE", "answers", lambda _: self._state.answers.clear()),
+            ("POST", "models", lambda data: self._state.cast.add(parse(Play, data, "The play"))),
+            ("DELETE", "models", lambda _: self._state.cast.clear()),
+            ("POST", "latency", self._set_latency),
+            ("POST", "quota", self._set_quota),
+            ("POST", "reset", lambda _: self._state.reset()),
+        ]
+        for method, name, action in routes:
+            app.router.add_route(method, f"/_simulator/{name}", _guarded(action))
+
+    def _health(self, _: Any) -> dict[str, Any]:
+        state = self._state
+        return {
+            "simulated": True,
+            "version": __version__,
+            "in_flight": state.log.in_flight,
+            "latency": state.latency.seconds,
+            "quota": state.gate.quota.model_dump(),
+        }
+
+    def _set_latency(self, data: Any) -> None:
+        self._state.latency.seconds = parse(_Latency, data, "The latency").seconds
+
+    def _set_quota(self, data: Any) -> None:
+        self._state.gate.quota = parse(Quota, data, "The quota")
+
+
+def _guarded(action: Callable[[Any], Any]) -> _Handler:
+    async def handler(http: web.Request) -> web.StreamResponse:
+        if not _is_local(http):
+            return web.json_response(
+                {"error": "The simulator is controlled from its own machine only."}, status=403
+            )
+        try:
+            data = json.loads(await http.read() or b"null")
+            result = action(data)
+        except ValueError:
+            return web.json_response({"error": "The body is no JSON."}, status=400)
+        except SimulatorError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return web.json_response({} if result is None else result)
+
+    return handler
+
+
+def _is_local(http: web.Request) -> bool:
+    """Whether a program on this machine asks. A web page is none, even if its name points at loopback."""
+    named = urlsplit(f"//{http.host}").hostname or ""
+    return "Origin" not in http.headers and _is_loopback(http.remote or "") and _is_loopback(named)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

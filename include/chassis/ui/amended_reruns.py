@@ -1,0 +1,338 @@
+"""Fix the input, rerun that step: one task of one run, or items of it, are amended and run again; the plan stays.
+
+The order is what keeps it honest: everything is checked first, then the amendment is recorded, then the task is
+cleared, then, if that was asked for, the plan's next revision is published. So nothing runs by a change that can't be
+read afterwards. Of what dies in between, the amendment stands and holds for the task's next clear.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.api_fastapi.core_api.datamodels.task_instances import ClearTaskInstancesBody
+from airflow.api_fastapi.core_api.routes.public.task_instances import post_clear_task_instances
+from airflow.models.log import Log
+from airflow.models.taskinstance import TaskInstance
+from airflow.utils.sqlalchemy import with_row_locks
+from fastapi import HTTPException, status
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from sqlalchemy import select
+
+from chassis.deployment import Deployment
+from chassis.errors import ChassisError, PlanFault
+from chassis.files import open_files
+from chassis.records.amendments import Amendments, Change, what_holds
+from chassis.rerun_scope import Instance, instances_to_clear
+from chassis.ui.instance_items import items_of
+from chassis.ui.run_facts import failed_instances, find_instance, find_run
+from chassis.ui.run_plans import plan_of_run, store_of
+from chassis.workflow.amended_plan import amended_plan
+from chassis.workflow.given import size_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+    from airflow.models.dagbag import DBDagBag
+    from sqlalchemy.orm import Session
+
+    from chassis.settings import Settings
+    from chassis.workflow import WorkflowSpec
+
+log = logging.getLogger(__name__)
+
+EVENT = "chassis_amend"
+"""The event's name in Airflow's audit log."""
+
+AT_WORK = frozenset(
+    {"running", "queued", "scheduled", "deferred", "restarting", "awaiting_input", "up_for_reschedule"}
+)
+"""States of a task that is at work, or about to be: it would end by the old input, and be paid for."""
+
+
+class Wish(BaseModel):
+    """What a person wants changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    instruction: str | None = Field(None, description="In place of the plan's; null leaves it.")
+    inputs: dict[str, JsonValue] = Field({}, max_length=100, description="Values by name.")
+    reason: str = Field(max_length=2_000, description="Why; required.")
+    save: bool = Field(False, description="Publish the change as the workflow's next revision, too.")
+    downstream: bool = Field(False, description="Also rerun downstream tasks that succeeded.")
+    all_failed: bool = Field(False, description="Also amend all other failed items of this task.")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of it.
+
+    :ivar amendment: its number in the run
+    :ivar items: those that it is for; none for a task without items
+    :ivar cleared: the task instances that run again
+    :ivar revision: the plan's revision that has the change, if that was asked for and worked
+    :ivar save_error: why it is not in the plan, although that was asked for
+    """
+
+    amendment: int
+    items: tuple[str, ...]
+    cleared: list[Instance] = field(default_factory=list)
+    revision: int | None = None
+    save_error: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A task instance, and what belongs to it while a request lasts.
+
+    :ivar dag_bag: Airflow's DAGs, as its API server keeps them
+    """
+
+    session: Session
+    dag_bag: DBDagBag
+    user: BaseUser
+    settings: Settings
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+
+
+def rerun_amended(place: Place, wish: Wish) -> Done:
+    """Amend a task of a run and let it run again, with what it had kept from running.
+
+    :raises HTTPException: 404 for an unknown run or task; 409 for a task, or one of its items, that is at work
+    :raises PlanError: lists what is wrong with the wish; nothing was written
+    :raises StoreError: the plan store or the record store is out of reach
+    """
+    run = find_run(place.session, place.dag_id, place.run_id)
+    targets = _targets(place, all_failed=wish.all_failed)
+    plan = plan_of_run(place.settings, place.dag_id, run.bundle_version)
+    if plan is None:
+        raise HTTPException(
+            status.HTTP_400_BAD_REQUEST,
+            f"Only tasks of a plan can be amended; the plan store has none for DAG '{place.dag_id}'. The tasks of a "
+            "hand-written DAG are changed in its file; then clear them.",
+        )
+    items = _items(place, plan.spec, targets)
+    files = open_files(place.settings.records_root, place.settings.storage_conn_id, what="record store")
+    amendments = Amendments(files, place.dag_id, place.run_id)
+    given = {name: part.default for name, part in plan.spec.inputs.items()} | (run.conf or {})
+    change = _change(place, wish, items, _told(place, plan.spec, items, given, amendments))
+    amended_plan(
+        plan.spec,
+        place.task_id,
+        instruction=change.instruction,
+        inputs=change.inputs,
+        known_faults=[*_missing(change), *_too_long(given | change.inputs, place.settings)],
+    )
+    saved = _plan_to_save(place, change) if wish.save else None
+    _refuse_busy(place, targets, items)
+    number = amendments.add(change)
+    try:
+        cleared = _clear(place, targets, downstream=wish.downstream)
+        _audit(place, targets, number, change)
+        place.session.commit()
+    except BaseException:
+        place.session.rollback()
+        _withdraw(amendments, number)
+        raise
+    revision, save_error = _publish(place, amendments, number, saved)
+    return Done(number, items, cleared, revision, save_error)
+
+
+def _targets(place: Place, *, all_failed: bool) -> list[TaskInstance]:
+    """The task instance that is named, and after it, if so wished, each other item of its task that failed.
+
+    :raises HTTPException: 404, there is no such task
+    """
+    named = find_instance(place.session, place.dag_id, place.run_id, place.task_id, place.map_index)
+    if named is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, "This run has no such task.")
+    if not all_failed:
+        return [named]
+    failed = failed_instances(place.session, place.dag_id, place.run_id, place.task_id)
+    return [named, *(each for each in failed if each.map_index != place.map_index)]
+
+
+def _items(place: Place, spec: WorkflowSpec, targets: list[TaskInstance]) -> tuple[str, ...]:
+    """The items whose amendment this is, in the order of their instances; none for a task without items."""
+    items = items_of(place.session, spec, targets)
+    mapped = any(task.id == place.task_id and task.for_each for task in spec.tasks)
+    if mapped and None in items:
+        raise HTTPException(
+            status.HTTP_409_CONFLICT,
+            f"Task '{place.task_id}' has items, and Airflow doesn't know which one this is: "
+            "rerun what finds the items first, then name one.",
+        )
+    return tuple(item for item in items if item is not None)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What one of the targets goes by now."""
+
+    instruction: str | None
+    inputs: dict[str, Any]
+
+
+def _told(
+    place: Place,
+    spec: WorkflowSpec,
+    items: tuple[str, ...],
+    given: dict[str, Any],
+    amendments: Amendments,
+) -> list[_Told]:
+    """What each target goes by now, in their order.
+
+    :param given: values of the run's inputs, before any amendment
+    """
+    planned = next((task.instruction for task in spec.tasks if task.id == place.task_id), None)
+    before = amendments.all()
+    held = [what_holds(before, place.task_id, item) for item in items or (None,)]
+    return [_Told(each.instruction or planned, given | each.inputs) for each in held]
+
+
+def _change(place: Place, wish: Wish, items: tuple[str, ...], told: list[_Told]) -> Change:
+    """What is recorded. A form sends every field; what stays as it is for all targets, is no amendment."""
+    same = all(each.instruction == wish.instruction for each in told)
+    # The form is that of the first one, with an empty text for an input that has no value there.
+    blank = {name for name, value in told[0].inputs.items() if value is None and wish.inputs.get(name) == ""}
+    inputs = {
+        name: value
+        for name, value in wish.inputs.items()
+        if name not in blank and any(name not in each.inputs or each.inputs[name] != value for each in told)
+    }
+    return Change(
+        task_id=place.task_id,
+        items=items,
+        instruction=None if same else wish.instruction,
+        inputs=inputs,
+        reason=wish.reason.strip(),
+        by=place.user.get_name(),
+        by_id=str(place.user.get_id()),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _too_long(inputs: Mapping[str, Any], settings: Settings) -> Iterator[PlanFault]:
+    if wrong := size_fault(inputs, settings.context_chars):
+        yield PlanFault("too_long", "inputs", wrong)
+
+
+def _missing(change: Change) -> Iterator[PlanFault]:
+    if not change.reason:
+        yield PlanFault(
+            "no_reason", "reason", "is missing: an amendment needs a reason, which is kept with the run"
+        )
+    if change.instruction is None and not change.inputs:
+        message = (
+            "changes nothing: change the instruction or an input, or clear the task to rerun it as it is"
+        )
+        yield PlanFault("no_change", "the amendment", message)
+
+
+def _refuse_busy(place: Place, targets: list[TaskInstance], items: tuple[str, ...]) -> None:
+    """Refuse tasks that are at work, and keep the scheduler from starting one until this request has ended.
+
+    :raises HTTPException: 409, names all of them
+    """
+    names = dict(zip([each.map_index for each in targets], items, strict=False))
+    statement = (
+        select(TaskInstance.map_index, TaskInstance.state)
+        .where(
+            TaskInstance.dag_id == place.dag_id,
+            TaskInstance.run_id == place.run_id,
+            TaskInstance.task_id == place.task_id,
+            TaskInstance.map_index.in_([each.map_index for each in targets]),
+        )
+        .order_by(TaskInstance.map_index)
+    )
+    reasons = []
+    for index, state in place.session.execute(with_row_locks(statement, place.session, of=TaskInstance)):
+        name = f"{place.task_id} [{names[index]}]" if index in names else place.task_id
+        if state in AT_WORK:
+            reasons.append(f"{name} is active ({state})")
+        elif state == "removed":
+            reasons.append(f"{name} was removed from this run")
+    if reasons:
+        raise HTTPException(
+            status.HTTP_409_CONFLICT,
+            f"{', '.join(reasons)}. Nothing was changed: wait until the task has ended, "
+            "or mark it as failed.",
+        )
+
+
+def _clear(place: Place, targets: list[TaskInstance], *, downstream: bool) -> list[Instance]:
+    """Clear the targets, and what they kept from running, at once and by Airflow's own way of doing it."""
+    instances: list[Instance] = [(each.task_id, each.map_index) for each in targets]
+    following = _airflow_clears(place, instances, include_downstream=True, dry_run=True)
+    states = [((each.task_id, each.map_index), each.state) for each in following]
+    chosen = instances_to_clear(instances, states, downstream=downstream)
+    # The run stays with its version of the plan: what is amended is this task, and nothing else.
+    _airflow_clears(place, chosen, dry_run=False, prevent_running_task=True, run_on_latest_version=False)
+    return chosen
+
+
+def _airflow_clears(place: Place, instances: list[Instance], **options: bool) -> list[Any]:
+    body = ClearTaskInstancesBody(
+        dag_run_id=place.run_id,
+        task_ids=[task_id if index < 0 else (task_id, index) for task_id, index in instances],
+        only_failed=False,
+        **options,
+    )
+    answer = post_clear_task_instances(place.dag_id, place.dag_bag, body, place.session, place.user)
+    return list(answer.task_instances)
+
+
+def _audit(place: Place, targets: list[TaskInstance], number: int, change: Change) -> None:
+    """Tell Airflow's audit log of each target, so that it is found where one looks for it."""
+    facts = {"amendment": number, "reason": change.reason, "inputs": sorted(change.inputs)}
+    facts["instruction"] = change.instruction is not None
+    name = place.user.get_name()
+    for each in targets:
+        place.session.add(Log(EVENT, each, owner=name, owner_display_name=name, extra=json.dumps(facts)))
+
+
+def _withdraw(amendments: Amendments, number: int) -> None:
+    try:
+        amendments.withdraw(number)
+    except ChassisError as error:
+        log.error("Amendment %d counts, although its task was not cleared: %s", number, error)  # noqa: TRY400
+
+
+def _plan_to_save(place: Place, change: Change) -> WorkflowSpec:
+    """The workflow's newest plan with the change, held to the rules of any plan; whoever saves it, answers for it."""
+    store, deployment = store_of(place.settings), Deployment.read(place.settings)
+    plan = amended_plan(
+        store.read(store.get(place.dag_id)),
+        place.task_id,
+        instruction=change.instruction,
+        inputs=change.inputs,
+        agents=deployment.agents,
+        services=deployment.catalogue.names,
+    )
+    deployment.require(plan, subject=f"The plan with task '{place.task_id}' amended")
+    if plan.provenance is None:
+        return plan
+    who = {"approved_by": change.by, "approved_at": change.at, "edited": True}
+    return plan.model_copy(update={"provenance": plan.provenance.model_copy(update=who)})
+
+
+def _publish(
+    place: Place, amendments: Amendments, number: int, plan: WorkflowSpec | None
+) -> tuple[int | None, str]:
+    """Publish the plan and note it with the amendment; why not, if the stores fail: the task runs already."""
+    if plan is None:
+        return None, ""
+    try:
+        revision = store_of(place.settings).publish(plan).revision
+        amendments.saved(number, revision)
+    except ChassisError as error:
+        log.warning("Amendment %d is not saved as a revision: %s", number, error)
+        return None, error.message
+    return revision, ""

@@ -1,0 +1,83 @@
+"""What people amended in a run, as the page of its plan lists it: there the run doesn't go by its plan alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chassis.errors import ChassisError
+from chassis.files import open_files
+from chassis.records.amendments import Amendments
+from chassis.ui.instance_items import list_of
+from chassis.ui.run_plans import inputs_of_run
+from chassis.ui.task_view import view_amendments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy.orm import Session
+
+    from chassis.records.amendments import Amendment
+    from chassis.settings import Settings
+    from chassis.ui.change_view import FieldView
+    from chassis.workflow import WorkflowSpec
+
+
+@dataclass(frozen=True)
+class RunAmendment:
+    """One amendment, against the plan and the run's inputs.
+
+    :ivar places: the items that it is for, each with its map index, which is None for one that the run doesn't have
+        any more; none for a task without items
+    """
+
+    amendment: Amendment
+    fields: tuple[FieldView, ...]
+    places: tuple[tuple[str, int | None], ...]
+
+
+@dataclass(frozen=True)
+class RunAmendments:
+    """All amendments of a run, oldest first, withdrawn ones too.
+
+    :ivar unreadable: why it can't be told which there are; empty when it can
+    """
+
+    each: tuple[RunAmendment, ...] = ()
+    unreadable: str = ""
+
+    @property
+    def counting(self) -> int:
+        """How many of them the run goes by."""
+        return sum(not each.amendment.withdrawn for each in self.each)
+
+
+def read_run_amendments(
+    session: Session, run: DagRun, spec: WorkflowSpec, settings: Settings
+) -> RunAmendments:
+    """The amendments of a run; a plan can be read without them, so a record store that fails is told, not raised."""
+    try:
+        files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
+        found = Amendments(files, run.dag_id, run.run_id).all()
+    except ChassisError as error:
+        return RunAmendments(unreadable=str(error))
+    return RunAmendments(tuple(_views(session, run, spec, found)))
+
+
+def _views(
+    session: Session, run: DagRun, spec: WorkflowSpec, found: Sequence[Amendment]
+) -> Iterator[RunAmendment]:
+    tasks = {task.id: task for task in spec.tasks}
+    given = inputs_of_run(spec, run)
+    lists = {
+        task_id: {
+            name: index for index, name in enumerate(list_of(session, spec, run.dag_id, run.run_id, task_id))
+        }
+        for task_id in dict.fromkeys(each.task_id for each in found if each.items)
+    }
+    for each in found:
+        # Each on its own: the page is about the plan, and two that follow each other may be for different items.
+        [view] = view_amendments([each], tasks.get(each.task_id), given)
+        places = tuple((item, lists[each.task_id].get(item)) for item in each.items)
+        yield RunAmendment(each, view.fields, places)

@@ -1,0 +1,1 @@
+"""Doing one task: what it is told, who does it, and what code finds of the result."""

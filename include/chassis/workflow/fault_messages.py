@@ -1,0 +1,164 @@
+"""What a model says of a wrong value, in the plan's own words: the place, the fault, the way out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from chassis.errors import PlanFault
+from chassis.workflow.input_values import kind_of
+from chassis.workflow.names import nearest, shown, suggestion
+from chassis.workflow.spec import (
+    ForEach,
+    InputSpec,
+    Limits,
+    Provenance,
+    Schedule,
+    SpendLimits,
+    TaskSpec,
+    WorkflowSpec,
+)
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
+
+_WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+"""What a value of the wrong type should have been, by pydantic's name for the error."""
+
+_EXAMPLES = {
+    "for_each": "{items: [a, b]}",
+    "schedule": '{cron: "0 6 * * 1"}',
+    "limits": "{max_parallel: 8}",
+    "inputs": "{product: {type: string}}",
+    "inputs.*": "{type: string}",
+    "schema_version": "schema_version: 1",
+}
+"""How to write what people write otherwise or leave out."""
+
+_MODELS: dict[str, type[BaseModel]] = {"schedule": Schedule, "limits": Limits, "provenance": Provenance}
+
+_SHOWN_KEYS = 10
+
+Loc = tuple[int | str, ...]
+"""Keys and indexes that lead to a value."""
+
+
+def fault_of(error: ErrorDetails, data: Any, *, root: type[BaseModel] = WorkflowSpec) -> PlanFault:
+    """The fault that an error of pydantic means.
+
+    :param data: the plan that it was found in, for the id of the task
+    :param root: the model that the plan was held to
+    """
+    if error["type"] in ("missing", "extra_forbidden"):
+        where, rest, model = _place(error["loc"], data, root)
+        code, what = in_words(error, rest, model)
+        return PlanFault(code, where, what)
+    return fault_at(error["loc"], *_what(error), data, root=root)
+
+
+def fault_at(loc: Loc, code: str, what: str, data: Any, *, root: type[BaseModel] = WorkflowSpec) -> PlanFault:
+    """The fault of a value; ``what`` is to be read after its name."""
+    where, rest, _ = _place(loc, data, root)
+    if where == "the plan" and rest:
+        where, rest = dotted(rest), ()
+    return PlanFault(code, where, f"{dotted(rest)} {what}".strip())
+
+
+def in_words(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str, str]:
+    """The code of an error of pydantic and a sentence that begins with the field.
+
+    :param loc: the way to the value from where the reader is told to look
+    :param model: the model that the last key belongs to
+    """
+    if error["type"] == "missing":
+        example = _way_out("missing", None, loc)
+        return "missing", f"{dotted(loc)} is missing{example}"
+    if error["type"] == "extra_forbidden":
+        key = str(loc[-1])
+        holder = f" of {dotted(loc[:-1])}" if loc[:-1] else ""
+        return "unknown_key", f"{shown(key)} is not a valid key{holder}{suggestion(key, model.model_fields)}"
+    code, what = _what(error)
+    return code, f"{dotted(loc)} {what}".strip()
+
+
+def _place(loc: Loc, data: Any, root: type[BaseModel]) -> tuple[str, Loc, type[BaseModel]]:
+    """Where an error is in the plan's words, the way on from there, and the model of the last key."""
+    match loc:
+        case ("tasks", int(index), *rest):
+            task = data["tasks"][index]
+            task_id = task.get("id") if isinstance(task, dict) else None
+            named = isinstance(task_id, str) and rest[:1] != ["id"]
+            model: type[BaseModel] = ForEach if len(rest) > 1 and rest[0] == "for_each" else TaskSpec
+            return f"task {shown(str(task_id))}" if named else f"tasks[{index}]", tuple(rest), model
+        case ("inputs", str(name), *rest):
+            return f"input {shown(name)}", tuple(rest), InputSpec
+        case ("limits", "per_task", str(name)):
+            return "limits.per_task", (name,), SpendLimits
+        case (("schedule" | "limits" | "provenance") as part, *rest):
+            return str(part), tuple(rest), _MODELS[str(part)]
+    return "the plan", loc, root
+
+
+def _what(error: ErrorDetails) -> tuple[str, str]:
+    """The code of a fault and its words, to be read after the name of the field."""
+    kind, value, limits = error["type"], error["input"], error.get("ctx", {})
+    if "text" in limits:  # the words of one of Chassis's own validators
+        return kind, limits["text"]
+    if kind in _WANTED:
+        return (
+            "wrong_type",
+            f"must be {_WANTED[kind]}, not {kind_of(value)}{_way_out(kind, value, error['loc'])}",
+        )
+    match kind:
+        case "literal_error":
+            return (
+                "not_allowed",
+                f"must be {limits['expected']}, not {kind_of(value)}{_nearest_choice(value, limits)}",
+            )
+        case "string_too_long":
+            return (
+                "too_long",
+                f"has {len(value):,} characters, and at most {limits['max_length']:,} are allowed",
+            )
+        case "string_too_short":
+            return "blank", "must not be blank"
+        case "greater_than":
+            return "out_of_range", f"must be more than {limits['gt']:g}, not {value}"
+        case "greater_than_equal":
+            return "out_of_range", f"must be at least {limits['ge']}, not {value}"
+        case "less_than_equal":
+            return "out_of_range", f"must be at most {limits['le']}, not {value}"
+    return kind, error["msg"]
+
+
+def _way_out(kind: str, value: Any, loc: Loc) -> str:
+    if kind == "string_type" and (value is None or isinstance(value, bool)):
+        return "; write it in quotes if it is a text"
+    if kind == "string_type" and isinstance(value, int | float):
+        return f"; write it in quotes: {json.dumps(str(value))}"
+    if kind == "tuple_type" and isinstance(value, str):
+        return f"; write [{value:.50}]"
+    key = "inputs.*" if len(loc) == 2 and loc[0] == "inputs" else loc[-1] if loc else ""
+    return f"; write it like {_EXAMPLES[str(key)]}" if key in _EXAMPLES else ""
+
+
+def _nearest_choice(value: Any, limits: dict[str, Any]) -> str:
+    choices = [choice.strip("'") for choice in str(limits["expected"]).replace(" or ", ", ").split(", ")]
+    near = nearest(value, choices) if isinstance(value, str) else None
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def dotted(loc: Loc) -> str:
+    """A way through a plan as people write it: ``for_each.items[2]``; a very long one is cut."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key:.100}" for key in loc[:_SHOWN_KEYS])
+    return text.removeprefix(".") + ("…" if len(loc) > _SHOWN_KEYS else "")
