@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from botocore.credentials import Credentials
 
-from chassis.claude import clients as clients_module
+from chassis.claude import client_pool
 from chassis.claude import hook as hook_module
 from chassis.claude.client_pool import connected
 from chassis.claude.connection_options import ClaudeOptions
@@ -122,7 +122,7 @@ def test_each_event_loop_has_its_own(connect: Connect, simulator: Simulator, mad
     for _ in range(2):
         asyncio.run(shared_hello())
     assert len(made) == 2
-    assert len([loop for loop in clients_module._shelves if loop.is_closed()]) <= 1, "ended loops are let go"
+    assert len([loop for loop in client_pool._shelves if loop.is_closed()]) <= 1, "ended loops are let go"
 
 
 def test_a_changed_connection_counts_for_the_next_call_and_ends_none(
@@ -190,7 +190,7 @@ def test_few_idle_clients_are_kept(connect: Connect, simulator: Simulator, made:
                 connect(conn_id=conn_id, login=ACCESS_KEY, password="x", extra=endpoint(simulator.url))
                 await users.enter_async_context(connected(conn_id, shared=True))
             assert not any(client.is_closed() for client in made), "all ten are in use"
-        kept = clients_module._MOST_IDLE
+        kept = client_pool._MOST_IDLE
         await until(lambda: sum(not client.is_closed() for client in made) == kept)
         async with connected("conn_9", shared=True) as client:
             assert client is made[9]

@@ -16,7 +16,7 @@ from chassis.files import Files, open_files
 from chassis.ledger.call_identity import CallIdentity
 from chassis.ledger.run_limits import RunLimits
 from chassis.local.simulator import SECRET_KEY
-from chassis.records import recording
+from chassis.records import transcript_recorder
 from chassis.records.masking import MASK
 from chassis.records.transcript_recorder import TranscriptRecorder
 from chassis.records.transcripts import Transcripts, TryTranscript
@@ -237,7 +237,7 @@ def test_what_the_process_knows_from_its_connections_is_masked_too(task: Task) -
 def test_what_is_too_long_is_cut_and_says_so(
     task: Task, control: SimulatorControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "MOST_CHARS", 3_000)
+    monkeypatch.setattr(transcript_recorder, "MOST_CHARS", 3_000)
     task.attempt(prompt="long " * 2_000)
     [found] = task.tries()
     assert len(found.model_dump_json()) < 6_000
@@ -281,7 +281,7 @@ class BrokenFiles:
 def test_a_store_that_hangs_or_fails_delays_no_answer_and_fails_nothing(
     task: Task, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(recording, "PATIENCE", 0.2)
+    monkeypatch.setattr(transcript_recorder, "PATIENCE", 0.2)
     broken: Any = BrokenFiles()
     task.transcripts = Transcripts(broken, DAG, RUN)
     started = time.monotonic()

@@ -6,7 +6,7 @@ import json
 
 from airflow._shared.module_loading import import_string
 
-from chassis.dag.calls import restore_call
+from chassis.dag.deferred_call import restore_call
 from tests.unit.recorded.replay import Deployment, missing, names, recorded
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.simulator.calls import client
 
 from chassis.local.simulator import SimulatorControl
+from tests.integration.local.simulator.calls import client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

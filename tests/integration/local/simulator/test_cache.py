@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.integration.simulator.calls import client, send, task_call
 
 from chassis.local.simulator.families import known_models
+from tests.integration.local.simulator.calls import client, send, task_call
 
 if TYPE_CHECKING:
     import anthropic

@@ -3,9 +3,9 @@ from __future__ import annotations
 import asyncio
 
 import anthropic
-from tests.integration.simulator.calls import answer_of, task_call
 
 from chassis.local.simulator import ACCESS_KEY, SECRET_KEY, SimulatorControl
+from tests.integration.local.simulator.calls import answer_of, task_call
 
 CALLS = 50
 

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.integration.simulator.calls import answer_of, plan_call, send, task_call
 
 from chassis.local.simulator import Simulator, SimulatorControl, SimulatorError
+from tests.integration.local.simulator.calls import answer_of, plan_call, send, task_call
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -182,7 +182,7 @@ def test_a_scenario_file_rules_from_the_start_and_after_a_reset(tmp_path: Path) 
         "latency: 0.05\nanswers: [{match: {kind: other}, text: '[simulated] by scenario', times: 1}]\n"
     )
     with Simulator(scenario=file, log_file=tmp_path / "log.jsonl") as scripted:
-        from tests.integration.simulator.calls import client
+        from tests.integration.local.simulator.calls import client
 
         def ask() -> str:
             asked = {

@@ -10,7 +10,9 @@ import anthropic
 import httpx2
 import jsonschema
 import pytest
-from tests.integration.simulator.calls import (
+
+from chassis.local.simulator.rules import FaultName
+from tests.integration.local.simulator.calls import (
     PLAN_SCHEMA,
     RESULT_SCHEMA,
     Form,
@@ -20,8 +22,6 @@ from tests.integration.simulator.calls import (
     send,
     task_call,
 )
-
-from chassis.local.simulator.rules import FaultName
 
 if TYPE_CHECKING:
     from chassis.local.simulator import SimulatorControl

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anthropic
 import pytest
-from tests.integration.simulator.calls import answer_of, send, task_call
 
 from chassis.local.simulator import SimulatorError
+from tests.integration.local.simulator.calls import answer_of, send, task_call
 
 if TYPE_CHECKING:
     from chassis.local.simulator import SimulatorControl

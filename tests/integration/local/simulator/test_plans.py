@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.integration.simulator.calls import MODEL, PRODUCT, SERVICES, SUM, Form, answer_of, send
 
 from chassis.errors import PlanError
 from chassis.prompts import planner_message
 from chassis.workflow import Given, WorkflowSpec, check_plan, plan_digest, plan_from_proposal, proposal_schema
+from tests.integration.local.simulator.calls import MODEL, PRODUCT, SERVICES, SUM, Form, answer_of, send
 
 if TYPE_CHECKING:
     import anthropic

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import anthropic
 import httpx2
 import pytest
-from tests.integration.simulator.calls import client, send, task_call
 
 import chassis
 from chassis.local.simulator import Simulator, SimulatorControl
+from tests.integration.local.simulator.calls import client, send, task_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import anthropic
 import pytest
-from tests.integration.simulator.calls import answer_of, client, plan_call, send, task_call
-from tests.integration.simulator.test_program import program
 
 from chassis.local.simulator import ACCESS_KEY, SECRET_KEY, Quota, Simulator, SimulatorControl, SimulatorError
+from tests.integration.local.simulator.calls import answer_of, client, plan_call, send, task_call
+from tests.integration.local.simulator.test_program import program
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import anthropic
 import pytest
-from tests.integration.simulator.calls import send, task_call
+
+from tests.integration.local.simulator.calls import send, task_call
 
 if TYPE_CHECKING:
     from anthropic.types import Message

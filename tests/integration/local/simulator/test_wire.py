@@ -11,7 +11,10 @@ import jsonschema
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from tests.integration.simulator.calls import (
+
+from chassis import __version__
+from chassis.local.simulator import ACCESS_KEY, BEARER_TOKEN, SECRET_KEY, SimulatorControl
+from tests.integration.local.simulator.calls import (
     MODEL,
     PLAN_SCHEMA,
     PRODUCT,
@@ -24,9 +27,6 @@ from tests.integration.simulator.calls import (
     send,
     task_call,
 )
-
-from chassis import __version__
-from chassis.local.simulator import ACCESS_KEY, BEARER_TOKEN, SECRET_KEY, SimulatorControl
 
 
 @pytest.mark.parametrize("form", ["output_config", "tool"])
