@@ -27,6 +27,8 @@ _OF_AIRFLOW = frozenset({"openlineage"})
 """Keys that Airflow's TriggerDagRunOperator adds to a conf."""
 
 
+# Airflow puts this function's text, docstring included, into every serialised DAG: another letter in it makes a new
+# version of each workflow.
 def check_conf(context: Context) -> None:
     """Refuse a run with a name that its DAG doesn't declare, or with inputs that no prompt can hold.
 
