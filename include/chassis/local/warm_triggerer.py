@@ -20,6 +20,13 @@ def load() -> None:
     import airflow.sdk.execution_time.xcom
     import airflow.sdk.serde  # noqa: F401
 
+    import chassis.claude.client_pool
+    import chassis.claude.hook
+    import chassis.dag.triggers
+    import chassis.ledger.paid_calls
+    import chassis.planning
+    import chassis.records.transcript_recorder
+    import chassis.work.brief  # noqa: F401
     from chassis.claude.client import warm_up
 
     warm_up()

@@ -82,7 +82,7 @@ def test_a_play_that_no_model_could_give_is_refused(control: SimulatorControl) -
 
 
 def test_the_documents_example_runs() -> None:
-    text = (Path(__file__).parents[3] / "docs" / "reference" / "simulator.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[4] / "docs" / "reference" / "simulator.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict[str, Any] = {}
     exec(compile(example, "simulator.md", "exec"), names)
