@@ -23,7 +23,7 @@ from chassis.workflow import TaskGraph, render_instruction
 from chassis.workflow.placeholders import ITEM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from chassis.agents import AgentDefinition
     from chassis.catalogue import Catalogue
@@ -114,10 +114,9 @@ def estimate_plan(
     :param options: what the connection sets: its model is for tasks that neither the plan nor an agent names one for
     """
     graph = TaskGraph(spec.tasks)
-    counts = {task.id: _instances(task, spec) for task in spec.tasks}
-    prices = _Tasks(spec, graph, counts, agents, settings, catalogue, options)
+    prices = _Tasks(spec, graph, agents, settings, catalogue, options)
     tasks = tuple(prices.estimate(task) for task in spec.tasks)
-    side_by_side = max(sum(counts[task_id] or 1 for task_id in level) for level in graph.levels)
+    side_by_side = max(sum(prices.instances(task_id) for task_id in level) for level in graph.levels)
     width = min(side_by_side, spec.limits.max_parallel)
     return Estimate(
         calls=sum(task.instances for task in tasks),
@@ -143,14 +142,12 @@ class _Tasks:
         self,
         spec: WorkflowSpec,
         graph: TaskGraph,
-        counts: Mapping[str, int | None],
         agents: Mapping[str, AgentDefinition],
         settings: Settings,
         catalogue: Catalogue | None,
         options: ClaudeOptions,
     ) -> None:
         self.graph = graph
-        self.counts = counts
         self.agents = agents
         self.settings = settings
         self.options = options
@@ -158,8 +155,8 @@ class _Tasks:
         self.run = _size(
             run_message(requirement=spec.requirement, inputs=self.inputs, limit=settings.context_chars)
         )
-        self.specs = {task.id: task for task in spec.tasks}
         self.catalogue = catalogue
+        self.items = {task.id: self._items(task) for task in spec.tasks}
 
     def estimate(self, task: TaskSpec) -> TaskEstimate:
         agent = self.agents.get(task.agent)
@@ -177,11 +174,11 @@ class _Tasks:
             most + FAULTS_TOKENS
         )
         at_most = Usage(cache_write_tokens=read, output_tokens=attempts * most)
-        instances = self.counts[task.id] or 1
+        instances = self.instances(task.id)
         return TaskEstimate(
             task=task.id,
             instances=instances,
-            open_ended=self.counts[task.id] is None,
+            open_ended=self.items[task.id] is None,
             model=model,
             tokens_expected=instances * (expected.input_tokens + answer),
             tokens_at_most=instances * (read + attempts * most),
@@ -192,7 +189,8 @@ class _Tasks:
     def _prompt(self, task: TaskSpec, agent: AgentDefinition | None) -> int:
         """Tokens of a task's prompt without results; of a mapped task, the mean over its items."""
         system = _size(agent.prompt if agent else "") + _size(DATA_RULES)
-        items = self._items(task)
+        # Without items, or with unknown ones, a stand-in for one.
+        items = self.items[task.id] or ["item"]
         mean_item = sum(_size(item or "") for item in items) / len(items)
         # A plan may have a hundred thousand instances, so no instruction is rendered for each: its item is its length.
         instruction = _size(
@@ -208,36 +206,22 @@ class _Tasks:
         whole = system + self.run + instruction + items_named * mean_item + services + fences + schema
         return math.ceil(whole / BYTES_PER_TOKEN)
 
-    def _items(self, task: TaskSpec) -> list[str | None]:
-        """The items that are known; for a task without any, or with unknown ones, a stand-in for one."""
-        if task.for_each is None:
-            return [None]
-        source = self.specs[task.for_each.same_as or task.id].for_each
-        assert source is not None, "same_as names a mapped task"
-        known = source.items if source.items is not None else self.inputs.get(source.input or "")
-        return [str(item) for item in known] if isinstance(known, list | tuple) and known else ["item"]
+    def instances(self, task_id: str) -> int:
+        """How often a task is done; once where only a run can tell."""
+        return len(self.items[task_id] or "1")
+
+    def _items(self, task: TaskSpec) -> Sequence[str | None] | None:
+        """A task's items, a single None for a task that isn't mapped; None when only a run can tell."""
+        source = self.graph.items(task.id)
+        # An empty default is a place for items, and no run is meant to have none.
+        return [None] if source is None else source.known(self.inputs) or None
 
     def _results(self, task: TaskSpec, answer: int) -> int:
         """Tokens of the results that a task is given, each as long as an answer."""
-        group = self.graph.group_of(task.id)
         results = sum(
-            1 if self.graph.group_of(up) in (None, group) else self.counts[up] or 1 for up in task.depends_on
+            1 if self.graph.same_items(task.id, up) else self.instances(up) for up in task.depends_on
         )
         return min(results * answer, math.ceil(self.settings.context_chars / BYTES_PER_TOKEN))
-
-
-def _instances(task: TaskSpec, spec: WorkflowSpec) -> int | None:
-    """How often a task is done; None when only a run can tell."""
-    if task.for_each is None:
-        return 1
-    source = task.for_each
-    if source.same_as is not None:
-        source = next(other.for_each for other in spec.tasks if other.id == source.same_as)  # type: ignore[assignment]
-    if source.items is not None:
-        return len(source.items)
-    default = spec.inputs[source.input].default if source.input is not None else None
-    # An empty default is a place for items, and no run is meant to have none.
-    return len(default) or None if isinstance(default, list | tuple) else None
 
 
 def _basis(settings: Settings, open_ended: list[str]) -> str:

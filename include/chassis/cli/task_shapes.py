@@ -50,20 +50,18 @@ def shape_of_plan(spec: WorkflowSpec, revision: int | None, inputs: Mapping[str,
     from chassis.workflow import TaskGraph
 
     graph = TaskGraph(spec.tasks)
-    tasks = {task.id: task for task in spec.tasks}
+    values = {name: each.default for name, each in spec.inputs.items()} | dict(inputs)
     shapes = []
     for task_id in graph.order:
-        task = tasks[task_id]
-        root = graph.group_of(task_id)
-        source = tasks[root].for_each if root else None
+        task, source = graph.tasks[task_id], graph.items(task_id)
         shapes.append(
             TaskShape(
                 id=task_id,
                 name=task.name,
                 depends_on=task.depends_on,
                 for_each=_in_words(task.for_each) if task.for_each else "",
-                items=_items(source, spec, inputs) if source else None,
-                group=root,
+                items=source.known(values) if source else None,
+                group=source.root if source else None,
             )
         )
     return Shape(tuple(shapes), revision)
@@ -103,15 +101,6 @@ def revision_of_tags(dag: Mapping[str, Any]) -> int | None:
         kind, _, number = tag["name"].partition(":")
         if kind == "revision" and number.isdecimal():
             return int(number)
-    return None
-
-
-def _items(source: ForEach, spec: WorkflowSpec, inputs: Mapping[str, Any]) -> tuple[str, ...] | None:
-    if source.items is not None:
-        return source.items
-    if source.input is not None:
-        value = inputs.get(source.input, spec.inputs[source.input].default)
-        return tuple(value) if isinstance(value, list | tuple) else None
     return None
 
 

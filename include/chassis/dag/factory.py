@@ -19,10 +19,19 @@ import pendulum
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task_group
 
 from chassis.dag.conf import check_conf
-from chassis.dag.fan_out import Dependency, ItemList, ItemsOperator
+from chassis.dag.fan_out import Dependency, ItemsOperator
 from chassis.dag.planned import PlanErrorOperator, PlannedTaskOperator, timeout_of
 from chassis.text import signs
-from chassis.workflow import CARRY_OVER, InputSpec, Schedule, TaskGraph, TaskSpec, WorkflowSpec, plan_digest
+from chassis.workflow import (
+    CARRY_OVER,
+    InputSpec,
+    ItemSource,
+    Schedule,
+    TaskGraph,
+    TaskSpec,
+    WorkflowSpec,
+    plan_digest,
+)
 
 if TYPE_CHECKING:
     from chassis.settings import Settings
@@ -92,7 +101,6 @@ class _Builder:
         self.spec = spec
         self.settings = settings
         self.graph = TaskGraph(spec.tasks)
-        self.tasks = {task.id: task for task in spec.tasks}
         self.operators: dict[str, Any] = {}
         self.alike = Counter(map(_beginning, spec.tasks))
         self.item_inputs = tuple(
@@ -112,37 +120,32 @@ class _Builder:
                 self.operators[upstream] >> self.operators[task.id]
 
     def _add_group(self, root: str) -> None:
-        members = [self.tasks[task_id] for task_id in self.graph.groups[root]]
+        members = [self.graph.tasks[task_id] for task_id in self.graph.groups[root]]
+        source = self.graph.items(root)
+        assert source is not None, f"{root} is the root of a group and has items"
 
         @task_group(
             group_id=f"{root}__each",
             prefix_group_id=False,
-            group_display_name=f"{self.tasks[root].name}: each item",
+            group_display_name=f"{self.graph.tasks[root].name}: each item",
             tooltip="Each item goes its own way through these tasks.",
         )
         def each(item: Any) -> None:
             for member in members:
                 self.operators[member.id] = self._operator(
-                    member, item=item, items=self._list(root), map_index_template="{{ task.item }}"
+                    member, item=item, items=source, map_index_template="{{ task.item }}"
                 )
 
-        each.expand(item=self._items(root))
+        each.expand(item=self._items(source))
 
-    def _list(self, root: str) -> ItemList:
-        source = self.tasks[root].for_each
-        assert source is not None, f"{root} is the root of a group and has items"
-        return ItemList(root, source.items)
-
-    def _items(self, root: str) -> Any:
+    def _items(self, source: ItemSource) -> Any:
         """The list to expand over: the plan's own, or the output of a task that finds it at run time."""
-        source = self.tasks[root].for_each
-        assert source is not None, f"{root} is the root of a group and has items"
         if source.items is not None:
             return list(source.items)
         finder = ItemsOperator(
-            task_id=self._list(root).finder,
-            members=self.graph.groups[root],
-            task_display_name=f"{self.tasks[root].name}: items",
+            task_id=source.finder,
+            members=self.graph.groups[source.root],
+            task_display_name=f"{self.graph.tasks[source.root].name}: items",
             source=source.input or source.output_of or "",
             of_input=source.input is not None,
             path=source.path,
@@ -176,11 +179,10 @@ class _Builder:
         )
 
     def _dependency(self, task_id: str, upstream: str) -> Dependency:
-        theirs = self.graph.group_of(upstream)
+        theirs = self.graph.items(upstream)
         if theirs is None:
             return Dependency(upstream, "one")
-        same = theirs == self.graph.group_of(task_id)
-        return Dependency(upstream, "same" if same else "all", self._list(theirs))
+        return Dependency(upstream, "same" if self.graph.same_items(task_id, upstream) else "all", theirs)
 
 
 def _beginning(task: TaskSpec) -> tuple[str, ...]:

@@ -25,54 +25,18 @@ from chassis.dag.claude_operator import reported
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ItemsError, ItemsMovedError
 from chassis.workflow import check_items
-from chassis.workflow.names import items_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from airflow.sdk import Context
 
+    from chassis.workflow import ItemSource
+
 log = logging.getLogger(__name__)
 
 _NAMED = 10
 """Misplaced results that an error names."""
-
-
-@dataclass(frozen=True)
-class ItemList:
-    """The list that a mapped group goes through: an item's place in it is its map index.
-
-    :ivar root: id of the group's first task
-    :ivar items: the plan's own list; None where only the run knows it
-    """
-
-    root: str
-    items: tuple[str, ...] | None = None
-
-    @property
-    def several(self) -> bool:
-        """Whether it has more than one item; taken for granted where only the run knows."""
-        return self.items is None or len(self.items) > 1
-
-    @property
-    def finder(self) -> str:
-        """Id of the task that finds the items where only the run knows them."""
-        return items_task(self.root)
-
-    def read(self, ti: Any) -> Sequence[str]:
-        """The run's items, by the plan that it goes by now.
-
-        :raises ItemsError: the task that finds them has left none
-        """
-        if self.items is not None:
-            return self.items
-        found = ti.xcom_pull(task_ids=self.finder, map_indexes=-1)
-        if not isinstance(found, list):
-            raise ItemsError(
-                f"Task '{self.finder}' has left no list of items.",
-                hint=f"Clear '{self.finder}' with downstream.",
-            )
-        return found
 
 
 @dataclass(frozen=True)
@@ -82,12 +46,28 @@ class Dependency:
     ``one``: the dependency is not mapped. ``same``: both are steps of one mapped group and each item reads its
     own. ``all``: the dependency is mapped and the task joins all of its items.
 
-    :ivar items: the list that a mapped dependency goes through; None for one that isn't mapped
+    :ivar items: where a mapped dependency gets its items; None for one that isn't mapped
     """
 
     task_id: str
     instances: Literal["one", "same", "all"]
-    items: ItemList | None = None
+    items: ItemSource | None = None
+
+
+def read_items(ti: Any, source: ItemSource) -> Sequence[str]:
+    """The items that a run has now.
+
+    :raises ItemsError: the task that finds them has left none
+    """
+    if source.items is not None:
+        return source.items
+    found = ti.xcom_pull(task_ids=source.finder, map_indexes=-1)
+    if not isinstance(found, list):
+        raise ItemsError(
+            f"Task '{source.finder}' has left no list of items.",
+            hint=f"Clear '{source.finder}' with downstream.",
+        )
+    return found
 
 
 def read_results(ti: Any, dependencies: Iterable[Dependency], item: str | None) -> list[Mapping[str, Any]]:
@@ -112,7 +92,7 @@ def read_results(ti: Any, dependencies: Iterable[Dependency], item: str | None) 
 
 def _of_all_items(ti: Any, dependency: Dependency) -> list[Any]:
     assert dependency.items is not None, "a mapped task goes through a list"
-    task_id, items = dependency.task_id, dependency.items.read(ti)
+    task_id, items = dependency.task_id, read_items(ti, dependency.items)
     # One request gives the results in the order of their places, with those of places that are gone at the end.
     results = ti.xcom_pull(task_ids=[task_id])[: len(items)]
     if [_item(result) for result in results] == list(items):
@@ -133,7 +113,7 @@ def _of_all_items(ti: Any, dependency: Dependency) -> list[Any]:
     return list(results)
 
 
-def check_places(ti: Any, item_list: ItemList) -> None:
+def check_places(ti: Any, source: ItemSource) -> None:
     """Refuse to do an item of a list that has changed, while results of the same task stand for the list before.
 
     Results of instances that are cleared, too, don't count: they are made anew. Only after a clear can a list be
@@ -141,7 +121,7 @@ def check_places(ti: Any, item_list: ItemList) -> None:
 
     :raises ItemsMovedError: results stand that are of other items than the run has in their places now
     """
-    items = item_list.read(ti)
+    items = read_items(ti, source)
     # The states first: who ends in between, has done the item that is there now.
     states = ti.get_task_states(ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id]).get(ti.run_id, {})
     standing = {index for index in range(len(items)) if states.get(f"{ti.task_id}_{index}") == "success"}

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from chassis.dag.fan_out import Dependency, ItemList
+    from chassis.dag.fan_out import Dependency
     from chassis.records.amendments import Amended
     from chassis.settings import Settings
+    from chassis.workflow import ItemSource
 
 
 class PlannedTaskOperator(ClaudeOperator):
@@ -42,7 +43,7 @@ class PlannedTaskOperator(ClaudeOperator):
     :param dependencies: whose results the prompt holds: the declared dependencies and nobody else
     :param limits: what a run, and each task of it, may spend
     :param item: the item of a mapped task
-    :param items: the list that a mapped task goes through; None: nobody checks that it is still the same
+    :param items: where a mapped task gets its items; None: nobody checks that they are still the same
     :param item_inputs: names of the inputs that a fan-out of the plan goes through
     :param others: whether other tasks of the plan have the same agent, model and answer schema
     """
@@ -58,7 +59,7 @@ class PlannedTaskOperator(ClaudeOperator):
         dependencies: Sequence[Dependency] = (),
         limits: Limits | None = None,
         item: str | None = None,
-        items: ItemList | None = None,
+        items: ItemSource | None = None,
         item_inputs: Sequence[str] = (),
         others: bool = False,
         **kwargs: Any,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from chassis.dag.claude_operator import ERROR_KEY
 from chassis.errors import PlanError, PlanFault, RunNotFoundError
 from chassis.text import one_line
-from chassis.workflow import nearest
+from chassis.workflow import TaskGraph, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,12 +110,13 @@ def _done(context: Context, files: Files, current: WorkflowSpec, run_id: str) ->
         finished.add((result["task"], result["item"]))
         summary = one_line(result["summary"], _LONGEST)
         yield DoneTask(task=result["task"], item=result["item"], state="success", summary=summary)
-    errors = 0
+    graph, errors = TaskGraph(current.tasks), 0
     ti: Any = context["ti"]  # Airflow's type of it doesn't know this method.
     for row in ti.get_task_breadcrumbs(current.id, run_id):
         if row["state"] not in ("failed", "upstream_failed"):
             continue
-        item = _item(current, row["task_id"], row["map_index"])
+        source = graph.items(row["task_id"])
+        item = source.at(row["map_index"]) if source is not None else None
         if item is not None and (row["task_id"], item) in finished:
             item = None  # The items stood in another order then.
         error = ""
@@ -123,16 +124,6 @@ def _done(context: Context, files: Files, current: WorkflowSpec, run_id: str) ->
             errors += 1
             error = _error(context, current.id, run_id, row)
         yield DoneTask(task=row["task_id"], item=item, state=row["state"], error=error)
-
-
-def _item(current: WorkflowSpec, task_id: str, map_index: int) -> str | None:
-    """The item at a place of a mapped task, as far as the plan itself says."""
-    tasks = {task.id: task.for_each for task in current.tasks}
-    source = tasks.get(task_id)
-    if source is not None and source.same_as is not None:
-        source = tasks[source.same_as]
-    items = source.items if source is not None and source.items is not None else ()
-    return items[map_index] if 0 <= map_index < len(items) else None
 
 
 def _error(context: Context, workflow_id: str, run_id: str, row: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -203,12 +203,9 @@ class Board:
         """
         if instance.label and instance.state in _ENDED:
             return instance.label
-        root = self._graph.group_of(task_id) if self._graph else None
-        source = self._tasks[root].for_each if root else None
-        items: Sequence[str] = (source.items if source else None) or ()
-        if instance.map_index < len(items):
-            return items[instance.map_index]
-        return instance.label or f"item {instance.map_index + 1}"
+        source = self._graph.items(task_id) if self._graph else None
+        planned = source.at(instance.map_index) if source else None
+        return planned or instance.label or f"item {instance.map_index + 1}"
 
     def _dependencies(self, task_id: str) -> tuple[str, ...]:
         task = self._tasks.get(task_id)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from chassis.ui.run_facts import xcoms
 from chassis.workflow import TaskGraph
-from chassis.workflow.names import items_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,11 +48,8 @@ def list_of(
     """The list that a task of a run goes through, in the order of its instances; empty when there is none, or it isn't
     known.
     """
-    root = TaskGraph(spec.tasks).group_of(task_id) if spec is not None else None
-    if spec is None or root is None:
-        return ()
-    source = next(task.for_each for task in spec.tasks if task.id == root)
-    if source is not None and source.items is not None:
-        return source.items
-    found = xcoms(session, dag_id, run_id, items_task(root)).get("return_value")
+    source = TaskGraph(spec.tasks).items(task_id) if spec is not None else None
+    if source is None or source.finder is None:
+        return source.items or () if source is not None else ()
+    found = xcoms(session, dag_id, run_id, source.finder).get("return_value")
     return found if isinstance(found, list) else ()

@@ -4,7 +4,7 @@ Pure: it imports neither Airflow nor the Claude SDK, reads no clock and no file.
 """
 
 from chassis.workflow.given import Given, check_given
-from chassis.workflow.graph import TaskGraph
+from chassis.workflow.graph import ItemSource, TaskGraph
 from chassis.workflow.input_values import check_items
 from chassis.workflow.names import CARRY_OVER, nearest
 from chassis.workflow.placeholders import render_instruction
@@ -29,6 +29,7 @@ __all__ = [
     "ForEach",
     "Given",
     "InputSpec",
+    "ItemSource",
     "Limits",
     "Provenance",
     "Schedule",

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chassis.errors import PlanError, PlanFault
+from chassis.workflow.names import items_task
 
 if TYPE_CHECKING:
     from chassis.workflow.spec import TaskSpec
@@ -98,6 +100,46 @@ def share_items(tasks: Sequence[TaskSpec]) -> dict[str, str]:
     return {task.id: task.for_each.same_as or task.id for task in tasks if task.for_each is not None}
 
 
+@dataclass(frozen=True)
+class ItemSource:
+    """Where a mapped task gets its items. An item's place in the list is its map index.
+
+    :ivar root: id of the task whose ``for_each`` names the source; tasks with the same root share their items
+    :ivar items: the items, where the plan lists them; None where an input or a task's output has them
+    :ivar path: where in the output of ``output_of`` the list is, dotted; empty: the output is the list
+    """
+
+    root: str
+    items: tuple[str, ...] | None = None
+    input: str | None = None
+    output_of: str | None = None
+    path: str = ""
+
+    @property
+    def finder(self) -> str | None:
+        """Id of the Airflow task that finds the items during a run; None where the plan lists them."""
+        return items_task(self.root) if self.items is None else None
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one item; assumed where the plan doesn't list them."""
+        return self.items is None or len(self.items) > 1
+
+    def known(self, inputs: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """The items as far as they are known before a run has found them; None where they aren't.
+
+        :param inputs: values of the workflow's inputs
+        """
+        if self.items is not None or self.input is None:
+            return self.items
+        value = inputs.get(self.input)
+        return tuple(map(str, value)) if isinstance(value, list | tuple) else None
+
+    def at(self, index: int) -> str | None:
+        """The item of a map index, where the plan lists it."""
+        return self.items[index] if self.items is not None and 0 <= index < len(self.items) else None
+
+
 class TaskGraph:
     """The graph of a plan's tasks.
 
@@ -145,16 +187,6 @@ class TaskGraph:
         return tuple(reversed(way))
 
     @cached_property
-    def width(self) -> int:
-        """The most tasks on one level. A mapped task counts once, however many items it has."""
-        return max((len(level) for level in self.levels), default=0)
-
-    def upstream(self, task_id: str) -> tuple[str, ...]:
-        """All tasks that a task waits for, directly or through others, in order."""
-        found = reachable(self._waits_for, task_id)
-        return tuple(other for other in self.order if other in found)
-
-    @cached_property
     def groups(self) -> dict[str, tuple[str, ...]]:
         """The mapped tasks that share their items, in order, by the task that has the items."""
         groups: dict[str, list[str]] = {root: [] for root in self.order if self._roots.get(root) == root}
@@ -166,6 +198,14 @@ class TaskGraph:
     def group_of(self, task_id: str) -> str | None:
         """The root of the group that a task is in; None for a task that isn't mapped."""
         return self._roots.get(task_id)
+
+    def items(self, task_id: str) -> ItemSource | None:
+        """Where a task gets its items; None for a task that isn't mapped, or isn't one of the plan's."""
+        root = self._roots.get(task_id)
+        source = self.tasks[root].for_each if root is not None else None
+        if root is None or source is None:
+            return None
+        return ItemSource(root, source.items, source.input, source.output_of, source.path)
 
     def same_items(self, one: str, other: str) -> bool:
         """Whether two tasks are steps for the same items, so that each item of one reads its own of the other."""

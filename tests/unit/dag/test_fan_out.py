@@ -11,13 +11,13 @@ import pytest
 
 from chassis.dag.cards import CARD_KEY, card_of
 from chassis.dag.claude_operator import ERROR_KEY
-from chassis.dag.fan_out import Dependency, ItemList, ItemsOperator, check_places, read_results
+from chassis.dag.fan_out import Dependency, ItemsOperator, check_places, read_results
 from chassis.dag.planned import PlannedTaskOperator
 from chassis.errors import ItemsError, ItemsMovedError
 from chassis.files import open_files
 from chassis.records.results import Results
 from chassis.settings import Settings
-from chassis.workflow import TaskSpec
+from chassis.workflow import ItemSource, TaskSpec
 
 
 class Run:
@@ -82,7 +82,7 @@ class Run:
         self.pushed[key] = value
 
 
-def join_of(items: ItemList) -> Dependency:
+def join_of(items: ItemSource) -> Dependency:
     return Dependency("each", "all", items)
 
 
@@ -93,23 +93,23 @@ def told(results: Iterable[Mapping[str, Any]]) -> list[tuple[str, str | None]]:
 class TestAJoin:
     def test_is_told_each_item_of_the_run_in_the_order_of_the_list(self) -> None:
         run = Run({"each": {0: "b", 1: "a"}, "plain": {-1: None}})
-        found = read_results(run, [join_of(ItemList("each", ("b", "a"))), Dependency("plain", "one")], None)
+        found = read_results(run, [join_of(ItemSource("each", ("b", "a"))), Dependency("plain", "one")], None)
         assert told(found) == [("each", "b"), ("each", "a"), ("plain", None)]
 
     def test_is_not_told_of_an_item_that_is_gone_although_airflow_keeps_its_result(self) -> None:
         run = Run({"each": {0: "z", 1: "a", 2: "c"}}, lists={"each__items": ["z", "a"]})
-        assert told(read_results(run, [join_of(ItemList("each"))], None)) == [("each", "z"), ("each", "a")]
+        assert told(read_results(run, [join_of(ItemSource("each"))], None)) == [("each", "z"), ("each", "a")]
 
     def test_reads_as_many_results_as_there_are_with_one_request(self) -> None:
         items = tuple(str(number) for number in range(1000))
         run = Run({"each": dict(enumerate(items))})
-        assert len(read_results(run, [join_of(ItemList("each", items))], None)) == 1000
+        assert len(read_results(run, [join_of(ItemSource("each", items))], None)) == 1000
         assert run.requests == 1
 
     def test_refuses_results_of_other_items_and_names_what_to_clear(self) -> None:
         run = Run({"each": {0: "a", 1: "a", 2: "c"}})
         with pytest.raises(ItemsMovedError) as refusal:
-            read_results(run, [join_of(ItemList("each", ("c", "a", "b")))], None)
+            read_results(run, [join_of(ItemSource("each", ("c", "a", "b")))], None)
         assert "[0] is of 'a', where 'c' is now; [2] is of 'c', where 'b' is now" in refusal.value.message
         assert "Clear task 'each' [0], [2]" in refusal.value.hint
         assert not refusal.value.retryable
@@ -118,20 +118,20 @@ class TestAJoin:
         items = tuple(str(number) for number in range(30))
         run = Run({"each": {index: f"old {index}" for index in range(30)}})
         with pytest.raises(ItemsMovedError, match=r"\[9\] is of 'old 9', where '9' is now; and 20 more"):
-            read_results(run, [join_of(ItemList("each", items))], None)
+            read_results(run, [join_of(ItemSource("each", items))], None)
 
     def test_goes_on_without_what_a_person_has_marked_as_a_success(self) -> None:
         run = Run({"each": {0: "a", 2: "c", 3: "gone"}})
-        found = read_results(run, [join_of(ItemList("each", ("a", "b", "c")))], None)
+        found = read_results(run, [join_of(ItemSource("each", ("a", "b", "c")))], None)
         assert told(found) == [("each", "a"), ("each", "c")]
 
     def test_does_not_guess_which_items_there_are(self) -> None:
         with pytest.raises(ItemsError, match="each__items"):
-            read_results(Run({"each": {0: "a"}}), [join_of(ItemList("each"))], None)
+            read_results(Run({"each": {0: "a"}}), [join_of(ItemSource("each"))], None)
 
 
 class TestAFurtherStep:
-    STEP = Dependency("each", "same", ItemList("each", ("b", "a")))
+    STEP = Dependency("each", "same", ItemSource("each", ("b", "a")))
 
     def test_is_told_of_its_own_item(self) -> None:
         run = Run({"each": {0: "b", 1: "a"}}, task_id="verify", map_index=1)
@@ -149,7 +149,7 @@ class TestAnItemThatIsClearedByItself:
     def check(self, items: tuple[str, ...], **states: str | None) -> None:
         found = {f"each_{name.removeprefix('at_')}": state for name, state in states.items()}
         run = Run({"each": {0: "a", 2: "c"}}, task_id="each", map_index=1, states=found)
-        check_places(run, ItemList("each", items))
+        check_places(run, ItemSource("each", items))
 
     def test_fails_while_results_stand_for_another_order(self) -> None:
         with pytest.raises(ItemsMovedError) as refusal:
@@ -171,7 +171,7 @@ class TestAnItemThatIsClearedByItself:
             spec=TaskSpec(id="each", name="Each", instruction="Report on {item}."),
             requirement="Do it.",
             item="a",
-            items=ItemList("each", ("c", "a", "b")),
+            items=ItemSource("each", ("c", "a", "b")),
             deferrable=False,
         )
         states = {"each_0": "success", "each_2": "success"}
@@ -195,7 +195,7 @@ def test_items_that_come_at_once_share_their_beginning_by_the_prompt_cache(
         spec=TaskSpec(id="each", name="Each", instruction="Report on {item}."),
         requirement="Report on all. " * 3_000,
         item="a",
-        items=ItemList("each", items),
+        items=ItemSource("each", items),
     )
     context: Any = {"params": {}, "ti": Run({}, task_id="each", map_index=0), "dag_run": FIRST}
     call = operator.prepare(context, Settings())

@@ -69,7 +69,6 @@ def test_a_level_is_the_length_of_the_longest_way_to_a_task(graph: dict[str, lis
     found = TaskGraph([task(name, *graph[name]) for name in NODES])
     level = {name: depth for depth, names in enumerate(found.levels) for name in names}
     assert all(level[name] == max((level[up] + 1 for up in graph[name]), default=0) for name in NODES)
-    assert found.width == max(map(len, found.levels))
 
 
 @given(acyclic)
@@ -79,14 +78,6 @@ def test_the_critical_path_is_a_chain_as_long_as_there_are_levels(graph: dict[st
     assert all(up in graph[down] for up, down in pairwise(found.critical_path))
 
 
-@given(acyclic)
-def test_upstream_is_all_that_a_task_waits_for_in_order(graph: dict[str, list[str]]) -> None:
-    found = TaskGraph([task(name, *graph[name]) for name in NODES])
-    for name in NODES:
-        assert set(found.upstream(name)) == reachable(graph, name)
-        assert list(found.upstream(name)) == sorted(found.upstream(name), key=found.order.index)
-
-
 def test_tasks_that_could_be_next_keep_the_order_of_the_plan() -> None:
     tasks = [task("z"), task("m", "z"), task("a"), task("b", "a"), task("y", "z")]
     assert TaskGraph(tasks).order == ("z", "m", "a", "b", "y")
@@ -94,7 +85,7 @@ def test_tasks_that_could_be_next_keep_the_order_of_the_plan() -> None:
 
 def test_a_graph_without_tasks_is_empty() -> None:
     graph = TaskGraph([])
-    assert (graph.order, graph.levels, graph.critical_path, graph.width, graph.groups) == ((), (), (), 0, {})
+    assert (graph.order, graph.levels, graph.critical_path, graph.groups) == ((), (), (), {})
 
 
 def test_tasks_that_share_their_items_form_a_group_by_the_task_that_has_them() -> None:
@@ -116,6 +107,24 @@ def test_tasks_that_share_their_items_form_a_group_by_the_task_that_has_them() -
     ]
 
 
+def test_items_come_from_where_the_first_task_of_the_group_says() -> None:
+    sources = {"listed": ForEach(items=("x", "y")), "given": ForEach(input="files")}
+    sources["found"] = ForEach(output_of="plain", path="a.b")
+    tasks = [task("plain"), *(task(root, for_each=source) for root, source in sources.items())]
+    graph = TaskGraph([*tasks, *(task(f"{root}_next", for_each=ForEach(same_as=root)) for root in sources)])
+    inputs = {"files": ["p", "q"]}
+    assert graph.items("plain") is None
+    for root in sources:
+        assert graph.items(root) == graph.items(f"{root}_next")
+    listed, given, found = (source for root in sources if (source := graph.items(root)) is not None)
+    assert [each.known(inputs) for each in (listed, given, found)] == [("x", "y"), ("p", "q"), None]
+    assert given.known({}) is None
+    assert [listed.at(index) for index in (-1, 0, 1, 2)] == [None, "x", "y", None]
+    assert given.at(0) is None, "another run may be given other items"
+    assert [each.finder for each in (listed, given, found)] == [None, "given__items", "found__items"]
+    assert (found.output_of, found.path) == ("plain", "a.b")
+
+
 def test_a_graph_of_tasks_in_a_cycle_is_refused_with_the_cycle() -> None:
     with pytest.raises(PlanError, match="is in a cycle: a -> b -> a"):
         TaskGraph([task("a", "b"), task("b", "a")])
@@ -129,4 +138,3 @@ def test_a_graph_with_a_dependency_that_does_not_exist_is_refused() -> None:
 def test_a_thousand_tasks_in_a_chain_are_no_problem() -> None:
     chain = TaskGraph([task("t0"), *(task(f"t{n}", f"t{n - 1}") for n in range(1, 1000))])
     assert len(chain.critical_path) == 1000
-    assert len(chain.upstream("t999")) == 999
