@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from chassis.cli.console import safe_line
 from chassis.cli.input_values import Input, input_values, parse_inputs
-from chassis.cli.terminal_text import one_line
 from chassis.errors.client import AirflowRefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -99,6 +99,6 @@ def amendment_lines(amendments: Iterable[Json]) -> Iterator[str]:
         parts += [f"input {name}" for name in each["inputs"]]
         when = str(each["at"])[:16].replace("T", " ")
         saved = "" if each["saved_revision"] is None else f" (revision {each['saved_revision']})"
-        yield one_line(
+        yield safe_line(
             f"Amendment {each['number']}: {task}, {', '.join(parts)}{saved}. {each['by']}, {when} UTC: {each['reason']}"
         )

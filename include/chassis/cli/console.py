@@ -1,6 +1,11 @@
-"""Where the command line writes, and how it ends.
+"""What the command line writes, and how it ends.
 
-Answers go to standard output, everything about the way there to standard error: a pipe gets answers only.
+Answers go to standard output, everything on the way there to standard error: a pipe gets answers only.
+
+Text that people and models wrote is made safe for a terminal. A title, an item or a result can hold escape sequences
+that would recolour, retitle or rewrite the terminal, and marks that turn the direction of writing around. They are
+shown as signs, so that nobody approves a text of which a part was hidden. Colours alone are taken out: logs are full of
+them, and they hide nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +21,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from chassis.cli.terminal_text import plain
 from chassis.errors import (
     AccessDeniedError,
     AccessPendingError,
@@ -30,7 +34,8 @@ from chassis.errors import (
     SettingsError,
     UnreachableError,
 )
-from chassis.text import DECEIVING, MARKS
+from chassis.errors.client import AirflowUnreachableError, SignInError, StackError, UsageError
+from chassis.text import DECEIVING, MARKS, signs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,13 +45,18 @@ if TYPE_CHECKING:
 
 SUCCESS, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
+_COLOURS = re.compile(r"\x1b\[[0-9;:]*m")
 _OBEYED = re.compile(f"{DECEIVING.pattern}|{MARKS.pattern}")
 _PIPE_WIDTH = 200  # of tables in a pipe: nobody's screen says how wide they may be
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_WRONG_USAGE = (UsageError, PlanError, PlanNotFoundError, SettingsError)
 _OUT_OF_REACH = (
+    StackError,
+    AirflowUnreachableError,
+    SignInError,
     UnreachableError,
     ConnectionSetupError,
     CredentialsMissingError,
@@ -55,6 +65,16 @@ _OUT_OF_REACH = (
     AccessPendingError,
     ModelNotFoundError,
 )
+
+
+def safe_text(text: object) -> str:
+    """The text with nothing in it that a terminal would obey; line feeds and tabs stay."""
+    return MARKS.sub("", signs(_COLOURS.sub("", str(text))))
+
+
+def safe_line(text: object) -> str:
+    """The same as one line, for a table's cell."""
+    return " ".join(safe_text(text).split())
 
 
 def out() -> Console:
@@ -67,32 +87,32 @@ def err() -> Console:
     return _console(sys.stderr.isatty(), stderr=True)
 
 
-class _PlainConsole(Console):
+class _SafeConsole(Console):
     """Lets nothing out that a terminal would obey, whatever is printed; colours and cursor are Rich's own.
 
-    What prints text of people and models makes it plain itself, because only then do tables fit; this is the net.
+    This is the net. Text of people and models is made safe before it is printed, because only then do tables fit.
     """
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=plain(segment.text))
+            yield segment if segment.control else segment._replace(text=safe_text(segment.text))
 
 
 def _console(terminal: bool, *, stderr: bool) -> Console:
-    """No markup, no emoji codes: text is printed as it is. In a pipe nothing is wrapped, and no colours."""
+    """No markup, no emoji codes: text is printed as it is. A pipe gets no colours, and nothing is wrapped."""
     width = None if terminal else _PIPE_WIDTH
-    return _PlainConsole(
+    return _SafeConsole(
         stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=not terminal, width=width
     )
 
 
 def tell(line: str) -> None:
-    """A line of progress."""
-    err().print(Text(plain(line), style="dim"), soft_wrap=True)
+    """Print a line of progress."""
+    err().print(safe_text(line), style="dim", soft_wrap=True)
 
 
 def print_json(document: Any) -> None:
-    """The one document of a ``--json`` command: readable, and with escapes for what a terminal would obey."""
+    """Print the one document of a ``--json`` command: readable, with escapes for what a terminal would obey."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
     print(_OBEYED.sub(lambda match: json.dumps(match[0])[1:-1], text))
 
@@ -100,41 +120,34 @@ def print_json(document: Any) -> None:
 def confirmed(question: str, *, yes: bool, otherwise: str = "Nothing was changed.") -> None:
     """Ask before something is lost.
 
-    :param yes: whether the person has said so beforehand
+    :param yes: whether the person has agreed beforehand
     :param otherwise: what a no means
     :raises UsageError: there is nobody to ask
     :raises typer.Exit: the answer is no
     """
-    from chassis.errors.client import UsageError
-
     if yes:
         return
     if not sys.stdin.isatty():
         raise UsageError("This needs a confirmation, and there is no terminal to ask on.", hint="Add --yes.")
-    if not typer.confirm(plain(question), err=True):
+    if not typer.confirm(safe_text(question), err=True):
         tell(otherwise)
         raise typer.Exit(FAILED)
 
 
 def exit_code(error: ChassisError) -> int:
-    """2 for what was asked wrongly, 3 for what is out of reach, 1 for the rest."""
-    from chassis.errors.client import AirflowUnreachableError, SignInError, StackError, UsageError
-
-    if isinstance(error, UsageError | PlanError | PlanNotFoundError | SettingsError):
+    """2 for wrong usage, 3 for what is out of reach, 1 for the rest."""
+    if isinstance(error, _WRONG_USAGE):
         return USAGE
-    if isinstance(error, (StackError, AirflowUnreachableError, SignInError, *_OUT_OF_REACH)):
-        return UNREACHABLE
-    return FAILED
+    return UNREACHABLE if isinstance(error, _OUT_OF_REACH) else FAILED
 
 
 def show_error(error: ChassisError) -> None:
-    """What happened and where, then what to do next."""
+    """Print what happened and where, then what to do next."""
     console = err()
-    console.print(
-        Text("Error: ", style="bold red").append(plain(error.message).rstrip(), style="not bold default")
-    )
+    message = safe_text(error.message).rstrip()
+    console.print(Text("Error: ", style="bold red").append(message, style="not bold default"))
     if error.hint:
-        console.print(Text(plain(error.hint), style="yellow"))
+        console.print(safe_text(error.hint), style="yellow")
 
 
 def reports_errors(command: Callable[P, R]) -> Callable[P, R]:

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from rich.text import Text
 
+from chassis.cli.console import safe_line, safe_text
 from chassis.cli.deployment_facts import MARK, Facts
 from chassis.cli.target import connect, is_remote
-from chassis.cli.terminal_text import one_line, plain
 from chassis.contract.names import PLANNER_DAG
 from chassis.errors import ChassisError
 from chassis.errors.client import StackError
@@ -58,9 +58,9 @@ class Check:
         """The check as a line, with the fix below it."""
         mark = Text("ok    ", style="green") if self.ok else Text("fail  ", style="bold red")
         line = mark.append(f"{self.name}: ", style="bold default").append(
-            one_line(self.detail), style="not bold default"
+            safe_line(self.detail), style="not bold default"
         )
-        return line if self.ok else line.append(f"\n      fix: {plain(self.fix)}", style="yellow")
+        return line if self.ok else line.append(f"\n      fix: {safe_text(self.fix)}", style="yellow")
 
 
 def examine(home: Path) -> list[Check]:

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from chassis import figures
 from chassis.cli import amounts
+from chassis.cli.console import safe_line, safe_text
 from chassis.cli.listing import Listing
-from chassis.cli.terminal_text import one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -43,13 +43,13 @@ _NO_STATUS = "no status"
 
 def status_text(state: str | None) -> Text:
     """A task's or a run's state, by Airflow's own name."""
-    return Text(_NO_STATUS if state is None else plain(state), style=_STYLES.get(state or "", "dim"))
+    return Text(_NO_STATUS if state is None else safe_text(state), style=_STYLES.get(state or "", "dim"))
 
 
 def full_name(row: Row) -> str:
     """The task's id, with its item."""
     item = row.item if row.item is not None else (f"#{row.map_index}" if row.map_index >= 0 else None)
-    return one_line(row.id if item is None else f"{row.id} [{item}]")
+    return safe_line(row.id if item is None else f"{row.id} [{item}]")
 
 
 def plan_table(shape: Shape) -> Listing:
@@ -57,7 +57,7 @@ def plan_table(shape: Shape) -> Listing:
     listing = Listing("Task", "Name", "For each", "Depends on")
     for task in shape.tasks:
         cells = (task.id, task.name, task.for_each, ", ".join(task.depends_on))
-        listing.add(*map(one_line, cells))
+        listing.add(*map(safe_line, cells))
     return listing
 
 
@@ -74,7 +74,7 @@ def status_table(rows: Sequence[Row]) -> Listing:
         if row.outdated:
             status.append(", outdated", "yellow")
         spent = [_spent_by_task(row)] if some_spent else []
-        listing.add(full_name(row), one_line(row.name), status, one_line(", ".join(row.depends_on)), *spent)
+        listing.add(full_name(row), safe_line(row.name), status, safe_line(", ".join(row.depends_on)), *spent)
     return listing
 
 
@@ -170,11 +170,11 @@ def _money(totals: Totals, spending: Spending | None) -> str:
 
 def _print_result(console: Console, row: Row) -> None:
     assert row.result is not None, "only rows with a result come here"
-    title, summary = full_name(row), plain(row.result["summary"])
+    title, summary = full_name(row), safe_text(row.result["summary"])
     if row.simulated:
         title += f" ({SIMULATED})"
     if row.carried_from:
-        title += f" (carried over from run {one_line(row.carried_from)})"
+        title += f" (carried over from run {safe_line(row.carried_from)})"
     output = _shortened(row.result["output"])
     if console.is_terminal:
         body: list[RenderableType] = [Text(summary, style="bold")]
@@ -182,14 +182,14 @@ def _print_result(console: Console, row: Row) -> None:
             body += [Text(), _markdown(output) if isinstance(row.result["output"], str) else Text(output)]
         console.print(Panel(Group(*body), title=Text(title), title_align="left", border_style="green"))
     else:
-        console.print(Text(f"== {title}: {one_line(summary)}"))
+        console.print(Text(f"== {title}: {safe_line(summary)}"))
         if output:
             console.print(Text(output))
 
 
 def _print_error(console: Console, row: Row) -> None:
     assert row.error is not None, "only rows with an error come here"
-    message, hint = plain(row.error["message"]), plain(row.error["hint"])
+    message, hint = safe_text(row.error["message"]), safe_text(row.error["hint"])
     title = f"{full_name(row)}: {status_text(row.state).plain}"
     if console.is_terminal:
         body = Group(Text(message), *([Text(hint, style="yellow")] if hint else []))
@@ -202,7 +202,7 @@ def _shortened(output: object) -> str:
     from chassis.prompts import cut
 
     text = output if isinstance(output, str) else json.dumps(output, indent=2, ensure_ascii=False)
-    return plain(cut("" if output is None else text, _OUTPUT_CHARACTERS)).strip()
+    return safe_text(cut("" if output is None else text, _OUTPUT_CHARACTERS)).strip()
 
 
 def _markdown(text: str) -> RenderableType:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from chassis.cli.console import safe_line, safe_text
 from chassis.cli.render import SIMULATED
-from chassis.cli.terminal_text import one_line, plain
 from chassis.figures import counted, duration
 
 if TYPE_CHECKING:
@@ -59,17 +59,17 @@ def _heading(turn: Mapping[str, Any]) -> str:
     ]
     parts += ["an earlier try's answer, not asked again"] if turn["recalled"] else []
     parts += [SIMULATED] if turn["simulated"] else []
-    return one_line(" · ".join(parts))
+    return safe_line(" · ".join(parts))
 
 
 def _speech(who: str, text: str, style: str = "") -> Iterator[Text]:
-    yield Text(f"{one_line(who)}:", style="bold")
+    yield Text(f"{safe_line(who)}:", style="bold")
     yield _said(text, style)
 
 
 def _said(text: str, style: str = "") -> Text:
     """Set off, so that none of its lines can pass for a heading."""
-    return Text("\n".join(f"    {line}" for line in plain(text).split("\n")), style=style)
+    return Text("\n".join(f"    {line}" for line in safe_text(text).split("\n")), style=style)
 
 
 def _words(blocks: Sequence[Mapping[str, Any]]) -> str:

@@ -12,14 +12,13 @@ import pytest
 
 from chassis.cli.commands.runs import _log_line
 from chassis.cli.commands.watching import show_end
-from chassis.cli.console import out, print_json, show_error, tell
+from chassis.cli.console import out, print_json, safe_text, show_error, tell
 from chassis.cli.doctor import Check
 from chassis.cli.follow import _Lines
 from chassis.cli.render import plan_table, status_view
 from chassis.cli.report import Report, Row
 from chassis.cli.task_failure import error_document
 from chassis.cli.task_shapes import Shape, TaskShape
-from chassis.cli.terminal_text import plain
 from chassis.errors import TaskBlockedError
 from chassis.text import DECEIVING, MARKS
 from tests.injection.corpus import CORPUS, Attack
@@ -90,7 +89,7 @@ def test_a_text_is_shown_and_not_obeyed(
     shown = screen.getvalue()
     assert obeyed(shown) == []
     assert "\x1b]" not in shown, "no link, no title, no clipboard"
-    words = max(plain(text).split() or [""], key=len)
+    words = max(safe_text(text).split() or [""], key=len)
     if len(words) < 60:
         assert words in RICHS_OWN.sub("", shown), (
             "what is written is to be read: brackets, colons and braces, too"

@@ -9,8 +9,7 @@ import typer
 
 from chassis.cli.commands.decide import decide, on_terminal, show_plan, where_to_decide
 from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption
-from chassis.cli.console import FAILED, out, print_json, reports_errors, tell
-from chassis.cli.terminal_text import one_line
+from chassis.cli.console import FAILED, out, print_json, reports_errors, safe_line, tell
 
 if TYPE_CHECKING:
     from chassis.airflow_client import Airflow
@@ -82,7 +81,7 @@ def _carry_out(
     except PlanRejectedError:
         if option != REJECT:
             raise
-        tell(f"Rejected: {plan.code} of {one_line(plan.workflow_id)}.")
+        tell(f"Rejected: {plan.code} of {safe_line(plan.workflow_id)}.")
         return
     if now is None:
         _say(plan, approved=True)
@@ -118,7 +117,7 @@ def _list(airflow: Airflow, waiting: list[WaitingPlan], *, as_json: bool) -> Non
     for plan in waiting:
         until = str(plan.proposal["deadline"] or "")[:16].replace("T", " ")
         cells = (plan.workflow_id, plan.code, plan.dag_id, plan.run_id, until, plan.proposal["title"])
-        table.add(*map(one_line, cells))
+        table.add(*map(safe_line, cells))
     out().print(table)
 
 

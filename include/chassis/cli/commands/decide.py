@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from chassis.cli.console import err, show_error, tell
-from chassis.cli.terminal_text import one_line, plain
+from chassis.cli.console import err, safe_line, safe_text, show_error, tell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +34,7 @@ def show_plan(console: Console, plan: WaitingPlan) -> None:
     from chassis.workflow.plan_changes import PlanChanges, plan_changes
 
     proposal = plan.proposal
-    line = Text(f"\nPlan {one_line(plan.workflow_id)}", style="bold").append(
+    line = Text(f"\nPlan {safe_line(plan.workflow_id)}", style="bold").append(
         f" · {plan.code}", style="not bold"
     )
     line.append(f" · proposal {proposal['number']}", style="not bold dim")
@@ -43,7 +42,7 @@ def show_plan(console: Console, plan: WaitingPlan) -> None:
         line.append(f" · waits until {proposal['deadline'][:16].replace('T', ' ')} UTC", style="not bold dim")
     console.print(line)
     if proposal["comment"]:
-        console.print(Text(f"Made from your comment: {one_line(proposal['comment'])}", style="dim"))
+        console.print(Text(f"Made from your comment: {safe_line(proposal['comment'])}", style="dim"))
     spec = load_plan(proposal["plan"], source="as proposed")
     console.print(plan_table(shape_of_plan(spec, None, {})))
     if proposal["before"]:
@@ -67,7 +66,7 @@ def _print_changes(console: Console, changes: PlanChanges, base: int | None) -> 
 def _print_lines(console: Console, changes: PlanChanges) -> None:
     for line in changes.lines() or ["none"]:
         style = {"+": "green", "-": "red"}.get(line.strip()[:1], "")
-        console.print(Text(f"  {plain(line)}", style=style))
+        console.print(Text(f"  {safe_text(line)}", style=style))
 
 
 def decide(airflow: Airflow, plan: WaitingPlan, console: Console) -> bool:
@@ -116,7 +115,7 @@ def decide(airflow: Airflow, plan: WaitingPlan, console: Console) -> bool:
 
 def where_to_decide(airflow: Airflow, plan: WaitingPlan) -> None:
     """Say where a plan can be approved."""
-    tell(f"The plan of {one_line(plan.workflow_id)} waits for approval: {plan.page(airflow)}")
+    tell(f"The plan of {safe_line(plan.workflow_id)} waits for approval: {plan.page(airflow)}")
     tell(f"Or: chassis approve {plan.dag_id} --run {plan.run_id}")
 
 

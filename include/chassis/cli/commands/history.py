@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption, WorkflowArgument
-from chassis.cli.console import out, print_json, reports_errors, tell
-from chassis.cli.terminal_text import one_line
+from chassis.cli.console import out, print_json, reports_errors, safe_line, tell
 
 if TYPE_CHECKING:
     from chassis.airflow_client import Json
@@ -39,8 +38,8 @@ def runs(
         table = Listing("Run", "State", "Started (UTC)", "Duration", "Started by", numbers=("Duration",))
         for each in found:
             started = str(each["start_date"] or "")[:16].replace("T", " ")
-            by = one_line(each["started_by"])
-            table.add(one_line(each["run_id"]), status_text(each["state"]), started, _took(each), by)
+            by = safe_line(each["started_by"])
+            table.add(safe_line(each["run_id"]), status_text(each["state"]), started, _took(each), by)
         out().print(table)
 
 
@@ -101,5 +100,5 @@ def stop(
                 raise UsageError(f"Run {run} of {workflow} has already ended: {found['state']}.")
         run_id = str(found["dag_run_id"])
         airflow.fail_run(workflow, run_id)
-    out().print(f"Stopped run {one_line(run_id)} of {workflow}.")
+    out().print(f"Stopped run {safe_line(run_id)} of {workflow}.")
     tell(f"Go on with a task and what follows it: chassis retry {workflow} TASK --run {run_id}")

@@ -9,8 +9,7 @@ import typer
 from rich.text import Text
 
 from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption, WorkflowArgument
-from chassis.cli.console import out, print_json, reports_errors, tell
-from chassis.cli.terminal_text import plain
+from chassis.cli.console import out, print_json, reports_errors, safe_text, tell
 
 if TYPE_CHECKING:
     from chassis.workflow import WorkflowSpec
@@ -42,7 +41,7 @@ def show(
         print_json({**facts, "file": store.locate(ref), "plan": plan})
         return
     tell(f"Revision {ref.revision}{' (retired)' if ref.retired else ''}: {store.locate(ref)}")
-    print(plain(store.read_text(ref)), end="")
+    print(safe_text(store.read_text(ref)), end="")
 
 
 @reports_errors
@@ -77,7 +76,7 @@ def diff(
     styles = {"+": "green", "-": "red", "@": "cyan"}
     console = out()
     for line in lines:
-        console.print(Text(plain(line), style=styles.get(line.lstrip()[:1], "")))
+        console.print(Text(safe_text(line), style=styles.get(line.lstrip()[:1], "")))
 
 
 @reports_errors
@@ -124,7 +123,7 @@ def publish(file: PlanFileArgument, as_json: JsonOption = False, home: HomeOptio
         console.print(Text("The workflow was retired, and is back."))
     elif before is not None:
         for line in plan_changes(store.read(before), spec).lines():
-            console.print(Text(f"  {plain(line)}"))
+            console.print(Text(f"  {safe_text(line)}"))
     tell(f"New runs go by it. See: chassis show {spec.id}")
 
 

@@ -27,8 +27,7 @@ from chassis.cli.commands.shared_options import (
     WorkflowIdOption,
 )
 from chassis.cli.commands.watching import interruptible, show_end, watch
-from chassis.cli.console import FAILED, err, out, print_json, reports_errors, tell
-from chassis.cli.terminal_text import one_line, plain
+from chassis.cli.console import FAILED, err, out, print_json, reports_errors, safe_line, safe_text, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -201,9 +200,9 @@ def _plan(
         shape = shape_of_plan(load_plan(planned.plan), planned.revision, request.inputs)
         console.print(_headline(planned))
         for line in planned.changes:
-            console.print(Text(f"  {plain(line)}"))
+            console.print(Text(f"  {safe_text(line)}"))
         for line in planned.warnings:
-            console.print(Text(f"  Warning: {plain(line)}", style="yellow"))
+            console.print(Text(f"  Warning: {safe_text(line)}", style="yellow"))
         console.print(plan_table(shape))
         with _progress(console, "Waiting for Airflow to have the workflow"):
             planner.wait_for_workflow(runs=not publish_only)
@@ -252,7 +251,7 @@ def _headline(planned: Planned) -> Text:
     planning = planned.planning
     state = f"revision {planned.revision}" if planned.changed else f"unchanged, revision {planned.revision}"
     line = Text(f"\nPlan {planned.workflow_id}", style="bold").append(f" · {state}", style="not bold")
-    line.append(f" · by {one_line(planning['model'])}, attempt {planning['attempts']}", style="not bold dim")
+    line.append(f" · by {safe_line(planning['model'])}, attempt {planning['attempts']}", style="not bold dim")
     if planning["simulated"]:
         line.append(f" · {SIMULATED}", style="yellow")
     return line

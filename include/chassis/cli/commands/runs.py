@@ -17,8 +17,7 @@ from chassis.cli.commands.shared_options import (
     WorkflowArgument,
 )
 from chassis.cli.commands.watching import run_page, show_end, watch
-from chassis.cli.console import FAILED, SUCCESS, out, print_json, reports_errors, tell
-from chassis.cli.terminal_text import plain
+from chassis.cli.console import FAILED, SUCCESS, out, print_json, reports_errors, safe_text, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,7 +180,7 @@ def _show_cleared(console: Console, report: Report, cleared: list[tuple[str, int
 
     rows: dict[tuple[str, int], Row] = {(row.id, row.map_index): row for row in report.rows}
     names = [full_name(rows[key]) if key in rows else key[0] for key in cleared]
-    console.print(Text(plain(f"Again in run {report.dag_run_id}: {', '.join(names)}")))
+    console.print(Text(safe_text(f"Again in run {report.dag_run_id}: {', '.join(names)}")))
 
 
 def _log_line(event: Json) -> Text:
@@ -197,4 +196,4 @@ def _log_line(event: Json) -> Text:
 
 def _indented(text: object) -> str:
     """The text with its further lines set off: none can pass for an event of its own."""
-    return plain(text).replace("\n", "\n    ")
+    return safe_text(text).replace("\n", "\n    ")

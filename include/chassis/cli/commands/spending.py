@@ -9,8 +9,7 @@ import typer
 from rich.text import Text
 
 from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption, WorkflowArgument
-from chassis.cli.console import FAILED, SUCCESS, out, print_json, reports_errors, tell
-from chassis.cli.terminal_text import one_line
+from chassis.cli.console import FAILED, SUCCESS, out, print_json, reports_errors, safe_line, tell
 from chassis.errors import PlanNotFoundError
 
 if TYPE_CHECKING:
@@ -205,7 +204,7 @@ def _runs_table(cost: WorkflowCost) -> Listing:
 def _named(name: str, *, simulated: bool) -> str:
     from chassis.cli.render import SIMULATED
 
-    return one_line(name) + (f" ({SIMULATED})" if simulated else "")
+    return safe_line(name) + (f" ({SIMULATED})" if simulated else "")
 
 
 def _started(run: RunCost) -> str:

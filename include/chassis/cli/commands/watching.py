@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.text import Text
 
-from chassis.cli.console import FAILED, INTERRUPTED, SUCCESS, tell
+from chassis.cli.console import FAILED, INTERRUPTED, SUCCESS, safe_line, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -92,6 +92,4 @@ def show_end(report: Report, console: Console, rows: Iterable[Row], *, table: bo
 def _quoted(item: str) -> str:
     import shlex
 
-    from chassis.cli.terminal_text import one_line
-
-    return shlex.quote(one_line(item))
+    return shlex.quote(safe_line(item))

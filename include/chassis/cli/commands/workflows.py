@@ -8,8 +8,7 @@ import typer
 from rich.text import Text
 
 from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption, WorkflowArgument, YesOption
-from chassis.cli.console import confirmed, out, print_json, reports_errors, tell
-from chassis.cli.terminal_text import one_line
+from chassis.cli.console import confirmed, out, print_json, reports_errors, safe_line, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,11 +63,11 @@ def _table(workflows: list[Standing]) -> Listing:
             each.workflow_id,
             f"{each.revision}{' (retired)' if each.retired else ''}",
             "" if each.tasks is None else str(each.tasks),
-            one_line(schedule),
+            safe_line(schedule),
             {None: "", True: "yes", False: "no"}[each.paused],
-            one_line(next_run),
+            safe_line(next_run),
             Text() if each.last_run is None else status_text(each.last_run),
-            one_line(each.title if each.fault is None else f"broken: {each.fault.message}"),
+            safe_line(each.title if each.fault is None else f"broken: {each.fault.message}"),
         )
     return table
 
@@ -146,7 +145,7 @@ def delete(
             _refuse_unfinished(workflow, [found])
             confirmed(f"Delete run {run} of {workflow} from Airflow?", yes=yes)
             airflow.delete_run(workflow, run)
-            out().print(f"Deleted run {one_line(run)} of {workflow} from Airflow. Its records are kept.")
+            out().print(f"Deleted run {safe_line(run)} of {workflow} from Airflow. Its records are kept.")
             return
         find_workflow(airflow, workflow)
         runs = airflow.all_runs(workflow)

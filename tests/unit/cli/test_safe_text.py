@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.cli.terminal_text import one_line, plain
+from chassis.cli.console import safe_line, safe_text
 
 TURNING = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
 
@@ -35,20 +35,20 @@ TURNING = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
     ],
 )
 def test_nothing_that_a_terminal_would_obey_is_left(hostile: str, shown: str) -> None:
-    assert plain(hostile) == shown
+    assert safe_text(hostile) == shown
 
 
 def test_a_cell_is_one_line() -> None:
-    assert one_line("first\n\n  second\tthird ") == "first second third"
+    assert safe_line("first\n\n  second\tthird ") == "first second third"
 
 
 @given(st.text(st.characters()))
 def test_what_is_printed_has_no_character_that_a_terminal_obeys(text: str) -> None:
-    shown = plain(text)
+    shown = safe_text(text)
     controls = {
         character for character in shown if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
     }
     assert controls <= {"\n", "\t"}
     assert not {character for character in shown if unicodedata.bidirectional(character) in TURNING}
-    assert "\n" not in one_line(text)
+    assert "\n" not in safe_line(text)
     shown.encode()
