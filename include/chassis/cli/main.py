@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chassis.cli.argument_checks import CommandLine
+from chassis.cli.arguments import CommandLine
 from chassis.cli.commands import approve, history, plans, run, runs, spending, stack, transcript, workflows
 
 _HELP = (

@@ -37,7 +37,7 @@ def approve(
     home: HomeOption = HOME,
 ) -> None:
     """Show a plan that waits for a decision, and decide; without options, on the terminal."""
-    from chassis.cli.file_text import read_text
+    from chassis.cli.arguments import read_text
     from chassis.cli.target import connect
     from chassis.cli.waiting_plans import APPROVE, REJECT, REVISE, find_plan, plans
     from chassis.errors.client import UsageError

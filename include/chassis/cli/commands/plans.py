@@ -129,7 +129,7 @@ def publish(file: PlanFileArgument, as_json: JsonOption = False, home: HomeOptio
 
 def _checked(file: Path) -> tuple[WorkflowSpec, list[str]]:
     """The plan of a file that may run here, and what a person should look at before, which is told."""
-    from chassis.cli.file_text import read_text
+    from chassis.cli.arguments import read_text
     from chassis.cli.target import settings_here
     from chassis.deployment import Deployment
 

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import math
 from dataclasses import dataclass
+from pathlib import Path  # noqa: TC003  Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
 from chassis.cli.commands.decide import decide, on_terminal, where_to_decide
-from chassis.cli.commands.shared_options import (
-    HOME,
-    NONE,
-    BedrockOption,
-    BudgetOption,
-    ContinueOption,
-    HomeOption,
-    InputOption,
-    JsonOption,
-    MaxParallelOption,
-    RequirementArgument,
-    RequirementFileOption,
-    ScheduleOption,
-    TimezoneOption,
-    UnpauseOption,
-    WorkflowIdOption,
-)
+from chassis.cli.commands.shared_options import HOME, BedrockOption, HomeOption, JsonOption
 from chassis.cli.commands.watching import interruptible, show_end, watch
 from chassis.cli.console import FAILED, err, out, print_json, reports_errors, safe_line, safe_text, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
     from rich.console import Console
 
@@ -40,53 +27,148 @@ if TYPE_CHECKING:
     from chassis.cli.target import Target
     from chassis.cli.task_shapes import Shape
 
+_NONE = "none"
+"""What takes away what a workflow was given before."""
+
 
 @dataclass(frozen=True)
 class _Request:
-    """What the person gave."""
+    """What a person asks the planner for.
 
-    requirement: str
-    inputs: dict[str, Any]
-    workflow_id: str
-    schedule: str
-    timezone: str
-    budget: float | str | None
-    max_parallel: int | None
-    continue_from: str
-    approve: bool | None
+    :ivar conf: parameters of the planner's run: those that were given, as a workflow keeps what isn't given anew
+    :ivar bedrock: whether they insist on real Bedrock
+    :ivar unpause: whether to unpause the workflow
+    """
+
+    conf: dict[str, Any]
+    home: Path
+    bedrock: bool
     unpause: bool
 
-    def conf(self, action: str) -> dict[str, Any]:
-        """The parameters of the planner's run: those that were given, as a workflow keeps what isn't given anew."""
-        approve = None if self.approve is None else "always" if self.approve else NONE
-        given = {
-            "workflow_id": self.workflow_id,
-            "inputs": self.inputs,
-            "schedule": self.schedule,
-            "timezone": self.timezone,
-            "budget_usd": self.budget,
-            "max_parallel": self.max_parallel,
-            "continue_from": self.continue_from,
-            "approve": approve,
-        }
-        return {
-            "requirement": self.requirement,
-            "action": action,
-            **{name: value for name, value in given.items() if value not in (None, "", {})},
-        }
+
+def _dollars_or_none(text: str) -> float | str:
+    """A budget as the person wrote it: dollars, or ``none`` for no budget."""
+    if text.strip().lower() == _NONE:
+        return _NONE
+    try:
+        dollars = float(text)
+    except ValueError:
+        dollars = math.nan
+    if not 0 < dollars < math.inf:
+        raise typer.BadParameter(f"{text!r} is not a valid amount; give US dollars, such as 5, or {_NONE}.")
+    return dollars
+
+
+def _request(
+    requirement: Annotated[
+        str, typer.Argument(help="What is to be done, in plain words.", show_default=False)
+    ] = "",
+    requirement_file: Annotated[
+        str | None,
+        typer.Option(
+            "--requirement-file",
+            metavar="FILE",
+            help="Read the requirement from this file; - for standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    inputs: Annotated[
+        list[str],
+        typer.Option(
+            "--input",
+            metavar="NAME=TEXT",
+            help="Value of an input, as text; NAME:=JSON for a list, a number, true or false. Repeatable.",
+        ),
+    ] = [],  # noqa: B006  Typer copies it
+    workflow_id: Annotated[
+        str, typer.Option("--workflow-id", help="Id of the workflow.", show_default="the planner names it")
+    ] = "",
+    continue_from: Annotated[
+        str,
+        typer.Option(
+            "--continue",
+            metavar="RUN",
+            help="Run ID or latest. Revises the workflow's existing plan, and reuses results of that run that are "
+            "still valid.",
+            show_default="plan from nothing",
+        ),
+    ] = "",
+    schedule: Annotated[
+        str,
+        typer.Option(
+            "--schedule",
+            metavar="CRON",
+            help="When the workflow runs by itself: a cron such as '0 6 * * 1', a preset such as @daily, or none.",
+            show_default="the workflow's own",
+        ),
+    ] = "",
+    timezone: Annotated[
+        str,
+        typer.Option(
+            "--timezone",
+            metavar="NAME",
+            help="Timezone of the schedule, such as Europe/Berlin.",
+            show_default="the workflow's own, else UTC",
+        ),
+    ] = "",
+    budget_usd: Annotated[
+        Any,  # float, "none" or None
+        typer.Option(
+            "--budget",
+            metavar="USD",
+            parser=_dollars_or_none,
+            help="US dollars that one run may spend, or none.",
+            show_default="the workflow's own",
+        ),
+    ] = None,
+    max_parallel: Annotated[
+        int | None,
+        typer.Option(
+            "--max-parallel",
+            min=1,
+            max=1000,
+            help="Maximum parallel calls to Claude in one run.",
+            show_default="the workflow's own, else 16",
+        ),
+    ] = None,
+    unpause: Annotated[bool, typer.Option("--unpause", help="Unpause the workflow if it is paused.")] = False,
+    bedrock: BedrockOption = False,
+    home: HomeOption = HOME,
+) -> _Request:
+    from chassis.cli.arguments import read_requirement
+
+    text = read_requirement(requirement, requirement_file)
+    given = {
+        "workflow_id": workflow_id,
+        "inputs": _inputs(home, workflow_id, inputs),
+        "schedule": schedule,
+        "timezone": timezone,
+        "budget_usd": budget_usd,
+        "max_parallel": max_parallel,
+        "continue_from": continue_from,
+    }
+    given = {name: value for name, value in given.items() if value not in (None, "", {})}
+    return _Request({"requirement": text, **given}, home, bedrock, unpause)
+
+
+def _takes_request(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of :func:`_request`, whose answer is its parameter ``request``."""
+    own, shared = (inspect.signature(each, eval_str=True).parameters for each in (command, _request))
+
+    @functools.wraps(command)
+    def wrapper(**given: Any) -> None:
+        command(_request(**{name: given.pop(name) for name in shared}), **given)
+
+    options = [*shared.values(), *(option for name, option in own.items() if name != "request")]
+    wrapper.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {option.name: option.annotation for option in options}
+    return wrapper
 
 
 @reports_errors
+@_takes_request
 def run(
-    requirement: RequirementArgument = "",
-    requirement_file: RequirementFileOption = None,
-    inputs: InputOption = [],  # noqa: B006  Typer copies it
-    workflow_id: WorkflowIdOption = "",
-    continue_from: ContinueOption = "",
-    schedule: ScheduleOption = "",
-    timezone: TimezoneOption = "",
-    budget: BudgetOption = None,
-    max_parallel: MaxParallelOption = None,
+    request: _Request,
     approve: Annotated[
         bool | None,
         typer.Option(
@@ -95,29 +177,15 @@ def run(
             show_default="the workflow's own",
         ),
     ] = None,
-    unpause: UnpauseOption = False,
-    bedrock: BedrockOption = False,
     as_json: JsonOption = False,
-    home: HomeOption = HOME,
 ) -> None:
     """Plan a requirement, run the plan and show the results; starts the local Airflow if none runs."""
-    from chassis.cli.requirement import read_requirement
     from chassis.cli.target import connect_or_start
 
-    request = _Request(
-        read_requirement(requirement, requirement_file),
-        _inputs(home, workflow_id, inputs),
-        workflow_id,
-        schedule,
-        timezone,
-        budget,
-        max_parallel,
-        continue_from,
-        approve,
-        unpause,
-    )
+    if approve is not None:
+        request.conf["approve"] = "always" if approve else _NONE
     console = err() if as_json else out()
-    target = connect_or_start(home, bedrock=bedrock, tell=tell)
+    target = connect_or_start(request.home, bedrock=request.bedrock, tell=tell)
     with target.airflow as airflow:
         planner, planned, shape = _plan(target, request, console, publish_only=False)
         run_id, planning = planner.started_run, planned.planning
@@ -128,37 +196,12 @@ def run(
 
 
 @reports_errors
-def plan(
-    requirement: RequirementArgument = "",
-    requirement_file: RequirementFileOption = None,
-    inputs: InputOption = [],  # noqa: B006  Typer copies it
-    workflow_id: WorkflowIdOption = "",
-    continue_from: ContinueOption = "",
-    schedule: ScheduleOption = "",
-    timezone: TimezoneOption = "",
-    budget: BudgetOption = None,
-    max_parallel: MaxParallelOption = None,
-    unpause: UnpauseOption = False,
-    bedrock: BedrockOption = False,
-    home: HomeOption = HOME,
-) -> None:
+@_takes_request
+def plan(request: _Request) -> None:
     """Plan a requirement and publish the plan, without running it."""
-    from chassis.cli.requirement import read_requirement
     from chassis.cli.target import connect_or_start
 
-    request = _Request(
-        read_requirement(requirement, requirement_file),
-        _inputs(home, workflow_id, inputs),
-        workflow_id,
-        schedule,
-        timezone,
-        budget,
-        max_parallel,
-        continue_from,
-        approve=None,
-        unpause=unpause,
-    )
-    target = connect_or_start(home, bedrock=bedrock, tell=tell)
+    target = connect_or_start(request.home, bedrock=request.bedrock, tell=tell)
     with target.airflow as airflow:
         _, planned, _ = _plan(target, request, out(), publish_only=True)
         tell(f"The whole plan: chassis show {planned.workflow_id}")
@@ -190,14 +233,17 @@ def _plan(
 
     action = PUBLISH if publish_only else RUN
     _introduce(console, target)
-    planner = PlannerRun.start(target.airflow, request.conf(action), unpause=request.unpause)
+    conf = {**request.conf, "action": action}
+    planner = PlannerRun.start(target.airflow, conf, unpause=request.unpause)
     with interruptible(target.airflow, PLANNER_DAG, planner.run_id):
         with _progress(console, "Planning"):
             planner.wait_for_plan(_tell_retry)
-        _have_approved(target.airflow, planner, console, asks=bool(request.approve) or on_terminal())
+        _have_approved(
+            target.airflow, planner, console, asks=request.conf.get("approve") == "always" or on_terminal()
+        )
         _tell_paused(target.airflow, planner.planned_id(), request, action)
         planned = planner.wait_until_published()
-        shape = shape_of_plan(load_plan(planned.plan), planned.revision, request.inputs)
+        shape = shape_of_plan(load_plan(planned.plan), planned.revision, request.conf.get("inputs", {}))
         console.print(_headline(planned))
         for line in planned.changes:
             console.print(Text(f"  {safe_text(line)}"))

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.text import Text
 
-from chassis.cli.argument_checks import finite
+from chassis.cli.arguments import finite
 from chassis.cli.commands.shared_options import HOME, BedrockOption, HomeOption, JsonOption
 from chassis.cli.console import FAILED, exit_code, out, print_json, reports_errors, show_error, tell
 from chassis.errors.client import UsageError
