@@ -19,7 +19,7 @@ from chassis.catalogue import Service
 from chassis.claude.connection_options import ClaudeOptions
 from chassis.claude.usage import Usage
 from chassis.errors import ChassisError, ClaudeError
-from chassis.local.simulator.families import known_models
+from chassis.local.simulator.model_files import known_models
 from chassis.settings import Settings
 from chassis.work.brief import TaskResult
 from chassis.workflow import (

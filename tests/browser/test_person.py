@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
 from chassis.ui.page_links import Links

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
 from tests.system.driver import PROJECT, AirflowDriver, run_chassis, started

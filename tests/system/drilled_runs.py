@@ -21,8 +21,8 @@ from chassis.files import open_files
 from chassis.ledger.entries import Opened
 from chassis.ledger.journal import RunLedger
 from chassis.local.processes import session_members
-from chassis.local.simulator.control import SimulatorControl
-from chassis.local.simulator.request import ClaudeRequest
+from chassis.local.simulator import SimulatorControl
+from chassis.local.simulator.claude_request import ClaudeRequest
 from chassis.local.stack import LocalStack
 from chassis.local.stack_file import read_record
 from chassis.plans.store import PlanStore

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from chassis.local.simulator.request import ClaudeRequest
+from chassis.local.simulator.claude_request import ClaudeRequest
 from chassis.local.stack import LocalStack
 
 PROJECT = Path(__file__).parents[2]

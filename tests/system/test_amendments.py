@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from chassis.files import open_files
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
 from chassis.records.amendments import Amendments

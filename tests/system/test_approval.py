@@ -16,7 +16,7 @@ import yaml
 
 from chassis.files import open_files
 from chassis.ledger.journal import RunLedger
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
 from chassis.workflow import load_plan, plan_digest

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from chassis.local.simulator.control import SimulatorControl
-from chassis.local.simulator.request import read_fences
+from chassis.local.simulator import SimulatorControl
+from chassis.local.simulator.claude_request import read_fences
 from chassis.plans.store import PlanStore
 from tests.system.conftest import Chassis
 from tests.system.driver import AirflowDriver

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chassis.local.simulator.control import SimulatorControl
-from chassis.local.simulator.request import ClaudeRequest
+from chassis.local.simulator import SimulatorControl
+from chassis.local.simulator.claude_request import ClaudeRequest
 from chassis.local.stack import LocalStack
 from tests.system.conftest import Chassis
 from tests.system.driver import AirflowDriver, instruction_in_prompt, results_in_prompt

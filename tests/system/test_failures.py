@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from tests.system.conftest import Chassis
 from tests.system.driver import AirflowDriver

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
 from chassis.workflow import ForEach, TaskSpec, WorkflowSpec

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from chassis.plans.store import PlanStore
 from chassis.workflow import load_plan
 from tests.system.driver import AirflowDriver, await_plan, results_in_prompt, wait_for

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from tests.system.conftest import Chassis
 from tests.system.driver import AirflowDriver, results_in_prompt
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from chassis.local.stack_file import read_record
 from chassis.plans.store import PlanStore

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from tests.system.conftest import Chassis
 from tests.system.driver import AirflowDriver, wait_for
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from chassis.local.simulator.sigv4 import ACCESS_KEY, SECRET_KEY
 from chassis.local.stack import LocalStack
 from tests.system.conftest import ENVIRONMENT_CANARY, Chassis

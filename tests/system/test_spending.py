@@ -13,7 +13,7 @@ from chassis.errors import restore_error
 from chassis.files import open_files
 from chassis.ledger.entries import Closed
 from chassis.ledger.journal import RunLedger
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
 from chassis.workflow import ForEach, Limits, TaskSpec, WorkflowSpec

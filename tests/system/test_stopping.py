@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from tests.system.driver import AirflowDriver, wait_for
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chassis.claude.usage import Usage, cost_usd
-from chassis.local.simulator.control import SimulatorControl
+from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from tests.system.collector import Collector, Span
 from tests.system.driver import PROJECT, AirflowDriver, instruction_in_prompt, started, wait_for

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from chassis.local.simulator.control import SimulatorControl
-from chassis.local.simulator.request import ClaudeRequest
+from chassis.local.simulator import SimulatorControl
+from chassis.local.simulator.claude_request import ClaudeRequest
 from chassis.local.stack import LocalStack
 from chassis.text import CONTROLS, DECEIVING, MARKS, signs
 from tests.system.conftest import Chassis

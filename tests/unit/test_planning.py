@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Catalogue, Service
 from chassis.claude.connection_options import ClaudeOptions
-from chassis.local.simulator.request import read_fences
+from chassis.local.simulator.claude_request import read_fences
 from chassis.planning import DoneTask, build_request
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chassis import prompts
 
 # The simulator's reader of fences is written apart from their writer: what both agree on is the format.
-from chassis.local.simulator.request import read_fences
+from chassis.local.simulator.claude_request import read_fences
 from chassis.text import CONTROLS, signs
 
 MEGABYTE = 1_000_000

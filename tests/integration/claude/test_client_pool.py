@@ -21,7 +21,7 @@ from chassis.claude.hook import BedrockAccess, ClaudeBedrockHook
 from chassis.claude.reply import Reply, ask
 from chassis.errors import ConnectionSetupError
 from chassis.local.simulator import ACCESS_KEY, SECRET_KEY
-from chassis.local.simulator.message import Reply as SimulatedReply
+from chassis.local.simulator.wire_message import Reply as SimulatedReply
 from tests.integration.claude.conftest import CONN_ID, Connect
 from tests.integration.claude.test_hook import endpoint, role, sts, token_of  # noqa: F401  a fixture
 from tests.integration.claude.wire import ScriptedBedrock

@@ -12,7 +12,7 @@ from chassis.claude.hook import ClaudeBedrockHook
 from chassis.errors import (
     ConnectionSetupError,
 )
-from chassis.local.simulator.message import Reply
+from chassis.local.simulator.wire_message import Reply
 from tests.integration.claude.conftest import CONN_ID, Connect
 from tests.integration.claude.wire import ScriptedBedrock
 

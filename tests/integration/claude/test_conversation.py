@@ -21,7 +21,7 @@ from chassis.errors import (
     ThrottledError,
 )
 from chassis.local.simulator.eventstream import chunk_frame
-from chassis.local.simulator.message import Reply, TokenCount, stream_events
+from chassis.local.simulator.wire_message import Reply, TokenCount, stream_events
 from tests.integration.claude.wire import SCHEMA, ScriptedBedrock, a_request
 
 if TYPE_CHECKING:

@@ -173,7 +173,7 @@ def test_hostile_results_reach_the_server_as_data_of_one_result(
     do: Do, control: SimulatorControl, text: str
 ) -> None:
     do("report_result", "Report it.", UpstreamResult(task="find", summary="s", output=text))
-    from chassis.local.simulator.request import read_fences
+    from chassis.local.simulator.claude_request import read_fences
 
     body = control.requests()[0]["body"]
     assert len(str(body)) < 300_000, "a megabyte of result is cut"

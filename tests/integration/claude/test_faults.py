@@ -133,7 +133,7 @@ def test_a_refusal_of_claudes_keeps_what_it_said(
 def test_all_faults_of_the_simulator_are_tried() -> None:
     from typing import get_args
 
-    from chassis.local.simulator.rules import FaultName
+    from chassis.local.simulator.scenario import FaultName
 
     elsewhere = {"no_structured_output", "wrong_plan", "blocked"}
     assert {fault for fault, _ in FAULTS} | elsewhere == set(get_args(FaultName))

@@ -24,7 +24,7 @@ from chassis.errors import (
     UnreachableError,
 )
 from chassis.local.simulator import ACCESS_KEY, BEARER_TOKEN, SECRET_KEY, Simulator
-from chassis.local.simulator.message import Reply
+from chassis.local.simulator.wire_message import Reply
 from tests.integration.claude.conftest import CONN_ID, Connect
 from tests.integration.claude.wire import ScriptedBedrock
 

@@ -16,7 +16,7 @@ from chassis.claude.conversation import converse
 from chassis.claude.reply import Reply as Answer
 from chassis.claude.reply import ask
 from chassis.errors import ClaudeError
-from chassis.local.simulator.message import Reply
+from chassis.local.simulator.wire_message import Reply
 from chassis.telemetry import CallFacts, call_span
 from tests.integration.claude.wire import MODEL, PROMPT, ScriptedBedrock, a_request
 

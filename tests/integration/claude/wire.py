@@ -14,7 +14,7 @@ from aiohttp import web
 
 from chassis.claude.request import ClaudeRequest, Message, text_block
 from chassis.local.simulator.eventstream import CONTENT_TYPE, chunk_frame
-from chassis.local.simulator.message import Reply, TokenCount, stream_events
+from chassis.local.simulator.wire_message import Reply, TokenCount, stream_events
 from chassis.prompts import fence
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from chassis.agents import load_agents
 from chassis.catalogue import load_catalogue
 from chassis.local.stack_environment import default_dags_folder
 from chassis.settings import Settings
-from chassis.local.simulator.families import known_models
+from chassis.local.simulator.model_files import known_models
 from chassis.ui.page_templates import STATIC, templates
 settings = Settings.load()
 manager = ProvidersManager()

@@ -14,7 +14,7 @@ from hypothesis import given
 
 from chassis.claude.answer_schema import MOST_FAULTS, decodable, embedded, listed, parse_answer, value_faults
 from chassis.claude.usage import Usage
-from chassis.local.simulator.decodable import check_decodable
+from chassis.local.simulator.constrained_decoding import check_decodable
 from chassis.work.brief import TaskResult
 from chassis.workflow.input_values import AIRFLOW_KEYS, reserved_key
 

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from jinja2 import Template
 
 from chassis.dag.deferred_call import TaskCall, restore_call
-from chassis.local.simulator.request import ClaudeRequest, Fence
+from chassis.local.simulator.claude_request import ClaudeRequest, Fence
 
 
 @dataclass

@@ -16,7 +16,7 @@ from chassis.dag.deferred_call import TaskCall, restore_call
 from chassis.dag.fan_out import Dependency
 from chassis.dag.planned import PlannedTaskOperator
 from chassis.errors import RequestRefusedError
-from chassis.local.simulator.request import ClaudeRequest
+from chassis.local.simulator.claude_request import ClaudeRequest
 from chassis.workflow import TaskSpec
 
 

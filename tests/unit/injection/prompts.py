@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from chassis.claude.request import ClaudeRequest
 
 # The simulator's reader of fences is written apart from their writer: what both agree on is the format.
-from chassis.local.simulator.request import Fence, read_fences
+from chassis.local.simulator.claude_request import Fence, read_fences
 
 
 @dataclass(frozen=True)

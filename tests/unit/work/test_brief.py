@@ -12,7 +12,7 @@ from chassis.catalogue import Service
 from chassis.claude.answer_schema import decodable, value_faults
 from chassis.claude.connection_options import ClaudeOptions
 from chassis.claude.request import ClaudeRequest
-from chassis.local.simulator.request import read_fences
+from chassis.local.simulator.claude_request import read_fences
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings
 from chassis.work.brief import Sharing, TaskResult, UpstreamResult, answer_schema, build_request

@@ -139,8 +139,8 @@ def simulator(
     """Run the simulator of Amazon Bedrock alone, until Ctrl-C."""
     from chassis.errors.client import StackError
     from chassis.local.simulator.command import serve
-    from chassis.local.simulator.errors import SimulatorError
-    from chassis.local.simulator.rules import Quota
+    from chassis.local.simulator.scenario import Quota
+    from chassis.local.simulator.simulator_errors import SimulatorError
 
     quota = Quota(requests_per_second=requests_per_second, in_flight=in_flight)
     try:

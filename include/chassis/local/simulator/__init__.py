@@ -9,11 +9,11 @@ The simulator stands alone: it shares no code with the client side that is teste
 
 from __future__ import annotations
 
-from chassis.local.simulator.control import SimulatorControl
-from chassis.local.simulator.errors import SimulatorError
-from chassis.local.simulator.rules import Quota
+from chassis.local.simulator.control_client import SimulatorControl
 from chassis.local.simulator.runner import Simulator
+from chassis.local.simulator.scenario import Quota
 from chassis.local.simulator.sigv4 import ACCESS_KEY, BEARER_TOKEN, SECRET_KEY
+from chassis.local.simulator.simulator_errors import SimulatorError
 
 __all__ = [
     "ACCESS_KEY",

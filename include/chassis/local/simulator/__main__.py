@@ -6,8 +6,8 @@ import argparse
 import sys
 
 from chassis.local.simulator.command import DEFAULT_HOST, DEFAULT_LATENCY, DEFAULT_PORT, serve
-from chassis.local.simulator.errors import SimulatorError
-from chassis.local.simulator.rules import Quota, parse
+from chassis.local.simulator.scenario import Quota, parse
+from chassis.local.simulator.simulator_errors import SimulatorError
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from chassis.local.simulator.runner import Simulator
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chassis.local.simulator.rules import Quota
+    from chassis.local.simulator.scenario import Quota
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8788

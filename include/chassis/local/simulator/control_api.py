@@ -15,12 +15,12 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis import __version__
-from chassis.local.simulator.errors import SimulatorError
-from chassis.local.simulator.families import Play
-from chassis.local.simulator.rules import AnswerRule, FaultRule, Quota, parse
+from chassis.local.simulator.model_files import Play
+from chassis.local.simulator.scenario import AnswerRule, FaultRule, Quota, parse
+from chassis.local.simulator.simulator_errors import SimulatorError
 
 if TYPE_CHECKING:
-    from chassis.local.simulator.state import State
+    from chassis.local.simulator.server_state import State
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

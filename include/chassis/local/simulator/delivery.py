@@ -14,12 +14,12 @@ from aiohttp import web
 from chassis import __version__
 from chassis.local.simulator import eventstream
 from chassis.local.simulator.faults import exception_of
-from chassis.local.simulator.message import Reply, TokenCount, stream_events, whole_message
+from chassis.local.simulator.wire_message import Reply, TokenCount, stream_events, whole_message
 
 if TYPE_CHECKING:
-    from chassis.local.simulator.errors import ApiError
-    from chassis.local.simulator.log import Entry
-    from chassis.local.simulator.rules import FaultRule
+    from chassis.local.simulator.request_log import Entry
+    from chassis.local.simulator.scenario import FaultRule
+    from chassis.local.simulator.simulator_errors import ApiError
 
 _RESET_ON_CLOSE = struct.pack(
     "ii", 1, 0

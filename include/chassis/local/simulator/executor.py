@@ -11,10 +11,10 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
 from chassis.local.simulator.planner import numbers_in, service_names
-from chassis.local.simulator.schema import Hints
+from chassis.local.simulator.schema_filler import Hints
 
 if TYPE_CHECKING:
-    from chassis.local.simulator.request import ClaudeRequest, Fence
+    from chassis.local.simulator.claude_request import ClaudeRequest, Fence
 
 MARK = "[simulated]"
 

@@ -45,15 +45,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chassis.local.simulator.answers import fitted_reply, json_reply
-from chassis.local.simulator.errors import ApiError
 from chassis.local.simulator.executor import MARK, blocked_answer
 from chassis.local.simulator.replanner import proposal_for
+from chassis.local.simulator.reply_forms import fitted_reply, json_reply
+from chassis.local.simulator.simulator_errors import ApiError
 
 if TYPE_CHECKING:
-    from chassis.local.simulator.message import Reply
-    from chassis.local.simulator.request import ClaudeRequest
-    from chassis.local.simulator.rules import FaultRule
+    from chassis.local.simulator.claude_request import ClaudeRequest
+    from chassis.local.simulator.scenario import FaultRule
+    from chassis.local.simulator.wire_message import Reply
 
 _ERRORS = {
     "throttle": (429, "ThrottlingException", "Too many requests, please wait before trying again."),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
-    from chassis.local.simulator.request import ClaudeRequest
+    from chassis.local.simulator.claude_request import ClaudeRequest
 
 _NUMBER = r"[-+]?\d{1,40}(?:\.\d{1,40})?"
 _SUM = re.compile(r"\bsum\b", re.IGNORECASE)

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chassis.local.simulator.errors import ApiError
+from chassis.local.simulator.simulator_errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chassis.local.simulator.message import TokenCount
-    from chassis.local.simulator.rules import Quota
+    from chassis.local.simulator.scenario import Quota
+    from chassis.local.simulator.wire_message import TokenCount
 
 _SECOND, _MINUTE, _DAY = 1.0, 60.0, 86_400.0
 _OUTPUT_WEIGHT = 5  # Claude 3.7 and later

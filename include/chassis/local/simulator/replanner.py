@@ -25,7 +25,7 @@ from chassis.local.simulator.planner import (
 )
 
 if TYPE_CHECKING:
-    from chassis.local.simulator.request import ClaudeRequest
+    from chassis.local.simulator.claude_request import ClaudeRequest
 
 _MORE = re.compile(
     r"\b(?:also\s+(?:include|add|do|update)|include|add(?=[^.\n]*\bservices?\b))\s+(?P<what>[^.;\n]{1,400})",

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from chassis.local.simulator.control import SimulatorControl
-from chassis.local.simulator.errors import SimulatorError
-from chassis.local.simulator.log import RequestLog
-from chassis.local.simulator.rules import Quota, load_scenario
+from chassis.local.simulator.control_client import SimulatorControl
+from chassis.local.simulator.request_log import RequestLog
+from chassis.local.simulator.scenario import Quota, load_scenario
 from chassis.local.simulator.server import application
-from chassis.local.simulator.state import State
+from chassis.local.simulator.server_state import State
+from chassis.local.simulator.simulator_errors import SimulatorError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ class Simulator:
     :param port: 0 takes a free one, see :attr:`url`
     :param latency: seconds before each answer begins; a scenario's own wins
     :param quota: what all requests share; a scenario's own wins, None is no limit
-    :param scenario: a file of answers and faults, see :mod:`chassis.local.simulator.rules`
+    :param scenario: a file of answers and faults, see :mod:`chassis.local.simulator.scenario`
     :param log_file: file that gets a line of JSON for each request
     :raises SimulatorError: the scenario or the log file can't be used
     """

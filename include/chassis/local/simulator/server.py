@@ -12,29 +12,29 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from chassis.local.simulator.answers import as_played, make_reply, within
+from chassis.local.simulator.body_checks import check_body
+from chassis.local.simulator.claude_request import ClaudeRequest
 from chassis.local.simulator.control_api import ControlApi
 from chassis.local.simulator.delivery import Delivery, error_response, send_error_in_stream
-from chassis.local.simulator.errors import ApiError
 from chassis.local.simulator.faults import WIRE_FAULTS, error_for, spoil
-from chassis.local.simulator.features import as_throttled, check_features
-from chassis.local.simulator.message import TokenCount
-from chassis.local.simulator.request import ClaudeRequest
+from chassis.local.simulator.model_refusals import as_throttled, check_features
+from chassis.local.simulator.prompt_cache import count_tokens, prompt_tokens
+from chassis.local.simulator.reply_forms import as_played, make_reply, within
 from chassis.local.simulator.sigv4 import AuthError, SignedRequest, verify
-from chassis.local.simulator.thinking import thought_for
-from chassis.local.simulator.usage import count_tokens, prompt_tokens
-from chassis.local.simulator.validation import check_body
+from chassis.local.simulator.simulator_errors import ApiError
+from chassis.local.simulator.thinking_blocks import thought_for
+from chassis.local.simulator.wire_message import TokenCount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chassis.local.simulator.families import Model
-    from chassis.local.simulator.log import Entry
-    from chassis.local.simulator.message import Reply
+    from chassis.local.simulator.model_files import Model
+    from chassis.local.simulator.prompt_cache import Prompt
     from chassis.local.simulator.quota import Place
-    from chassis.local.simulator.rules import AnswerRule
-    from chassis.local.simulator.state import State
-    from chassis.local.simulator.usage import Prompt
+    from chassis.local.simulator.request_log import Entry
+    from chassis.local.simulator.scenario import AnswerRule
+    from chassis.local.simulator.server_state import State
+    from chassis.local.simulator.wire_message import Reply
 
 _MAX_BODY = 64 * 1024 * 1024
 _STREAM = "invoke-with-response-stream"

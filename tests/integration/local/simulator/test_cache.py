@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chassis.local.simulator.families import known_models
+from chassis.local.simulator.model_files import known_models
 from tests.integration.local.simulator.calls import client, send, task_call
 
 if TYPE_CHECKING:

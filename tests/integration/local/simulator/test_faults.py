@@ -11,7 +11,7 @@ import httpx2
 import jsonschema
 import pytest
 
-from chassis.local.simulator.rules import FaultName
+from chassis.local.simulator.scenario import FaultName
 from tests.integration.local.simulator.calls import (
     PLAN_SCHEMA,
     RESULT_SCHEMA,

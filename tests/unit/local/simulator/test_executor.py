@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from chassis.local.simulator.claude_request import ClaudeRequest
 from chassis.local.simulator.executor import answer_for, blocked_answer, hints_for
-from chassis.local.simulator.request import ClaudeRequest
 from chassis.prompts import run_message, task_message
 
 

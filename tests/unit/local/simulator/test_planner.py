@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from chassis.local.simulator.claude_request import ClaudeRequest
 from chassis.local.simulator.planner import numbers_in, plan_for, service_names
-from chassis.local.simulator.request import ClaudeRequest
 from chassis.prompts import planner_message
 
 SERVICES = ["availability", "contracts", "recommendation", "pricing", "claims", "notifications", "documents"]

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.local.simulator.errors import ApiError
-from chassis.local.simulator.message import TokenCount
 from chassis.local.simulator.quota import Gate
-from chassis.local.simulator.rules import Quota
+from chassis.local.simulator.scenario import Quota
+from chassis.local.simulator.simulator_errors import ApiError
+from chassis.local.simulator.wire_message import TokenCount
 
 MODEL = "us.anthropic.claude-opus-4-6-v1"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from chassis.local.simulator.claude_request import ClaudeRequest
 from chassis.local.simulator.replanner import proposal_for
-from chassis.local.simulator.request import ClaudeRequest
 from chassis.prompts import planner_message
 from chassis.workflow import (
     Given,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.local.simulator.schema import Fitter, Hints
+from chassis.local.simulator.schema_filler import Fitter, Hints
 
 OBJECT = {
     "type": "object",

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chassis.local.simulator.errors import SimulatorError
+from chassis.local.simulator.simulator_errors import SimulatorError
 
 if TYPE_CHECKING:
-    from chassis.local.simulator.request import ClaudeRequest, Kind
+    from chassis.local.simulator.claude_request import ClaudeRequest, Kind
 
 _ENTRIES = 10_000  # older ones are dropped: a simulator may run for weeks
 _BODY_BYTES = 64 * 1024 * 1024  # prompts are what is big: the bodies of older entries are dropped earlier

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from chassis.local.simulator.errors import ApiError
-from chassis.local.simulator.families import Model, known_models
-from chassis.local.simulator.features import check_features
+from chassis.local.simulator.model_files import Model, known_models
+from chassis.local.simulator.model_refusals import check_features
+from chassis.local.simulator.simulator_errors import ApiError
 
 GOOD = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 4000, "messages": []}
 SCHEMA = {"type": "object", "properties": {}, "additionalProperties": False}

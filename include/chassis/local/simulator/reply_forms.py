@@ -10,15 +10,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chassis.local.simulator.executor import MARK, answer_for, hints_for
-from chassis.local.simulator.message import Reply
+from chassis.local.simulator.prompt_cache import CHARACTERS_PER_TOKEN
 from chassis.local.simulator.replanner import proposal_for
-from chassis.local.simulator.schema import Fitter
-from chassis.local.simulator.usage import CHARACTERS_PER_TOKEN
+from chassis.local.simulator.schema_filler import Fitter
+from chassis.local.simulator.wire_message import Reply
 
 if TYPE_CHECKING:
-    from chassis.local.simulator.families import Model
-    from chassis.local.simulator.request import ClaudeRequest
-    from chassis.local.simulator.rules import AnswerRule
+    from chassis.local.simulator.claude_request import ClaudeRequest
+    from chassis.local.simulator.model_files import Model
+    from chassis.local.simulator.scenario import AnswerRule
 
 
 def make_reply(request: ClaudeRequest, rule: AnswerRule | None = None) -> Reply:

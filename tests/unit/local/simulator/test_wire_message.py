@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chassis.local.simulator.message import Reply, TokenCount, stream_events
+from chassis.local.simulator.wire_message import Reply, TokenCount, stream_events
 
 
 def test_a_stream_has_no_pings_so_that_nothing_is_heard_of_a_long_silence() -> None:

@@ -13,11 +13,11 @@ import hmac
 import json
 from typing import TYPE_CHECKING, Any
 
-from chassis.local.simulator.message import Thought
-from chassis.local.simulator.usage import prompt_texts
+from chassis.local.simulator.prompt_cache import prompt_texts
+from chassis.local.simulator.wire_message import Thought
 
 if TYPE_CHECKING:
-    from chassis.local.simulator.families import Model
+    from chassis.local.simulator.model_files import Model
 
 _KEY = b"simulated, not a secret"
 _TEXT = "[simulated] Nothing was thought: no model was asked."

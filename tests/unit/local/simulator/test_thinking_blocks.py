@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from chassis.local.simulator.errors import ApiError
-from chassis.local.simulator.families import Model, known_models
-from chassis.local.simulator.thinking import check_history, thought_for
+from chassis.local.simulator.model_files import Model, known_models
+from chassis.local.simulator.simulator_errors import ApiError
+from chassis.local.simulator.thinking_blocks import check_history, thought_for
 
 OPUS_5 = known_models()["claude-opus-5"]
 OPUS_5_5 = known_models()["claude-opus-5-5"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chassis.local.simulator.errors import ApiError
+from chassis.local.simulator.simulator_errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

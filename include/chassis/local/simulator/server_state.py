@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chassis.local.simulator.families import Cast
 from chassis.local.simulator.latency import Latency
+from chassis.local.simulator.model_files import Cast
+from chassis.local.simulator.prompt_cache import PromptCache
 from chassis.local.simulator.quota import Gate
-from chassis.local.simulator.rules import AnswerRule, FaultRule, Quota, RuleBook, Scenario
-from chassis.local.simulator.usage import PromptCache
+from chassis.local.simulator.scenario import AnswerRule, FaultRule, Quota, RuleBook, Scenario
 
 if TYPE_CHECKING:
-    from chassis.local.simulator.log import RequestLog
+    from chassis.local.simulator.request_log import RequestLog
 
 
 class State:

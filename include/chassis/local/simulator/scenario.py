@@ -27,13 +27,13 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from chassis.local.simulator.errors import SimulatorError
-from chassis.local.simulator.request import Kind
+from chassis.local.simulator.claude_request import Kind
+from chassis.local.simulator.simulator_errors import SimulatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chassis.local.simulator.request import ClaudeRequest
+    from chassis.local.simulator.claude_request import ClaudeRequest
 
 FaultName = Literal[
     "throttle",
@@ -249,7 +249,7 @@ def parse(kind: type[_M], data: Any, where: str) -> _M:
             for fault in error.errors()
         )
         raise SimulatorError(
-            f"{where} can't be used: {faults}.", hint="See chassis.local.simulator.rules for the fields."
+            f"{where} can't be used: {faults}.", hint="See chassis.local.simulator.scenario for the fields."
         ) from None
 
 

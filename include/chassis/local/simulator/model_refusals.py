@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chassis.local.simulator.decodable import check_decodable
-from chassis.local.simulator.errors import ApiError
-from chassis.local.simulator.thinking import check_history
+from chassis.local.simulator.constrained_decoding import check_decodable
+from chassis.local.simulator.simulator_errors import ApiError
+from chassis.local.simulator.thinking_blocks import check_history
 
 if TYPE_CHECKING:
-    from chassis.local.simulator.families import Model
+    from chassis.local.simulator.model_files import Model
 
 _BY_THE_MODEL = "The model returned the following errors: "
 _USE_ADAPTIVE = 'Use "thinking.type.adaptive" and "output_config.effort" to control thinking behavior.'

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chassis.local.simulator import log as log_module
-from chassis.local.simulator.errors import SimulatorError
-from chassis.local.simulator.log import RequestLog
-from chassis.local.simulator.request import ClaudeRequest
+from chassis.local.simulator import request_log as log_module
+from chassis.local.simulator.claude_request import ClaudeRequest
+from chassis.local.simulator.request_log import RequestLog
+from chassis.local.simulator.simulator_errors import SimulatorError
 
 if TYPE_CHECKING:
     from pathlib import Path

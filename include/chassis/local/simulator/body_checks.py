@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from chassis.local.simulator.errors import ApiError
+from chassis.local.simulator.simulator_errors import ApiError
 
 if TYPE_CHECKING:
-    from chassis.local.simulator.families import Model
+    from chassis.local.simulator.model_files import Model
 
 _BREAKPOINTS = 4
 _FORBID = ConfigDict(extra="forbid")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chassis.local.simulator.errors import ApiError, SimulatorError
-from chassis.local.simulator.families import Cast, Play, known_models
+from chassis.local.simulator.model_files import Cast, Play, known_models
+from chassis.local.simulator.simulator_errors import ApiError, SimulatorError
 
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"
 

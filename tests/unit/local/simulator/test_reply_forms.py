@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import pytest
 
-from chassis.local.simulator.answers import as_played, make_reply, within
-from chassis.local.simulator.families import known_models
-from chassis.local.simulator.message import Reply, Thought
-from chassis.local.simulator.request import ClaudeRequest
+from chassis.local.simulator.claude_request import ClaudeRequest
+from chassis.local.simulator.model_files import known_models
+from chassis.local.simulator.reply_forms import as_played, make_reply, within
+from chassis.local.simulator.wire_message import Reply, Thought
 from chassis.prompts import fence
 
 OPUS = known_models()["claude-opus-4-6"]

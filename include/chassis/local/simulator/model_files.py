@@ -15,8 +15,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from chassis.local.simulator.errors import ApiError, SimulatorError
-from chassis.local.simulator.rules import parse
+from chassis.local.simulator.scenario import parse
+from chassis.local.simulator.simulator_errors import ApiError, SimulatorError
 
 DEFAULT = "claude-opus-4-6"  # what an application inference profile is played as, whose ARN names no model
 

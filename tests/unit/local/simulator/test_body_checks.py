@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from chassis.local.simulator.decodable import check_decodable
-from chassis.local.simulator.errors import ApiError
-from chassis.local.simulator.families import known_models
-from chassis.local.simulator.validation import check_body
+from chassis.local.simulator.body_checks import check_body
+from chassis.local.simulator.constrained_decoding import check_decodable
+from chassis.local.simulator.model_files import known_models
+from chassis.local.simulator.simulator_errors import ApiError
 
 GOOD = {
     "anthropic_version": "bedrock-2023-05-31",

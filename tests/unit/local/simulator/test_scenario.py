@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chassis.local.simulator.errors import SimulatorError
-from chassis.local.simulator.request import ClaudeRequest
-from chassis.local.simulator.rules import AnswerRule, FaultRule, Quota, RuleBook, load_scenario, parse
+from chassis.local.simulator.claude_request import ClaudeRequest
+from chassis.local.simulator.scenario import AnswerRule, FaultRule, Quota, RuleBook, load_scenario, parse
+from chassis.local.simulator.simulator_errors import SimulatorError
 from chassis.prompts import run_message, task_message
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chassis.local.simulator.message import TokenCount
+from chassis.local.simulator.wire_message import TokenCount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

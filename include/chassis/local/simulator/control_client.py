@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from typing import Any, Literal
 
-from chassis.local.simulator.errors import SimulatorError
+from chassis.local.simulator.simulator_errors import SimulatorError
 
 # No proxy: the simulator is on this machine, whatever the environment says about the way out.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -19,7 +19,7 @@ class SimulatorControl:
     """Reads the request log and sets faults, answers, models, latency and quota of the simulator at ``url``.
 
     ``match`` stands for the keywords ``kind``, ``task``, ``item``, ``model`` and ``requirement``, as in
-    :class:`chassis.local.simulator.rules.Match`. Each method raises :class:`SimulatorError` when the simulator
+    :class:`chassis.local.simulator.scenario.Match`. Each method raises :class:`SimulatorError` when the simulator
     doesn't answer or doesn't accept what it is told.
     """
 
@@ -34,7 +34,7 @@ class SimulatorControl:
     def requests(self, **fields: Any) -> list[dict[str, Any]]:
         """The log in order of arrival; ``fields`` select the entries that have these values.
 
-        An entry is a :class:`chassis.local.simulator.log.Entry` as a dict.
+        An entry is a :class:`chassis.local.simulator.request_log.Entry` as a dict.
         """
         entries: list[dict[str, Any]] = self._call("GET", "requests")
         return [entry for entry in entries if all(entry[name] == value for name, value in fields.items())]
@@ -139,7 +139,7 @@ class SimulatorControl:
 
         :param model: Bedrock model id; * and ? stand for any characters
         :param plays: family that answers in its place, such as ``claude-opus-5-5``
-        :param behaviour: fields of :class:`chassis.local.simulator.families.Model`: ``format="refused"``,
+        :param behaviour: fields of :class:`chassis.local.simulator.model_files.Model`: ``format="refused"``,
             ``forced_tool="refused"``, ``place="in_stream"``, ``shape="anthropic"``, ``status=422`` and so on
         """
         self._call("POST", "models", {"model": model, "plays": plays, "behaviour": behaviour})

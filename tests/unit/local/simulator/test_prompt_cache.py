@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chassis.local.simulator.usage import Prompt, PromptCache, count_tokens, prompt_tokens
+from chassis.local.simulator.prompt_cache import Prompt, PromptCache, count_tokens, prompt_tokens
 
 MARK = {"cache_control": {"type": "ephemeral"}}
 HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
