@@ -25,6 +25,13 @@ from tests.unit.recorded import own_dag
 RECORDED = Path(__file__).parents[2] / "recorded"
 ROOT = "/recorded"
 """Stands in recordings for the folder that the records and the plan store were in."""
+CONNECTION = {
+    "conn_type": "claude_bedrock",
+    "login": "nobody",
+    "password": "nobody's password",
+    "extra": {"region_name": "us-east-1", "endpoint_url": "http://127.0.0.1:9"},
+}
+"""Where nobody answers: what isn't found in the records ends in an error."""
 _OF_THE_MACHINE = ("fileloc", "relative_fileloc", "_processor_dags_folder")
 
 
@@ -82,7 +89,7 @@ class Deployment:
         }
         for name, value in options.items():
             monkeypatch.setenv(f"AIRFLOW__CHASSIS__{name.upper()}", str(value))
-        monkeypatch.setenv("AIRFLOW_CONN_CLAUDE_BEDROCK", json.dumps({"conn_type": "claude_bedrock"}))
+        monkeypatch.setenv("AIRFLOW_CONN_CLAUDE_BEDROCK", json.dumps(CONNECTION))
         monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **_: None)
 
     def plain(self, value: Any) -> Any:
@@ -170,6 +177,9 @@ class TaskInstance:
 
     def get_task_breadcrumbs(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         return list(self._states)
+
+    def get_task_states(self, dag_id: str, **_: Any) -> dict[str, Any]:
+        return {}
 
     def get_dr_count(self, dag_id: str, run_ids: list[str]) -> int:
         return len(run_ids)

@@ -25,8 +25,8 @@ def test_a_plan_keeps_its_serialised_dag() -> None:
         assert serialised(built) == recorded(f"plans/{name}.json")["dag"], (
             f"{name} is another DAG than before"
         )
-    retired = build_dag(plan("every_field"), revision=4, settings=Settings(), retired=True)
-    assert serialised(retired) == recorded("plans/retired/every_field.json"), "the DAG of a retired workflow"
+    retired = build_dag(plan("by_preset"), revision=4, settings=Settings(), retired=True)
+    assert serialised(retired) == recorded("retired_dag.json"), "the DAG of a retired workflow"
     error = recorded("error_dag.json")
     built = build_error_dag(error["workflow_id"], error["reason"])
     assert serialised(built) == error["dag"], "the DAG that stands in for a plan that can't be built"
