@@ -62,6 +62,7 @@ async def wave(model: str, requirement: str, result: str, items: int, records: s
     from chassis.claude.client_pool import connected
     from chassis.claude.pace import pace_for
     from chassis.claude.usage import Usage
+    from chassis.files import open_files
     from chassis.ledger.call_identity import CallIdentity
     from chassis.ledger.paid_calls import PaidCalls
     from chassis.ledger.run_gate import gate_of
@@ -75,7 +76,7 @@ async def wave(model: str, requirement: str, result: str, items: int, records: s
             calls = PaidCalls(
                 client=client,
                 identity=who,
-                gate=gate_of(records, "", who.dag_id, who.run_id),
+                gate=gate_of(open_files(records, what="record store"), who.dag_id, who.run_id),
                 pace=pace_for((CONN_ID, model), 32),
                 limits=RunLimits(),
                 timeout_seconds=600,

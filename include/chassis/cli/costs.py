@@ -17,11 +17,12 @@ from chassis.contract.names import PLANNER_DAG
 from chassis.errors import RecordBrokenError
 from chassis.errors.client import UsageError
 from chassis.ledger.entries import Closed, Opened, Totals
-from chassis.ledger.journal import RunLedger, recorded_runs, workflow_runs
+from chassis.records.run_records import RunRecords, recorded_dags, recorded_runs
 
 if TYPE_CHECKING:
     from chassis.files import Files
     from chassis.ledger.entries import Entry
+    from chassis.records.run_records import RecordedRun
 
 
 @dataclass(frozen=True)
@@ -110,18 +111,25 @@ def read_cost(files: Files, workflow_id: str) -> WorkflowCost:
     :raises UsageError: no call of it is recorded; names the nearest workflow that has one
     :raises StoreError: the record store can't be read
     """
-    runs = workflow_runs(files, workflow_id)
+    runs = _called(recorded_runs(files, workflow_id))
     if not runs:
-        raise _unknown(workflow_id, list(recorded_runs(files)))
+        raise _unknown(
+            workflow_id, [dag_id for dag_id, runs in recorded_dags(files).items() if _called(runs)]
+        )
     cost = _cost(files, workflow_id, runs)
     started = {planner_run for run in runs if (planner_run := planner_run_of(run))}
-    planning = sorted(started & set(workflow_runs(files, PLANNER_DAG)))
+    planning = sorted(started & set(_called(recorded_runs(files, PLANNER_DAG))))
     return replace(cost, planning=tuple(_run_cost(files, PLANNER_DAG, run) for run in planning))
 
 
 def read_costs(files: Files) -> list[WorkflowCost]:
     """What every workflow has cost, planners too, by name. Errors as of :func:`read_cost`."""
-    return [_cost(files, workflow_id, runs) for workflow_id, runs in recorded_runs(files).items()]
+    costs = [_cost(files, dag_id, _called(runs)) for dag_id, runs in recorded_dags(files).items()]
+    return [cost for cost in costs if cost.runs]
+
+
+def _called(runs: list[RecordedRun]) -> list[str]:
+    return [run.run_id for run in runs if run.called]
 
 
 def _cost(files: Files, workflow_id: str, run_ids: list[str]) -> WorkflowCost:
@@ -130,7 +138,7 @@ def _cost(files: Files, workflow_id: str, run_ids: list[str]) -> WorkflowCost:
 
 
 def _run_cost(files: Files, workflow_id: str, run_id: str) -> RunCost:
-    ledger = RunLedger(files, workflow_id, run_id)
+    ledger = RunRecords(files, workflow_id, run_id).ledger
     try:
         spent, entries = ledger.totals(), ledger.entries()
     except RecordBrokenError as error:

@@ -104,11 +104,11 @@ def _store(settings: Settings) -> dict[str, Any]:
 
 def _records(settings: Settings) -> dict[str, Any]:
     """Whether the record store takes a file, gives it back and lets it be deleted: all that is ever done there."""
-    from chassis.files import open_files
+    from chassis.records.run_records import open_records
 
     name, content = f"doctor-{uuid.uuid4().hex}.txt", b"Written by `chassis doctor`; can be deleted.\n"
     try:
-        files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
+        files = open_records(settings)
         files.create(name, content)
         read = files.read(name)
         files.delete([name])

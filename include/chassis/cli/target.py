@@ -117,14 +117,11 @@ def open_store(home: Path) -> PlanStore:
 
 def open_records(home: Path) -> Files:
     """The record store that goes with the Airflow to talk to: ledgers and kept answers."""
-    from chassis.files import open_files
-
-    if not is_remote():
-        return open_files(str(home / "records"), what="record store")
+    from chassis.records import run_records
     from chassis.settings import Settings
 
-    settings = Settings.load()
-    return open_files(settings.records_root, settings.storage_conn_id, what="record store")
+    here = Settings(records_root=str(home / "records")) if not is_remote() else Settings.load()
+    return run_records.open_records(here)
 
 
 def ceilings() -> dict[str, float]:

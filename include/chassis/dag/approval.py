@@ -47,7 +47,7 @@ from chassis.errors import (
     StoppedError,
     restore_error,
 )
-from chassis.records.decisions import Decision, Decisions, Kind
+from chassis.records.decisions import Decision, Kind
 from chassis.text import one_line
 from chassis.workflow import load_plan, plan_digest
 
@@ -163,14 +163,14 @@ class _Case:
     """One visit of the task to a worker: what it knows, and each step that it may take."""
 
     def __init__(self, operator: ApprovePlanOperator, context: Context) -> None:
-        from chassis.files import open_files
+        from chassis.records.run_records import RunRecords
 
         self.operator = operator
         self.context = context
         self.settings = operator.load_settings()
-        files = open_files(self.settings.records_root, self.settings.storage_conn_id, what="record store")
-        self.decisions = Decisions(files, context["ti"].dag_id, context["ti"].run_id)
-        self._kept = KeptProposal(files, context["ti"], context["dag_run"].clear_number or 0)
+        records = RunRecords.open(self.settings, context["ti"].dag_id, context["ti"].run_id)
+        self.decisions = records.decisions
+        self._kept = KeptProposal(records.files, context["ti"], context["dag_run"].clear_number or 0)
 
     def made(self) -> Proposal:
         """The plan of the task ``plan``, as the next proposal of this run.

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from chassis.claude.client import BedrockClient
     from chassis.claude.reply import Ask
-    from chassis.files import Files
     from chassis.ledger.paid_calls import PaidCalls
     from chassis.ledger.run_gate import RunGate
+    from chassis.records.run_records import RunRecords
     from chassis.records.transcript_recorder import TranscriptRecorder
     from chassis.workflow import WorkflowSpec
 
@@ -85,7 +85,7 @@ class _Call(BaseModel):
         :raises ChassisError: a ClaudeError, or what the answer says is wrong
         """
 
-    async def keep(self, files: Files, result: dict[str, Any]) -> None:
+    async def keep(self, records: RunRecords, result: dict[str, Any]) -> None:
         """Keep the result for later runs; what is only of use in its own run isn't kept."""
 
     def parts(self, result: dict[str, Any]) -> dict[str, Any]:
@@ -101,36 +101,30 @@ class _Call(BaseModel):
         :param shared: whether to use the client that all calls of this process share; a worker's is its own
         """
         result = error = gate = None
-        connected, gate_of = await asyncio.to_thread(_imports)
+        connected, run_records = await asyncio.to_thread(_imports)
         accounts = self.accounts
         try:
             async with connected(self.conn_id, shared=shared) as client:
-                gate = gate_of(
-                    accounts.records_root,
-                    accounts.storage_conn_id,
-                    accounts.identity.dag_id,
-                    accounts.identity.run_id,
-                )
-                recorder = self._recorder(gate)
+                records = run_records.open(accounts, accounts.identity.dag_id, accounts.identity.run_id)
+                gate = records.gate
+                recorder = self._recorder(records)
                 try:
                     result = await self.answer(self._paid_calls(client, gate, recorder).ask)
                 finally:
                     if recorder is not None:
                         await recorder.settled()
-                await self.keep(gate.files, result)
+                await self.keep(records, result)
         except ChassisError as failure:
             error = failure
         spending = None if gate is None else await self._spending(gate)
         return Outcome(result, error, spending, {} if result is None else self.parts(result))
 
-    def _recorder(self, gate: RunGate) -> TranscriptRecorder | None:
+    def _recorder(self, records: RunRecords) -> TranscriptRecorder | None:
         from chassis.records.transcript_recorder import TranscriptRecorder
-        from chassis.records.transcripts import Transcripts
 
         if not self.accounts.transcripts:
             return None
-        who = self.accounts.identity
-        return TranscriptRecorder(Transcripts(gate.files, who.dag_id, who.run_id), who, self.kind)
+        return TranscriptRecorder(records.transcripts, self.accounts.identity, self.kind)
 
     def _paid_calls(
         self, client: BedrockClient, gate: RunGate, recorder: TranscriptRecorder | None
@@ -202,16 +196,14 @@ class TaskCall(_Call):
         found = output | {"summary": result["summary"], "output": result["output"]}
         return {key: found[key] for key in self.keys if key in found}
 
-    async def keep(self, files: Files, result: dict[str, Any]) -> None:
+    async def keep(self, records: RunRecords, result: dict[str, Any]) -> None:
         """Keep the result under its fingerprint. If the store stays away, it is still this task's result."""
         from chassis.ledger.run_gate import patiently
-        from chassis.records.results import Results
 
         if not self.fingerprint:
             return
-        kept = Results(files, self.accounts.identity.dag_id, self.accounts.identity.run_id)
         try:
-            await patiently(partial(kept.keep, self.fingerprint, result))
+            await patiently(partial(records.results.keep, self.fingerprint, result))
         except StoreError as error:
             log.warning("%s: no later run can take its result over: %s", self.request.subject, error)
 
@@ -288,9 +280,10 @@ class PlanCall(_Call):
 
 def _imports() -> tuple[Any, Any]:
     from chassis.claude.client_pool import connected
-    from chassis.ledger.run_gate import gate_of
+    from chassis.ledger.run_gate import RunGate  # noqa: F401  to have it imported in a thread, too
+    from chassis.records.run_records import RunRecords
 
-    return connected, gate_of
+    return connected, RunRecords
 
 
 ClaudeCall = Annotated[TaskCall | PlanCall, Field(discriminator="kind")]

@@ -199,15 +199,13 @@ class ItemsOperator(BaseOperator):
 
         :raises StoreError: it is unknown whether one can still be found
         """
-        from chassis.files import open_files
-        from chassis.records.results import Results
+        from chassis.records.run_records import RunRecords
         from chassis.settings import Settings
 
         if not context["dag_run"].clear_number:
             return
-        settings, ti = Settings.load(), context["ti"]
-        files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
-        results = Results(files, ti.dag_id, ti.run_id)
+        ti = context["ti"]
+        results = RunRecords.open(Settings.load(), ti.dag_id, ti.run_id).results
         for task_id in self.members:
             results.forget_others(task_id, items)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.approval_policy import checked_edit
+from chassis.contract.record_paths import RunPaths
 from chassis.errors import NotStoredError, PlanError, RecordBrokenError
-from chassis.ledger.call_identity import run_folder
 from chassis.workflow import dump_plan, load_plan, plan_digest
 from chassis.workflow.given import with_given_inputs
 
@@ -63,7 +63,7 @@ class KeptProposal:
 
     def __init__(self, files: Files, ti: Any, clear_number: int) -> None:
         self._files = files
-        self._name = f"{run_folder(ti.dag_id, ti.run_id)}/proposal/{clear_number}-{ti.max_tries}.json"
+        self._name = RunPaths(ti.dag_id, ti.run_id).pending_plan(clear_number, ti.max_tries)
 
     def keep(self, proposal: Proposal) -> None:
         """Have it be the one.

@@ -129,15 +129,14 @@ class PlannedTaskOperator(ClaudeOperator):
 
         :raises ChassisError: it can't be told, so the task must not run
         """
-        from chassis.files import open_files
-        from chassis.records.amendments import Amended, Amendments
+        from chassis.records.amendments import Amended
+        from chassis.records.run_records import RunRecords
 
         if not context["dag_run"].clear_number:
             # An amended task was cleared. Most runs need not look, which on S3 takes a second.
             return Amended()
-        files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
         ti = context["ti"]
-        amended = Amendments(files, ti.dag_id, ti.run_id).of(ti.task_id, self.item)
+        amended = RunRecords.open(settings, ti.dag_id, ti.run_id).amendments.of(ti.task_id, self.item)
         for number in amended.numbers:
             self.log.info("By amendment %d of this run.", number)
         return amended

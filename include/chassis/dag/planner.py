@@ -157,15 +157,13 @@ class PublishOperator(BaseOperator):
 
         :raises NotApprovedError: it isn't what was decided last
         """
-        from chassis.files import open_files
-        from chassis.records.decisions import Decisions
+        from chassis.records.run_records import RunRecords
 
         ti = context["ti"]
         approved = ti.xcom_pull(task_ids="approve", map_indexes=-1)
         spec = load_plan(approved["plan"], source="as approved")
         digest = plan_digest(spec)
-        files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
-        settled = Decisions(files, ti.dag_id, ti.run_id).settled()
+        settled = RunRecords.open(settings, ti.dag_id, ti.run_id).decisions.settled()
         if digest != approved["digest"] or digest != settled:
             raise NotApprovedError(
                 f"The task approve has left plan {plan_code(digest)} of workflow '{spec.id}', and that is not what "

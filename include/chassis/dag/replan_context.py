@@ -57,8 +57,8 @@ def read_continuation(context: Context, settings: Settings) -> Continuation | No
     :raises PlanNotFoundError: there is no such workflow; names the nearest
     :raises RunNotFoundError: the workflow has no such run; names the nearest
     """
-    from chassis.files import open_files
     from chassis.plans.store import PlanStore
+    from chassis.records.run_records import open_records
 
     params = context["params"]
     wanted, workflow_id = params.get("continue_from"), params["workflow_id"]
@@ -73,7 +73,7 @@ def read_continuation(context: Context, settings: Settings) -> Continuation | No
         )
     store = PlanStore(settings.plans_root, settings.storage_conn_id)
     current = store.read(store.get(workflow_id))
-    files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
+    files = open_records(settings)
     run_id = _find_run(context, files, workflow_id, wanted)
     if not run_id:
         log.info(
@@ -86,9 +86,10 @@ def read_continuation(context: Context, settings: Settings) -> Continuation | No
 
 
 def _find_run(context: Context, files: Files, workflow_id: str, wanted: str) -> str:
-    from chassis.records.results import newest_runs
+    from chassis.records.run_records import recorded_runs
 
-    recorded = newest_runs(files, workflow_id)
+    runs = recorded_runs(files, workflow_id, skip_broken=True)
+    recorded = [run.run_id for run in runs if run.began_at is not None]
     if wanted == LATEST:
         return recorded[0] if recorded else ""
     if wanted in recorded or context["ti"].get_dr_count(workflow_id, run_ids=[wanted]):
@@ -103,10 +104,10 @@ def _find_run(context: Context, files: Files, workflow_id: str, wanted: str) -> 
 def _done(context: Context, files: Files, current: WorkflowSpec, run_id: str) -> Iterator[DoneTask]:
     """What the run has done, and what failed in it. The order is that of the names."""
     from chassis.planning import DoneTask
-    from chassis.records.results import Results
+    from chassis.records.run_records import RunRecords
 
     finished: set[tuple[str, str | None]] = set()
-    for result in Results(files, current.id, run_id).all():
+    for result in RunRecords(files, current.id, run_id).results.all():
         finished.add((result["task"], result["item"]))
         summary = one_line(result["summary"], _LONGEST)
         yield DoneTask(task=result["task"], item=result["item"], state="success", summary=summary)

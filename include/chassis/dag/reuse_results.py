@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.claude.connection_options import has_own_endpoint
 from chassis.claude.usage import Usage
-from chassis.files import open_files
-from chassis.records.results import Results
+from chassis.records.run_records import RunRecords, open_records
 from chassis.workflow import CARRY_OVER
 
 if TYPE_CHECKING:
@@ -37,15 +36,15 @@ def carried_result(context: Context, settings: Settings, call: TaskCall) -> dict
     cleared = who.clear_number > 0
     if not source and not cleared:
         return None
-    files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
-    own = Results(files, who.dag_id, who.run_id)
+    files = open_records(settings)
+    own = RunRecords(files, who.dag_id, who.run_id).results
     # Airflow counts clears by run: a first try is one of a task that nobody has cleared.
     if cleared and who.try_number > 1:
         own.forget(who.task_id, who.item)
         return None
     if not source:
         return None
-    found = Results(files, who.dag_id, source).find(call.fingerprint, who.task_id, who.item)
+    found = RunRecords(files, who.dag_id, source).results.find(call.fingerprint, who.task_id, who.item)
     if found is None:
         log.info("Run %r has no result of %s as it is told now: it is done.", source, call.request.subject)
         return None

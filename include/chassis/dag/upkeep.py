@@ -54,14 +54,13 @@ class DeleteTranscriptsOperator(BaseOperator):
     """Deletes transcripts that are too old. The XCom holds ``files``, ``runs`` and ``complete``."""
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from chassis.files import open_files
         from chassis.records.retention import delete_transcripts
+        from chassis.records.run_records import open_records
 
         settings = Settings.load()
         with reported(self, context):
-            files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
             before = time.time() - settings.transcript_days * _DAY
-            swept = delete_transcripts(files, before=before, seconds=_MOST_SECONDS)
+            swept = delete_transcripts(open_records(settings), before=before, seconds=_MOST_SECONDS)
         self.log.info(
             "Transcripts of %d calls in %d runs deleted: they were older than %d days.%s",
             swept.files,

@@ -1,20 +1,8 @@
-"""Who asks for a call, and where its records stand.
-
-Ids of DAGs and runs are almost any text, and become names of folders here. So each is quoted: an id can't leave its
-folder, and two ids never share one.
-"""
+"""Who asks for a call."""
 
 from __future__ import annotations
 
-import hashlib
-import string
-
 from pydantic import BaseModel, ConfigDict, Field
-
-_LONGEST = 120
-"""Characters of a folder's name; file systems allow 255 bytes."""
-_DIGEST = 32
-_PLAIN = frozenset((string.ascii_letters + string.digits + "_-.").encode())
 
 
 class CallIdentity(BaseModel):
@@ -38,24 +26,3 @@ class CallIdentity(BaseModel):
     def task_key(self) -> tuple[str, str | None]:
         """Whose spending a call is: limits of a task hold for this."""
         return self.task_id, self.item
-
-
-def run_folder(dag_id: str, run_id: str) -> str:
-    """The folder of a run's records, below the root: a relative path of two parts that no id can leave."""
-    return f"{quoted(dag_id)}/{quoted(run_id)}"
-
-
-def quoted(name: str) -> str:
-    """A text as the name of a folder or file: other texts have other names.
-
-    Letters, digits, ``_``, ``-`` and ``.`` stay, but for a dot in front; everything else becomes ``%XX``. A name
-    that would be too long is cut and ends with ``~`` and a digest; ``~`` stands in no other name.
-    """
-    raw = name.encode("utf-8", "surrogatepass")
-    whole = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in raw) or "%"
-    if whole.startswith("."):
-        whole = f"%2E{whole[1:]}"
-    if len(whole) <= _LONGEST:
-        return whole
-    digest = hashlib.sha256(raw).hexdigest()[:_DIGEST]
-    return f"{whole[: _LONGEST - _DIGEST - 1]}~{digest}"

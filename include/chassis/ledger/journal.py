@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from chassis.contract.record_paths import RunPaths
 from chassis.crashpoints import ENTRY_APPENDED, reached
 from chassis.errors import LimitSpentError, NotStoredError, RecordBrokenError
-from chassis.ledger.call_identity import quoted, run_folder
 from chassis.ledger.entries import entry_text, lost, parse_entry
 from chassis.ledger.run_limits import RunLimits, may_start
 from chassis.ledger.sums import Fold
@@ -42,12 +42,11 @@ if TYPE_CHECKING:
     from chassis.files import Files
     from chassis.ledger.entries import Closed, Entry, Opened, TaskKey, Totals
 
-__all__ = ["RunLedger", "RunLimits", "recorded_runs", "workflow_runs"]
+__all__ = ["RunLedger", "RunLimits"]
 
 log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"(\d{6,})\.json")
-_IDS = "run.json"
 _RELIED_ON = 10.0
 """Seconds for which what was read is relied on; a call that other processes make in a run is noticed anyway."""
 _PAUSE = 0.05
@@ -69,7 +68,7 @@ class RunLedger:
         self._files = files
         self._dag_id = dag_id
         self._run_id = run_id
-        self._run_folder = run_folder(dag_id, run_id)
+        self._paths = RunPaths(dag_id, run_id)
         self._clock = clock
         self._lock = threading.RLock()
         self._forget()
@@ -177,14 +176,14 @@ class RunLedger:
             return list(self._fold.entries)
 
     def _name(self, number: int) -> str:
-        return f"{self._run_folder}/ledger/{number:06d}.json"
+        return f"{self._paths.ledger}/{number:06d}.json"
 
     def _append(self, entry: Entry) -> bool:
         """Write the entry after the last one that was read; False if there is one already."""
         number = self._last + 1
         if number == 1:
             ids = {"dag_id": self._dag_id, "run_id": self._run_id}
-            self._files.create(f"{self._run_folder}/{_IDS}", json.dumps(ids, sort_keys=True).encode())
+            self._files.create(self._paths.ids, json.dumps(ids, sort_keys=True).encode())
         if not self._files.create(self._name(number), entry_text(entry)):
             return False
         reached(ENTRY_APPENDED)
@@ -229,7 +228,7 @@ class RunLedger:
         self._read_at = time.monotonic()
 
     def _newest(self) -> int:
-        names = self._files.names(f"{self._run_folder}/ledger")
+        names = self._files.names(self._paths.ledger)
         matches = (_NAME.fullmatch(name.rpartition("/")[2]) for name in names)
         return max((int(match[1]) for match in matches if match), default=0)
 
@@ -252,35 +251,3 @@ class RunLedger:
 
     def _where(self, number: int) -> str:
         return self._files.locate(self._name(number))
-
-
-def workflow_runs(files: Files, dag_id: str) -> list[str]:
-    """The ids of a DAG's runs that have a ledger, sorted.
-
-    :raises StoreError: the record store can't be read
-    :raises RecordBrokenError: the file that holds a run's id was edited
-    """
-    return sorted(run_id for _, run_id in _ids_in(files, quoted(dag_id)))
-
-
-def recorded_runs(files: Files) -> dict[str, list[str]]:
-    """The ids of all DAGs that have runs with a ledger, and of these runs, sorted. Errors as of above."""
-    found: dict[str, list[str]] = {}
-    for folder in files.folders(""):
-        for dag_id, run_id in _ids_in(files, folder):
-            found.setdefault(dag_id, []).append(run_id)
-    return {dag_id: sorted(found[dag_id]) for dag_id in sorted(found)}
-
-
-def _ids_in(files: Files, folder: str) -> list[tuple[str, str]]:
-    """The ids of DAG and run of each run that has a ledger in a DAG's folder: the names of folders may be cut."""
-    contents = files.read_all(f"{folder}/{run}/{_IDS}" for run in files.folders(folder))
-    return [_ids(files, name, content) for name, content in contents.items()]
-
-
-def _ids(files: Files, name: str, content: bytes) -> tuple[str, str]:
-    try:
-        ids = json.loads(content)
-        return str(ids["dag_id"]), str(ids["run_id"])
-    except (ValueError, TypeError, KeyError):
-        raise RecordBrokenError(f"{files.locate(name)} doesn't hold a run's id.") from None

@@ -13,8 +13,8 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
+from chassis.contract.record_paths import RunPaths, path_segment
 from chassis.errors import NotStoredError
-from chassis.ledger.call_identity import quoted, run_folder
 
 if TYPE_CHECKING:
     from chassis.files import Files
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ITEM_DIGITS = 32
 _KEPT = re.compile(rb'\{"answer": (.*), "sha256": "([0-9a-f]{64})"\}\n', re.DOTALL)
 
 
@@ -34,9 +33,8 @@ class KeptAnswers:
 
     def __init__(self, files: Files, identity: CallIdentity) -> None:
         self._files = files
-        self._folder = (
-            f"{run_folder(identity.dag_id, identity.run_id)}/answers/{identity.clear_number}"
-            f"/{quoted(identity.task_id)}/{item_folder(identity.item)}"
+        self._folder = RunPaths(identity.dag_id, identity.run_id).answers(
+            identity.clear_number, identity.task_id, identity.item
         )
 
     def recall(self, digest: str) -> dict[str, Any] | None:
@@ -69,12 +67,7 @@ class KeptAnswers:
             self._files.write(name, content)
 
     def _name(self, digest: str) -> str:
-        return f"{self._folder}/{quoted(digest)}.json"
-
-
-def item_folder(item: str | None) -> str:
-    """The name of the folder of a mapped task's item, or of a task that isn't mapped."""
-    return "_" if item is None else _sha256(item.encode("utf-8", "surrogatepass"))[:_ITEM_DIGITS]
+        return f"{self._folder}/{path_segment(digest)}.json"
 
 
 def payload_digest(payload: dict[str, Any]) -> str:

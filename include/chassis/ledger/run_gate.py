@@ -17,7 +17,6 @@ import weakref
 from typing import TYPE_CHECKING, TypeVar
 
 from chassis.errors import StoreError
-from chassis.files import open_files
 from chassis.ledger.entries import Closed
 from chassis.ledger.journal import RunLedger
 
@@ -155,15 +154,14 @@ _gates: weakref.WeakKeyDictionary[
 ] = weakref.WeakKeyDictionary()
 
 
-def gate_of(root: str, storage_conn_id: str, dag_id: str, run_id: str) -> RunGate:
+def gate_of(files: Files, dag_id: str, run_id: str) -> RunGate:
     """The gate of a run in the running event loop: the same one for all of its calls that are there.
 
-    :param root: root of the record store
-    :param storage_conn_id: Airflow connection for S3
+    :param files: the record store
     """
     gates = _gates.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
-    key = (root, storage_conn_id, dag_id, run_id)
+    key = (files.locate(""), dag_id, run_id)
     gate = gates.get(key)
     if gate is None:
-        gate = gates[key] = RunGate(open_files(root, storage_conn_id, what="record store"), dag_id, run_id)
+        gate = gates[key] = RunGate(files, dag_id, run_id)
     return gate

@@ -19,16 +19,14 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from chassis.contract.record_paths import RunPaths
 from chassis.errors import RecordBrokenError
-from chassis.ledger.call_identity import run_folder
 from chassis.records.event_log import NumberedLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chassis.files import Files
-
-FOLDER = "amendments"
 
 
 class _Data(BaseModel):
@@ -88,7 +86,7 @@ class Amendments:
     """
 
     def __init__(self, files: Files, dag_id: str, run_id: str) -> None:
-        folder = f"{run_folder(dag_id, run_id)}/{FOLDER}"
+        folder = RunPaths(dag_id, run_id).amendments
         self._log = NumberedLog(files, folder)
         self._where = files.locate(folder)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from chassis.contract.record_paths import RunPaths
 from chassis.errors import RecordBrokenError
-from chassis.ledger.call_identity import run_folder
 from chassis.records.event_log import NumberedLog
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Decisions:
     """
 
     def __init__(self, files: Files, dag_id: str, run_id: str) -> None:
-        self._log = NumberedLog(files, f"{run_folder(dag_id, run_id)}/decisions")
+        self._log = NumberedLog(files, RunPaths(dag_id, run_id).decisions)
 
     def add(self, decision: Decision) -> int:
         """Add one, and return its number, from 1. What is the newest already isn't added again.

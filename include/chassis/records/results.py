@@ -22,9 +22,8 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
+from chassis.contract.record_paths import RunPaths
 from chassis.errors import NotStoredError
-from chassis.ledger.call_identity import quoted, run_folder
-from chassis.ledger.entries import Opened, parse_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,10 +36,6 @@ _KEPT = re.compile(
     rb'\{"fingerprint": "([0-9a-f]{64})", "result": (.*), "sha256": "([0-9a-f]{64})"\}\n', re.DOTALL
 )
 _FORGOTTEN = b"{}\n"
-_ITEM_DIGITS = 32
-_IDS = "run.json"
-_KEPT_SINCE = "results.json"
-_FIRST_CALL = "ledger/000001.json"
 
 
 class Results:
@@ -55,7 +50,7 @@ class Results:
     ) -> None:
         self._files = files
         self._ids = {"dag_id": dag_id, "run_id": run_id}
-        self._run_folder = run_folder(dag_id, run_id)
+        self._paths = RunPaths(dag_id, run_id)
         self._clock = clock
 
     def keep(self, fingerprint: str, result: dict[str, Any]) -> None:
@@ -65,16 +60,16 @@ class Results:
         :raises ValueError: a number in it is infinite or none
         :raises StoreError: it is unknown whether it is kept; keeping it again is safe
         """
-        self._files.write(self._name(result["task"], result["item"]), _pack(fingerprint, result))
+        self._files.write(self._paths.result(result["task"], result["item"]), _pack(fingerprint, result))
         ids = json.dumps(self._ids | {"at": self._clock()}, sort_keys=True)
-        self._files.create(f"{self._run_folder}/{_KEPT_SINCE}", f"{ids}\n".encode())
+        self._files.create(self._paths.results_since, f"{ids}\n".encode())
 
     def find(self, fingerprint: str, task_id: str, item: str | None) -> dict[str, Any] | None:
         """The result of a task, or of one item of it; None if it was made from something else, or can't be relied on.
 
         :raises StoreError: it can't be told whether one is kept
         """
-        name = self._name(task_id, item)
+        name = self._paths.result(task_id, item)
         try:
             found = self._unpacked(name, self._files.read(name))
         except NotStoredError:
@@ -86,16 +81,15 @@ class Results:
 
         :raises StoreError: it is unknown whether one can still be found
         """
-        self._files.write(self._name(task_id, item), _FORGOTTEN)
+        self._files.write(self._paths.result(task_id, item), _FORGOTTEN)
 
     def forget_others(self, task_id: str, items: Iterable[str]) -> None:
         """Let no result of a task be found but those of these items, because the run has no others any more.
 
         :raises StoreError: it is unknown whether one can still be found
         """
-        kept = {self._name(task_id, item) for item in items}
-        folder = f"{self._run_folder}/results/{quoted(task_id)}"
-        for name in self._files.names(folder):
+        kept = {self._paths.result(task_id, item) for item in items}
+        for name in self._files.names(self._paths.results_of(task_id)):
             if name.endswith(".json") and name not in kept:
                 self._files.write(name, _FORGOTTEN)
 
@@ -104,7 +98,7 @@ class Results:
 
         :raises StoreError: it can't be told what is kept
         """
-        folder = f"{self._run_folder}/results"
+        folder = self._paths.results
         names = [
             name
             for task in self._files.folders(folder)
@@ -117,10 +111,6 @@ class Results:
         ]
         return sorted(found, key=lambda result: (str(result["task"]), str(result["item"])))
 
-    def _name(self, task_id: str, item: str | None) -> str:
-        digest = "_" if item is None else hashlib.sha256(item.encode("utf-8", "surrogatepass")).hexdigest()
-        return f"{self._run_folder}/results/{quoted(task_id)}/{digest[:_ITEM_DIGITS]}.json"
-
     def _unpacked(self, name: str, content: bytes) -> tuple[str, dict[str, Any]] | None:
         if content == _FORGOTTEN:
             return None
@@ -130,46 +120,6 @@ class Results:
             return None
         result: dict[str, Any] = json.loads(match[2])
         return match[1].decode(), result
-
-
-def newest_runs(files: Files, dag_id: str) -> list[str]:
-    """The ids of a workflow's runs that have done anything, the newest first: by their first call, or result.
-
-    Runs whose records can't be understood are left out.
-
-    :raises StoreError: the record store can't be read
-    """
-    folder = quoted(dag_id)
-    runs = [f"{folder}/{run}" for run in files.folders(folder)]
-    contents = files.read_all(f"{run}/{name}" for run in runs for name in (_IDS, _FIRST_CALL, _KEPT_SINCE))
-    times: dict[str, float] = {}
-    for run in runs:
-        kept = _object(contents.get(f"{run}/{_KEPT_SINCE}"))
-        run_id = (_object(contents.get(f"{run}/{_IDS}")) or kept).get("run_id")
-        begun = [_called_at(contents.get(f"{run}/{_FIRST_CALL}")), _number(kept.get("at"))]
-        if isinstance(run_id, str) and (moments := [moment for moment in begun if moment is not None]):
-            times[run_id] = min(moments)
-    return sorted(times, key=lambda run_id: (-times[run_id], run_id))
-
-
-def _called_at(content: bytes | None) -> float | None:
-    try:
-        entry = parse_entry(content or b"")
-    except ValueError:
-        return None
-    return entry.opened_at if isinstance(entry, Opened) else None
-
-
-def _object(content: bytes | None) -> dict[str, Any]:
-    try:
-        data = json.loads(content or b"")
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _pack(fingerprint: str, result: dict[str, Any]) -> bytes:

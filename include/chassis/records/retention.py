@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chassis.contract.record_paths import transcripts_in
 from chassis.errors import StoreError
-from chassis.records.transcripts import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,4 +61,4 @@ def delete_transcripts(
 def _folders(files: Files) -> Iterator[str]:
     for dag in files.folders(""):
         for run in files.folders(dag):
-            yield f"{dag}/{run}/{FOLDER}"
+            yield transcripts_in(f"{dag}/{run}")

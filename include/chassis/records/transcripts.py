@@ -25,9 +25,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chassis.claude.usage import Usage
-from chassis.ledger.call_identity import quoted, run_folder
+from chassis.contract.record_paths import RunPaths
 from chassis.ledger.entries import Outcome
-from chassis.ledger.kept_answers import item_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FOLDER = "transcripts"
 _NAME = re.compile(r"(?P<try_number>[0-9]{4,})-(?P<number>[0-9]{3,})\.json")
 
 
@@ -132,7 +130,7 @@ class Transcripts:
 
     def __init__(self, files: Files, dag_id: str, run_id: str) -> None:
         self._files = files
-        self._folder = f"{run_folder(dag_id, run_id)}/{FOLDER}"
+        self._paths = RunPaths(dag_id, run_id)
 
     def tries(self, task_id: str, item: str | None = None) -> list[TryTranscript]:
         """The tries of a task, or of one item of it, that have transcripts: the newest first.
@@ -166,18 +164,15 @@ class Transcripts:
         :raises StoreError: it is unknown whether the transcript is kept
         """
         content = json.dumps(turn.model_dump(mode="json"), ensure_ascii=False).encode("utf-8", "replace")
-        folder = self._of(turn.task_id, turn.item)
+        folder = self._paths.transcripts(turn.task_id, turn.item)
         while not self._files.create(f"{folder}/{turn.try_number:04d}-{number:03d}.json", content):
             number += 1
         return number
 
-    def _of(self, task_id: str, item: str | None) -> str:
-        return f"{self._folder}/{quoted(task_id)}/{item_folder(item)}"
-
     def _names(self, task_id: str, item: str | None) -> dict[int, list[str]]:
         """The files of each try, in the order of its calls."""
         found: dict[int, list[tuple[int, str]]] = {}
-        for name in self._files.names(self._of(task_id, item)):
+        for name in self._files.names(self._paths.transcripts(task_id, item)):
             if match := _NAME.fullmatch(name.rpartition("/")[2]):
                 found.setdefault(int(match["try_number"]), []).append((int(match["number"]), name))
         return {number: [name for _, name in sorted(names)] for number, names in found.items()}

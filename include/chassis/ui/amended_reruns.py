@@ -24,8 +24,8 @@ from sqlalchemy import select
 
 from chassis.deployment import Deployment
 from chassis.errors import ChassisError, PlanFault
-from chassis.files import open_files
 from chassis.records.amendments import Amendments, Change, what_holds
+from chassis.records.run_records import RunRecords
 from chassis.rerun_scope import Instance, instances_to_clear
 from chassis.ui.instance_items import items_of
 from chassis.ui.run_facts import failed_instances, find_instance, find_run
@@ -119,8 +119,7 @@ def rerun_amended(place: Place, wish: Wish) -> Done:
             "hand-written DAG are changed in its file; then clear them.",
         )
     items = _items(place, plan.spec, targets)
-    files = open_files(place.settings.records_root, place.settings.storage_conn_id, what="record store")
-    amendments = Amendments(files, place.dag_id, place.run_id)
+    amendments = RunRecords.open(place.settings, place.dag_id, place.run_id).amendments
     given = {name: part.default for name, part in plan.spec.inputs.items()} | (run.conf or {})
     change = _change(place, wish, items, _told(place, plan.spec, items, given, amendments))
     amended_plan(

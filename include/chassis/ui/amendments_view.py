@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chassis.errors import ChassisError
-from chassis.files import open_files
-from chassis.records.amendments import Amendments
+from chassis.records.run_records import RunRecords
 from chassis.ui.instance_items import list_of
 from chassis.ui.run_plans import inputs_of_run
 from chassis.ui.task_view import view_amendments
@@ -58,8 +57,7 @@ def read_run_amendments(
 ) -> RunAmendments:
     """The amendments of a run; a plan can be read without them, so a record store that fails is told, not raised."""
     try:
-        files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
-        found = Amendments(files, run.dag_id, run.run_id).all()
+        found = RunRecords.open(settings, run.dag_id, run.run_id).amendments.all()
     except ChassisError as error:
         return RunAmendments(unreadable=str(error))
     return RunAmendments(tuple(_views(session, run, spec, found)))

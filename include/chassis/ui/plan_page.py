@@ -16,8 +16,7 @@ from chassis.catalogue import load_catalogue
 from chassis.dag.pending_plan import estimate_of
 from chassis.errors import ChassisError, PlanError, PlanNotFoundError
 from chassis.estimate import Estimate
-from chassis.files import open_files
-from chassis.records.decisions import Decisions
+from chassis.records.run_records import RunRecords
 from chassis.settings import Settings
 from chassis.ui.access_rules import Every, Read, Routes, may
 from chassis.ui.amendments_view import RunAmendments, read_run_amendments
@@ -284,8 +283,7 @@ def _catalogue(settings: Settings) -> Catalogue | None:
 
 
 def _history(run: PlannerRun, settings: Settings) -> list[Decision]:
-    files = open_files(settings.records_root, settings.storage_conn_id)
-    return list(Decisions(files, run.dag_id, run.run_id).all().values())
+    return list(RunRecords.open(settings, run.dag_id, run.run_id).decisions.all().values())
 
 
 def _approval(session: Session, user: BaseUser, spec: WorkflowSpec) -> Approval | None:

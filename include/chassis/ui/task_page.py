@@ -11,9 +11,8 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import HTTPException, Query, Request, status
 from fastapi.responses import HTMLResponse
 
-from chassis.files import open_files
-from chassis.records.amendments import Amendments, what_holds
-from chassis.records.transcripts import Transcripts
+from chassis.records.amendments import what_holds
+from chassis.records.run_records import RunRecords
 from chassis.rerun_scope import FAILED
 from chassis.settings import Settings
 from chassis.ui.access_rules import Every, Read, Routes, may
@@ -64,12 +63,12 @@ def show_task(
     task = next((each for each in spec.tasks if each.id == task_id), None) if spec else None
     item = item_of(session, spec, instance)
     left = xcoms(session, dag_id, run_id, task_id, map_index)
-    files = open_files(settings.records_root, settings.storage_conn_id, what="record store")
-    transcripts = Transcripts(files, dag_id, run_id)
+    records = RunRecords.open(settings, dag_id, run_id)
+    transcripts = records.transcripts
     tries = transcripts.try_numbers(task_id, item)
     number = wanted if wanted is not None else (tries[0] if tries else None)
     transcript = transcripts.find(task_id, item, number) if number is not None else None
-    known = Amendments(files, dag_id, run_id).all()
+    known = records.amendments.all()
     own = [each for each in known if each.concerns(task_id, item)]
     given = inputs_of_run(spec, run)
     board = _board(session, spec, instance)

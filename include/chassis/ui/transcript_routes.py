@@ -11,9 +11,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import HTTPException, status
 
-from chassis.files import Files, open_files
-from chassis.records.amendments import Amendments
-from chassis.records.transcripts import Transcripts
+from chassis.records.run_records import RunRecords
 from chassis.settings import Settings
 from chassis.ui.access_rules import Read, Routes
 from chassis.ui.instance_items import item_of
@@ -46,7 +44,7 @@ def transcript(
         raise HTTPException(status.HTTP_404_NOT_FOUND, "This run has no such task.")
     plan = plan_of_run(settings, dag_id, run.bundle_version)
     item = item_of(session, plan.spec if plan else None, instance)
-    transcripts = Transcripts(_records(settings), dag_id, run_id)
+    transcripts = RunRecords.open(settings, dag_id, run_id).transcripts
     numbers = transcripts.try_numbers(task_id, item)
     wanted = try_number if try_number is not None else next(iter(numbers), None)
     found = None if wanted is None else transcripts.find(task_id, item, wanted)
@@ -65,9 +63,5 @@ def amendments(dag_id: str, run_id: str, session: SessionDep) -> dict[str, Any]:
     :raises HTTPException: 404 for an unknown run
     """
     find_run(session, dag_id, run_id)
-    found = Amendments(_records(Settings.load()), dag_id, run_id).all()
+    found = RunRecords.open(Settings.load(), dag_id, run_id).amendments.all()
     return {"amendments": [each.model_dump(mode="json") for each in found]}
-
-
-def _records(settings: Settings) -> Files:
-    return open_files(settings.records_root, settings.storage_conn_id, what="record store")

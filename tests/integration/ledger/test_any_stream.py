@@ -94,7 +94,7 @@ class Asker:
         calls = PaidCalls(
             client=self._client,
             identity=who,
-            gate=gate_of(str(self._records), "", "sums", run),
+            gate=gate_of(files, "sums", run),
             pace=Pace(32),  # a new one: what it learns in one conversation would slow the next
             limits=RunLimits(),
             timeout_seconds=600,

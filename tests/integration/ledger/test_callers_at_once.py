@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chassis.contract.record_paths import RunPaths
 from chassis.files import open_files
-from chassis.ledger.call_identity import run_folder
 from chassis.ledger.entries import Opened, parse_entry
 from chassis.ledger.journal import RunLedger
 from chassis.ledger.run_limits import RunLimits
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SCRIPT = Path(__file__).with_name("callers.py")
 CROWD = {"folder": (8, 25), "s3": (3, 6)}
 """Processes, and calls of each; fewer on S3, where each makes an AWS client of its own."""
-LEDGER = f"{run_folder(DAG, RUN)}/ledger"
+LEDGER = RunPaths(DAG, RUN).ledger
 
 
 @pytest.fixture(params=["folder", "s3"])

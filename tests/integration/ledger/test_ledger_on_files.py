@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chassis.contract.record_paths import RunPaths
 from chassis.errors import LimitSpentError, RecordBrokenError, StoreError
 from chassis.files import open_files
-from chassis.ledger.call_identity import CallIdentity, run_folder
+from chassis.ledger.call_identity import CallIdentity
 from chassis.ledger.entries import Totals, entry_text
-from chassis.ledger.journal import RunLedger, RunLimits, recorded_runs, workflow_runs
+from chassis.ledger.journal import RunLedger, RunLimits
 from chassis.ledger.kept_answers import KeptAnswers, payload_digest
 from tests.integration.s3 import CONN_ID, connection_to
 from tests.unit.ledger.makers import DAG, RUN, answered, opened, run_limits
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from chassis.files import Files
 
-LEDGER = f"{run_folder(DAG, RUN)}/ledger"
+LEDGER = RunPaths(DAG, RUN).ledger
 FREE = RunLimits(max_parallel=1000)
 
 
@@ -64,14 +65,6 @@ def test_one_ledger_goes_on_from_anothers_entries(files: Files) -> None:
     assert all(turn.totals().open_calls == 12 for turn in turns)
 
 
-def test_runs_are_found_by_their_ids(files: Files) -> None:
-    for run in (RUN, "a/../b", "scheduled__2026-01-01T00:00:00+00:00"):
-        RunLedger(files, DAG, run).reserve(opened("a"), FREE)
-    assert workflow_runs(files, DAG) == sorted([RUN, "a/../b", "scheduled__2026-01-01T00:00:00+00:00"])
-    assert workflow_runs(files, "never_run") == []
-    assert recorded_runs(files)[DAG] == workflow_runs(files, DAG)
-
-
 def test_an_entry_edited_by_hand_is_an_error_that_names_its_place(files: Files, root: str) -> None:
     ledger(files).reserve(opened("a"), FREE)
     files.write(f"{LEDGER}/000001.json", b'{"kind": "opened"}')
@@ -97,8 +90,8 @@ def test_answers_and_entries_of_a_run_stand_in_one_folder(files: Files) -> None:
     ledger(files).reserve(opened("a"), FREE)
     identity = CallIdentity(dag_id=DAG, run_id=RUN, clear_number=0, task_id="update")
     KeptAnswers(files, identity).keep("d", {})
-    assert files.folders(DAG) == [run_folder(DAG, RUN).partition("/")[2]]
-    assert files.folders(run_folder(DAG, RUN)) == ["answers", "ledger"]
+    assert files.folders(DAG) == [RunPaths(DAG, RUN).folder.partition("/")[2]]
+    assert files.folders(RunPaths(DAG, RUN).folder) == ["answers", "ledger"]
 
 
 def test_a_forked_process_goes_on_with_the_ledger_of_its_parent(files: Files) -> None:

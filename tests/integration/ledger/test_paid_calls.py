@@ -22,6 +22,7 @@ from chassis.errors import (
     PriceUnknownError,
     ThrottledError,
 )
+from chassis.files import open_files
 from chassis.ledger.call_identity import CallIdentity
 from chassis.ledger.run_limits import RunLimits
 from chassis.workflow import SpendLimits
@@ -58,7 +59,7 @@ class Tasks:
         return PaidCalls(
             client=client,
             identity=who,
-            gate=gate_of(str(self.records), "", who.dag_id, who.run_id),
+            gate=gate_of(open_files(str(self.records), what="record store"), who.dag_id, who.run_id),
             pace=pace_for(("claude_bedrock", MODEL), 32),
             limits=self.limits,
             timeout_seconds=600,
@@ -86,7 +87,7 @@ class Tasks:
     def gate(self) -> RunGate:
         from chassis.ledger.run_gate import gate_of
 
-        return gate_of(str(self.records), "", "sums", "manual__1")
+        return gate_of(open_files(str(self.records), what="record store"), "sums", "manual__1")
 
     def totals(self) -> Any:
         async def read() -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 from chassis.errors import RecordBrokenError
 from chassis.files import Files, open_files
-from chassis.records.amendments import FOLDER, Amended, Amendments, Change
+from chassis.records.amendments import Amended, Amendments, Change
 from tests.integration.s3 import CONN_ID
 
 DAG, RUN = "onboard", "manual__2026-11-22T12:00:00+00:00"
@@ -87,7 +87,7 @@ def test_a_saved_amendment_names_its_revision(amendments: Amendments) -> None:
 
 def test_an_entry_of_a_later_chassis_that_says_more_is_applied(files: Files, amendments: Amendments) -> None:
     entry = a_change(instruction="new").model_dump_json()[:-1] + ', "approved_by": "Eve"}'
-    files.create(f"onboard/manual__2026-11-22T12%3A00%3A00%2B00%3A00/{FOLDER}/000001.json", entry.encode())
+    files.create("onboard/manual__2026-11-22T12%3A00%3A00%2B00%3A00/amendments/000001.json", entry.encode())
     assert amendments.of("update", "claims").instruction == "new"
 
 
@@ -96,6 +96,6 @@ def test_an_entry_of_a_later_chassis_that_says_more_is_applied(files: Files, ame
 )
 def test_a_task_never_runs_by_half_an_amendment(files: Files, amendments: Amendments, entry: bytes) -> None:
     amendments.add(a_change(instruction="new"))
-    files.create(f"onboard/manual__2026-11-22T12%3A00%3A00%2B00%3A00/{FOLDER}/000002.json", entry)
+    files.create("onboard/manual__2026-11-22T12%3A00%3A00%2B00%3A00/amendments/000002.json", entry)
     with pytest.raises(RecordBrokenError, match="amendments"):
         amendments.of("update", "claims")

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chassis.contract.record_paths import RunPaths
 from chassis.dag.deferred_call import Accounts, TaskCall, restore_call
 from chassis.errors import StoreError
 from chassis.files import Files, open_files
-from chassis.ledger.call_identity import CallIdentity, run_folder
-from chassis.ledger.journal import RunLedger
+from chassis.ledger.call_identity import CallIdentity
 from chassis.ledger.run_limits import RunLimits
-from chassis.records.results import Results, newest_runs
+from chassis.records.results import Results
 from chassis.work.brief import answer_schema
 from tests.integration.claude.wire import a_request
 from tests.integration.s3 import CONN_ID
-from tests.unit.ledger.makers import opened
 
 if TYPE_CHECKING:
     from chassis.local.simulator import Simulator, SimulatorControl
@@ -90,7 +89,7 @@ def test_a_damaged_result_counts_as_none_and_is_told(
     files: Files, results: Results, caplog: pytest.LogCaptureFixture, damage: bytes | str
 ) -> None:
     results.keep(ONE, a_result())
-    (name,) = files.names(f"{run_folder(DAG, RUN)}/results/update")
+    (name,) = files.names(f"{RunPaths(DAG, RUN).folder}/results/update")
     whole = files.read(name)
     harm = {
         "cut": whole[:-5],
@@ -115,23 +114,6 @@ def test_all_results_of_a_run_are_listed_by_task_and_item(results: Results) -> N
         ("b", None),
     ]
     assert results.all()[-1] == kept[0]
-
-
-def test_the_newest_run_is_the_one_that_began_last_by_a_call_or_by_a_result(files: Files) -> None:
-    assert newest_runs(files, DAG) == []
-    for run_id, begun in (("z first", 100.0), ("third", 300.0)):
-        assert RunLedger(files, DAG, run_id).reserve(opened("c", opened_at=begun), RunLimits())
-    Results(files, DAG, "second", clock=lambda: 200.0).keep(ONE, a_result())
-    Results(files, DAG, "z first", clock=lambda: 900.0).keep(ONE, a_result())
-    Results(files, "another workflow", "fourth", clock=lambda: 400.0).keep(ONE, a_result())
-    assert newest_runs(files, DAG) == ["third", "second", "z first"]
-
-
-def test_a_run_whose_records_are_broken_is_left_out(files: Files) -> None:
-    Results(files, DAG, "good", clock=lambda: 1.0).keep(ONE, a_result())
-    Results(files, DAG, "bad", clock=lambda: 2.0).keep(ONE, a_result())
-    files.write(f"{run_folder(DAG, 'bad')}/results.json", b"[]")
-    assert newest_runs(files, DAG) == ["good"]
 
 
 class TestATasksCall:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from chassis.contract.record_paths import RunPaths
 from chassis.errors import StoreError
 from chassis.files import Files, open_files
-from chassis.ledger.call_identity import run_folder
 from chassis.records.amendments import Amendments, Change
 from chassis.records.retention import Swept, delete_transcripts
 from chassis.records.transcripts import Transcripts, Turn
@@ -36,8 +36,8 @@ def files(root: str) -> Files:
             Transcripts(files, dag, run).write(turn, 1)
         change = Change(task_id="update", reason="r", by="Ada", by_id="7", at="2026-11-22T12:00:00+00:00")
         Amendments(files, dag, run).add(change)
-        files.create(f"{run_folder(dag, run)}/ledger/000001.json", b"{}")
-        files.create(f"{run_folder(dag, run)}/run.json", b"{}")
+        files.create(f"{RunPaths(dag, run).folder}/ledger/000001.json", b"{}")
+        files.create(f"{RunPaths(dag, run).folder}/run.json", b"{}")
     return files
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chassis.claude.conversation import converse
+from chassis.contract.record_paths import RunPaths
 from chassis.errors import ClaudeError, StoreError, StreamBrokenError
 from chassis.files import Files, open_files
 from chassis.ledger.call_identity import CallIdentity
@@ -72,7 +73,7 @@ class Task:
                 calls = PaidCalls(
                     client=client,
                     identity=who,
-                    gate=gate_of(self.root, CONN_ID, DAG, RUN),
+                    gate=gate_of(self.files, DAG, RUN),
                     pace=pace_for(("claude_bedrock", MODEL), 8),
                     limits=RunLimits(),
                     timeout_seconds=60,
@@ -258,10 +259,7 @@ def test_an_edited_transcript_is_counted_and_hides_nothing_else(task: Task, cont
 
 
 def folder_of(task: Task) -> str:
-    from chassis.ledger.call_identity import run_folder
-    from chassis.ledger.kept_answers import item_folder
-
-    return f"{run_folder(DAG, RUN)}/transcripts/{TASK}/{item_folder(ITEM)}"
+    return RunPaths(DAG, RUN).transcripts(TASK, ITEM)
 
 
 class BrokenFiles:

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chassis.claude.usage import Usage
+from chassis.contract.record_paths import RunPaths
 from chassis.errors import LimitSpentError, RecordBrokenError, StoreError
 from chassis.ledger import journal
-from chassis.ledger.call_identity import run_folder
 from chassis.ledger.entries import Bound, Closed, Opened, Totals, parse_entry
-from chassis.ledger.journal import RunLedger, recorded_runs, workflow_runs
+from chassis.ledger.journal import RunLedger
 from chassis.ledger.run_limits import RunLimits
 from chassis.ledger.sums import Fold, nanos
 from chassis.workflow import SpendLimits
 from tests.unit.ledger.makers import DAG, NOON, RUN, MemoryFiles, UnsureFiles, answered, opened, run_limits
 
 FREE = RunLimits(max_parallel=1000)
-FOLDER = f"{run_folder(DAG, RUN)}/ledger"
+FOLDER = RunPaths(DAG, RUN).ledger
 
 
 def ledger(files: MemoryFiles, clock: Callable[[], float] = lambda: NOON) -> RunLedger:
@@ -367,22 +367,7 @@ class TestCost:
             assert files.listings == listings
 
 
-class TestRuns:
-    def test_the_runs_of_a_workflow_are_told_by_their_own_ids(self, files: MemoryFiles) -> None:
-        runs = [RUN, "scheduled__2026", "..", "a/b", "x" * 300, "größe"]
-        for run in runs:
-            RunLedger(files, DAG, run).reserve(opened("a"), FREE)
-        RunLedger(files, "other_dag", "theirs").reserve(opened("a"), FREE)
-        assert workflow_runs(files, DAG) == sorted(runs)
-        assert workflow_runs(files, "no_dag") == []
-        assert recorded_runs(files) == {DAG: sorted(runs), "other_dag": ["theirs"]}
-
-    def test_a_broken_file_of_ids_is_an_error_that_names_it(self, files: MemoryFiles) -> None:
-        RunLedger(files, DAG, "r").reserve(opened("a"), FREE)
-        files.content[f"{DAG}/r/run.json"] = b"[]"
-        with pytest.raises(RecordBrokenError, match=r"memory:add_pet/r/run\.json"):
-            workflow_runs(files, DAG)
-
+class TestContent:
     def test_no_entry_holds_what_was_asked_or_answered(self, files: MemoryFiles) -> None:
         mine = ledger(files)
         mine.reserve(opened("a"), FREE)
