@@ -75,6 +75,7 @@ def measure(instances: int) -> dict[str, Any]:
     touch(10)
     busy = [_asked(client, f"{board}/changes?since={since}") for _ in range(REFRESHES)]
     whole = _asked(client, f"{board}/changes?since=")
+    json_figures = measure_json(client)
     return {
         "task instances": instances,
         "first page, seconds": round(first["seconds"], 3),
@@ -92,7 +93,33 @@ def measure(instances: int) -> dict[str, Any]:
         "refresh, 10 changed, rows": len(busy[0]["answer"].json()["rows"]),
         "refresh, 10 changed, queries": busy[0]["queries"],
         "refresh of all, ms": round(whole["seconds"] * 1000, 1),
+        **json_figures,
     }
+
+
+def measure_json(client: Any) -> dict[str, Any]:
+    """The figures of the run's JSON: its pages, with and without results, and a look at what changed."""
+    address = f"/chassis/api/v1/dags/{WORKFLOW}/runs/{RUN}"
+    figures: dict[str, Any] = {}
+    for name, query in (("JSON", ""), ("JSON with results", "&results=true")):
+        asked, offset = [], 0
+        while offset is not None:
+            asked.append(_asked(client, f"{address}?offset={offset}{query}"))
+            offset = asked[-1]["answer"].json()["next"]
+        bodies = [each["answer"].content for each in asked]
+        figures |= {
+            f"{name}, pages": len(asked),
+            f"{name}, ms": round(sum(each["seconds"] for each in asked) * 1000, 1),
+            f"{name}, kB": sum(map(len, bodies)) // 1000,
+            f"{name}, kB compressed": sum(len(gzip.compress(each, 5)) for each in bodies) // 1000,
+            f"{name}, queries": sum(each["queries"] for each in asked),
+        }
+    since = quote(asked[0]["answer"].json()["since"])
+    quiet = [_asked(client, f"{address}?since={since}") for _ in range(REFRESHES)]
+    figures["JSON, what changed, ms"] = _median_ms(quiet)
+    figures["JSON, what changed, kB"] = len(quiet[0]["answer"].content) // 1000
+    figures["JSON, what changed, queries"] = quiet[0]["queries"]
+    return figures
 
 
 def write_run(instances: int) -> None:
@@ -105,6 +132,8 @@ def write_run(instances: int) -> None:
     from airflow.utils.session import create_session
 
     from chassis.dag.cards import CARD_KEY, card_of
+    from chassis.ledger.entries import Totals
+    from chassis.ledger.run_limits import RunLimits
     from chassis.plans.store import PlanStore
     from chassis.settings import Settings
     from chassis.workflow import load_plan
@@ -146,7 +175,13 @@ def write_run(instances: int) -> None:
                 for task_id, index in places
             ],
         )
-        card = card_of(result={"summary": "The service has the product now. " * 5})
+        result = {"task": "do", "summary": "The service has the product now. " * 5, "output": "x" * 4000}
+        result |= {"usage": {}, "cost_usd": 0.01, "model": "claude", "request_ids": []}
+        totals = Totals().model_dump(mode="json")
+        limits = RunLimits().model_dump(mode="json")
+        spending = {"task": totals, "run": totals, "limits": limits, "prices": "today's"}
+        error = {"class": "TaskBlockedError", "message": "Task do is blocked.", "hint": "Say which service."}
+        card = card_of(result=result, spending=spending)
         session.execute(
             XComModel.__table__.insert(),
             [
@@ -156,11 +191,16 @@ def write_run(instances: int) -> None:
                     "run_id": RUN,
                     "task_id": task_id,
                     "map_index": index,
-                    "key": CARD_KEY,
-                    "value": json.dumps(card),
+                    "key": key,
+                    "value": json.dumps(value),
                     "timestamp": long_ago,
                 }
                 for task_id, index in places
+                for key, value in (
+                    (CARD_KEY, card),
+                    ("spending", spending),
+                    ("error", error) if states[index % len(states)] == "failed" else ("return_value", result),
+                )
                 if index >= 0
             ],
         )

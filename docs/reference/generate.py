@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import types
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -18,6 +20,7 @@ from chassis.agents import AgentDefinition
 from chassis.catalogue import Service
 from chassis.claude.connection_options import ClaudeOptions
 from chassis.claude.usage import Usage
+from chassis.contract.run_view import FailureView, InstanceView, PlanningView, RunView, TaskView
 from chassis.errors import ChassisError, ClaudeError
 from chassis.local.simulator.model_files import known_models
 from chassis.settings import Settings
@@ -40,16 +43,21 @@ PARTS: dict[str, type[BaseModel]] = {
     for model in (
         AgentDefinition,
         ClaudeOptions,
+        FailureView,
         ForEach,
         InputSpec,
+        InstanceView,
         Limits,
+        PlanningView,
         Provenance,
+        RunView,
         Schedule,
         Service,
         Settings,
         SpendLimits,
         TaskResult,
         TaskSpec,
+        TaskView,
         Usage,
         WorkflowSpec,
     )
@@ -61,15 +69,20 @@ _WORDS: dict[Any, str] = {
     float: "number",
     bool: "true or false",
     type(None): "",
+    datetime: "ISO 8601 time",
 }
 _HEADINGS: dict[Any, str] = {
+    FailureView: "error",
     ForEach: "for_each",
     InputSpec: "input",
+    InstanceView: "instance",
     Limits: "limits",
+    PlanningView: "planning",
     Provenance: "provenance",
     Schedule: "schedule",
     SpendLimits: "per_task",
     TaskSpec: "task",
+    TaskView: "task",
     Usage: "usage",
 }
 _MADE = {
@@ -182,7 +195,7 @@ def table(model: type[BaseModel]) -> str:
     """A Markdown table of a model's fields."""
     rows = ["| name | default | value | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
-        cells = (f"`{name}`", _default(name, field), _value(field), field.description or "")
+        cells = (f"`{field.alias or name}`", _default(name, field), _value(field), field.description or "")
         rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(rows) + "\n"
 
@@ -236,7 +249,7 @@ def _kind(annotation: Any) -> str:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin is tuple:
         return f"list of {_kind(arguments[0])}"
-    if origin is dict:
+    if origin in (dict, Mapping):
         return f"mapping to {_kind(arguments[1])}"
     if annotation in _HEADINGS:
         return f"[{_HEADINGS[annotation]}](#{_HEADINGS[annotation]})"

@@ -17,6 +17,7 @@ from chassis.ui import (
     board_page,
     decision_routes,
     plan_page,
+    run_routes,
     task_page,
     transcript_routes,
     workflows_page,
@@ -32,6 +33,7 @@ MODULES = [
     task_page,
     amendment_routes,
     transcript_routes,
+    run_routes,
     board_page,
 ]
 

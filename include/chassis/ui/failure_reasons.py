@@ -44,7 +44,7 @@ def why_failed(session: Session, instance: TaskInstance, *, log: bool = True) ->
     if instance.state not in FAILED:
         return None
     left = xcoms(session, instance.dag_id, instance.run_id, instance.task_id, instance.map_index)
-    return view(failure_of(left.get(ERROR_KEY), _events(instance) if log else (), instance.task_id))
+    return view(failure_of(left.get(ERROR_KEY), log_events(instance) if log else (), instance.task_id))
 
 
 def reasons(session: Session, run: RunState) -> Mapping[tuple[str, int], str]:
@@ -59,7 +59,7 @@ def reasons(session: Session, run: RunState) -> Mapping[tuple[str, int], str]:
     return found
 
 
-def _events(instance: TaskInstance) -> Iterator[Mapping[str, Any]]:
+def log_events(instance: TaskInstance) -> Iterator[Mapping[str, Any]]:
     """The events of the last try's log; none when it can't be read, by whichever handler reads it here."""
     reader = TaskLogReader()
     if not instance.try_number or not reader.supports_read:

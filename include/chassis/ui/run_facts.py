@@ -104,10 +104,10 @@ def xcoms(session: Session, dag_id: str, run_id: str, task_id: str, map_index: i
             XComModel.map_index == map_index,
         )
     )
-    return {key: _plain(value) for key, value in rows}
+    return {key: plain_json(value) for key, value in rows}
 
 
-def _plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """A stored value as JSON. Of a value that a backend of XComs keeps elsewhere, this is only the address."""
     if isinstance(value, str):
         with suppress(ValueError):

@@ -12,6 +12,7 @@ EXPECTED = {
     "GET /static/{name}": "SignedIn",
     "GET /workflows": "SignedIn",
     "GET /dags/{dag_id}/runs/{run_id:path}": "Read RUN, TASK_INSTANCE, XCOM",
+    "GET /api/v1/dags/{dag_id}/runs/{run_id:path}": "Read RUN, TASK_INSTANCE, XCOM",
     "GET /dags/{dag_id}/runs/{run_id:path}/changes": "Read RUN, TASK_INSTANCE, XCOM",
     "GET /dags/{dag_id}/runs/{run_id:path}/plan": "Read RUN + Read XCOM",
     "GET /dags/{dag_id}/runs/{run_id:path}/plan/news": "Read RUN + Read XCOM",

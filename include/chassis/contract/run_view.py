@@ -1,0 +1,159 @@
+"""One run as everybody sees it: the board, the task page, the command line, and whoever asks for the JSON.
+
+``chassis.ui.run_reader`` makes it, from Airflow's database, the plan store and the run's records; nothing else joins
+these. A field may be added to version 1; one that changes its meaning, or goes, takes another version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Json = dict[str, Any]
+
+
+class _View(BaseModel):
+    # A client may be older than the Airflow it asks: what it doesn't know is passed over.
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
+
+
+class FailureView(_View):
+    """Why a task failed."""
+
+    kind: str = Field(alias="class", description="Name of the error's class.")
+    message: str = Field(description="What happened, and what follows from it.")
+    hint: str = Field("", description="What to do about it.")
+    request_id: str = Field("", description="AWS's id of the call that failed.")
+
+
+class InstanceView(_View):
+    """One task, or one item of a mapped task."""
+
+    map_index: int = Field(
+        -1, description="The item's position; -1 for a task without items, or not expanded yet."
+    )
+    item: str | None = Field(None, description="The item; null without one, or where nobody knows it yet.")
+    state: str | None = Field(None, description="Airflow's state; null before it has one.")
+    try_number: int = Field(0, description="Number of the current try; 0 before the first.")
+    start: datetime | None = Field(None, description="When the current try began.")
+    end: datetime | None = Field(None, description="When it ended.")
+    updated: datetime | None = Field(
+        None, description="When it last changed; null for what the run doesn't have, or doesn't have yet."
+    )
+    card: Json = Field({}, description="What the task left for the board: its first line, tokens and cost.")
+    result: Json | None = Field(
+        None,
+        description="Summary, output, model and request ids; null without a result, or unless asked for.",
+    )
+    usage: Json | None = Field(
+        None,
+        description="Tokens and cost_usd of the answers that the result came from; null like the result.",
+    )
+    spent: Json | None = Field(
+        None, description="What the task spent over all its tries; null where it left no word of it."
+    )
+    error: FailureView | None = Field(None, description="Why its last try failed.")
+    amendment: int | None = Field(None, description="Number of the last amendment that it goes by.")
+    carried_from: str = Field(
+        "", description="Run that its result was taken over from; empty if done in this one."
+    )
+    simulated: bool = Field(False, description="Whether the simulator answered instead of Claude.")
+    outdated: bool = Field(False, description="Whether a task that it depends on has a newer result.")
+
+
+class TaskView(_View):
+    """One task of the plan, or one that Airflow runs beside it."""
+
+    id: str = Field(description="The task's id in Airflow.")
+    name: str = Field(description="The task's name.")
+    kind: Literal["planned", "items", "other"] = Field(
+        "planned",
+        description="A task of the plan or DAG; the helper that finds a task's items; or what the plan doesn't name.",
+    )
+    depends_on: tuple[str, ...] = Field(
+        (), description="Ids of the tasks that it waits for, in the plan's order."
+    )
+    mapped: bool = Field(False, description="Whether it is done once for each of several items.")
+    group: str | None = Field(None, description="Tasks of the same group are steps for the same items.")
+    counts: Mapping[str, int] = Field(
+        {}, description="How many instances are in each state, those left out of this answer too."
+    )
+    instances: tuple[InstanceView, ...] = Field(
+        (), description="Its instances by map_index. One without an updated isn't in Airflow's database yet."
+    )
+
+
+class PlanningView(_View):
+    """The planner's run that started this one."""
+
+    dag_id: str = Field(description="The planner's DAG.")
+    run_id: str = Field(description="Id of its run.")
+    model: str = Field("", description="The model that planned.")
+    attempts: int = Field(1, description="How many answers it took until the plan was valid.")
+    simulated: bool = Field(False, description="Whether the simulator planned.")
+    usage: Json = Field({}, description="Tokens of the planning.")
+    cost_usd: float | None = Field(None, description="List price of that; null when the price isn't known.")
+    spending: Json | None = Field(None, description="What all of the planning spent, revisions included.")
+
+
+class RunView(_View):
+    """A run."""
+
+    version: Literal[1] = 1
+    workflow_id: str = Field(description="The workflow, or another DAG whose tasks are Chassis's.")
+    run_id: str
+    title: str = Field(description="The plan's title, or the DAG's id.")
+    revision: int | None = Field(None, description="The plan's revision; null for a DAG without a plan.")
+    pinned: bool = Field(True, description="Whether the run is held to that revision.")
+    is_planner: bool = Field(False, description="Whether it is a planner's run.")
+    state: str = Field(description="Airflow's state of the run.")
+    active: bool = Field(description="Whether anything may still change by itself.")
+    start: datetime | None = None
+    end: datetime | None = None
+    seconds: float | None = Field(None, description="Duration, so far; null before it started.")
+    inputs: Json = Field({}, description="Values of the plan's inputs in this run.")
+    input_types: dict[str, str] = Field({}, description="Their types.")
+    planning: PlanningView | None = Field(
+        None, description="Null when no planner started it, or not for you to read."
+    )
+    usd: float | None = Field(None, description="US dollars spent when the last task ended; null if unknown.")
+    tokens: int | None = Field(None, description="Tokens used by then.")
+    limit_usd: float | None = Field(None, description="US dollars that the run may spend; null for no limit.")
+    spending: Json | None = Field(
+        None,
+        description="The newest word of the tasks in this answer on what the run spent (run), its limits and prices.",
+    )
+    simulated: bool = Field(False, description="Whether the simulator answered for any of it.")
+    amendments: tuple[Json, ...] = Field((), description="All amendments of the run, the oldest first.")
+    tasks: tuple[TaskView, ...] = Field((), description="All tasks in the plan's order, then all others.")
+    since: str = Field("", description="To be sent as since, for what changes after this answer.")
+    next: int | None = Field(
+        None, description="To be sent as offset for the next page; null on the last one."
+    )
+
+    def joined(self, other: RunView) -> RunView:
+        """This view with another answer about the same run: its next page, or what changed since.
+
+        Of an instance that both have, the other's is taken, and so is all that is known of the run itself, ``since``
+        too: one who follows a run keeps that of the first page.
+        """
+        before = {task.id: task.instances for task in self.tasks}
+        tasks = tuple(
+            task.model_copy(update={"instances": _joined(before.get(task.id, ()), task.instances)})
+            for task in other.tasks
+        )
+        return other.model_copy(update={"tasks": tasks})
+
+
+def _joined(old: tuple[InstanceView, ...], new: tuple[InstanceView, ...]) -> tuple[InstanceView, ...]:
+    found = {(each.map_index, each.item if each.map_index < 0 else None): each for each in (*old, *new)}
+    instances = sorted(found.values(), key=lambda each: each.map_index)
+    # Once a task is expanded, the items that were still to come are there, one by one.
+    return tuple(each for each in instances if each.map_index >= 0) or tuple(instances)
+
+
+NO_SUCH_RUN = "There is no such run."
+"""The ``detail`` of a 404 from the route itself; any other 404 comes from an Airflow that doesn't have the route."""

@@ -1,0 +1,64 @@
+"""A run as JSON, for the command line and other clients; see ``docs/reference/run-view.md``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.common.dagbag import DagBagDep
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import HTTPException, Query, Response, status
+
+from chassis.contract.run_view import NO_SUCH_RUN
+from chassis.settings import Settings
+from chassis.ui.access_rules import Routes, may
+from chassis.ui.board_page import SEES_BOARDS
+from chassis.ui.queries import EVER, read_run
+from chassis.ui.run_details import Detailed, Wanted
+
+router = Routes()
+
+MOST = 500
+"""Instances in one answer."""
+
+
+@router.get("/api/v1/dags/{dag_id}/runs/{run_id:path}", rule=SEES_BOARDS)
+def run_view(
+    dag_id: str,
+    run_id: str,
+    session: SessionDep,
+    dag_bag: DagBagDep,
+    user: GetUserDep,
+    since: str = "",
+    results: bool = False,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = MOST,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """A run with its tasks and up to ``limit`` of their instances.
+
+    :param since: the ``since`` of an earlier answer: only what changed after it, or is outdated, is in this one
+    :param results: whether to send the tasks' results, and why tasks failed that only their logs can tell
+    :param offset: how many instances to pass over: the ``next`` of the answer before
+    :raises HTTPException: 404 for an unknown run
+    """
+    wanted = Wanted(moment(since), results, limit, offset)
+    run = read_run(session, dag_id, run_id, wanted.since)
+    if run is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, NO_SUCH_RUN)
+
+    def allowed(of: str, entity: DagAccessEntity) -> bool:
+        return may(user, "GET", of, entity)
+
+    detailed = Detailed(session, dag_bag, Settings.load(), run, allowed)
+    return Response(detailed.view(wanted, datetime.now(UTC)).model_dump_json(), media_type="application/json")
+
+
+def moment(text: str) -> datetime:
+    """A moment as this server gave it out; whatever else is no moment stands for all of the past."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return EVER
+    return found if found.tzinfo else EVER
