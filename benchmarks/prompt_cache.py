@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import inspect
 import json
 import logging
 import os
@@ -35,26 +34,24 @@ SHAPES = {
 
 def request_for(model: str, requirement: str, result: str, item: str) -> Any:
     """The request of one item, as a worker makes it up."""
-    from chassis import execution
     from chassis.agents import AgentDefinition
     from chassis.settings import Settings
+    from chassis.work.brief import Sharing, TaskBrief, UpstreamResult
     from chassis.workflow import TaskSpec
 
     agent = AgentDefinition(name="reviewer", description="Reviews.", prompt="You review one service. " * 20)
-    found = execution.UpstreamResult(task="collect", summary="Collected.", output=result)
-    shares = "sharing" in inspect.signature(execution.build_request).parameters
-    return execution.build_request(
-        agent=agent,
-        requirement=requirement,
-        inputs={},
+    found = UpstreamResult(task="collect", summary="Collected.", output=result)
+    brief = TaskBrief(
         task=TaskSpec(id="review", name="Review", instruction="Review {item}."),
-        item=item,
-        service=None,
-        results=[found] if result else [],
-        settings=Settings(),
+        agent=agent,
         model=model,
-        **({"sharing": execution.Sharing(wave=True)} if shares else {}),
+        context_chars=Settings().context_chars,
+        requirement=requirement,
+        item=item,
+        results=[found] if result else [],
+        sharing=Sharing(wave=True),
     )
+    return brief.request()
 
 
 async def wave(model: str, requirement: str, result: str, items: int, records: str) -> tuple[Any, float]:

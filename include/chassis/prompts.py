@@ -175,7 +175,7 @@ def task_message(
     item: str | None,
     instruction: str,
     service: str | None,
-    results: Sequence[tuple[str, str | None, str]],
+    results: Sequence[Data],
     limit: int,
     given: Sequence[Data] = (),
     alone: bool = False,
@@ -183,12 +183,12 @@ def task_message(
     """The last block of a task's request: what this task, or this item of it, is to do.
 
     :param service: the catalogue's entry for the item; None when it has none
-    :param results: task id, item and text of each dependency's result
+    :param results: of the dependencies
     :param limit: characters that the instruction may take, and that all results and what is given may take together
     :param given: other data that a hand-written DAG gives the task
     :param alone: whether no requirement stands before it
     """
-    data = [*(as_data(result) for result in results), *given]
+    data = [*results, *given]
     texts = cut_together([text for _, _, text in data], limit)
     cut_data = [(name, facts, text) for (name, facts, _), text in zip(data, texts, strict=True)]
     blocks = [
@@ -217,12 +217,6 @@ def schema_message(schema: Mapping[str, Any]) -> str:
         f"for.\n\n{written}\n\n"
         "Your whole answer is that object: no words before or after it, and no code fence."
     )
-
-
-def as_data(result: tuple[str, str | None, str]) -> Data:
-    """A dependency's result (task id, item and text) as data."""
-    task_id, item, text = result
-    return "result", {"task": task_id, "item": item}, text
 
 
 def faults_message(faults: Sequence[str]) -> str:

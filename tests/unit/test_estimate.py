@@ -18,7 +18,7 @@ from chassis.claude.reply import BYTES_PER_TOKEN
 from chassis.claude.usage import Usage, cost_usd
 from chassis.estimate import ANSWER_TOKENS, Estimate, estimate_plan
 from chassis.settings import Settings
-from chassis.work.brief import build_request
+from chassis.work.brief import TaskBrief
 from chassis.workflow import TaskGraph, WorkflowSpec, check_plan
 from tests.unit.workflow.strategies import plans
 
@@ -98,17 +98,17 @@ def test_the_tokens_of_a_prompt_are_those_of_the_real_one() -> None:
         {"id": "only", "instruction": "Add {product} to {item}. " * 9, "for_each": {"items": ["claims"]}},
         inputs={"product": {"type": "string", "default": "pets"}},
     )
-    request = build_request(
+    brief = TaskBrief(
+        task=plan.tasks[0],
         agent=AGENTS["task-executor"],
+        model="m",
+        context_chars=SETTINGS.context_chars,
         requirement=plan.requirement,
         inputs={"product": "pets"},
-        task=plan.tasks[0],
         item="claims",
         service=CATALOGUE.find("claims"),
-        results=[],
-        settings=SETTINGS,
-        model="m",
     )
+    request = brief.request()
     texts = [*request.system, *(block["text"] for block in request.messages[0].content)]
     real = math.ceil(sum(len(text.encode()) for text in texts) / BYTES_PER_TOKEN) + ANSWER_TOKENS
     assert estimated(plan).tokens_expected == pytest.approx(real, rel=0.03)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import subprocess
 import sys
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Service
-from chassis.work.brief import UpstreamResult, build_request, fingerprint
+from chassis.claude.connection_options import ClaudeOptions
+from chassis.work.brief import GivenValue, Sharing, TaskBrief, UpstreamResult
 from chassis.workflow import TaskSpec
 
 AGENT = {"name": "task-executor", "description": "Does a task.", "prompt": "You do one task."}
@@ -40,8 +41,9 @@ def of(
         "service": None if service is None else Service(**SERVICE | service),
         "results": [UpstreamResult.of(UPSTREAM | each) for each in results],
         "model": "us.anthropic.claude-opus-4-6-v1",
+        "context_chars": 60_000,
     }
-    return fingerprint(**told | other)
+    return TaskBrief(**told | other).fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -116,13 +118,20 @@ def test_it_is_the_same_in_another_process() -> None:
     assert done.stdout.strip() == of()
 
 
-def test_every_part_of_a_prompt_but_the_requirement_is_in_it() -> None:
-    of_a_request = set(inspect.signature(build_request).parameters)
-    not_in_it = {
-        "requirement",  # see fingerprint's docstring
-        "settings",  # bounds: how much of a prompt is cut, how long an answer may be
-        "options",  # how hard the connection has everybody try; the model is in it by itself
-        "sharing",  # where the prompt cache is to keep what, which changes no word but the order
-        "given",  # only tasks of hand-written DAGs have it, and no run takes over their results
+def test_every_part_of_a_brief_but_these_is_in_it() -> None:
+    not_in_it: dict[str, Any] = {
+        "requirement": "Know both.",  # see fingerprint's docstring
+        "context_chars": 1,  # how much of a prompt is cut
+        "max_tokens": 9,  # how long an answer may be
+        "options": ClaudeOptions(
+            effort="low"
+        ),  # how hard the connection has everybody try; the model is in it
+        "sharing": Sharing(
+            wave=True
+        ),  # where the prompt cache is to keep what: changes no word but the order
+        "given": [GivenValue(value="x")],  # only of hand-written DAGs, and no run takes over their results
     }
-    assert of_a_request - not_in_it == set(inspect.signature(fingerprint).parameters) - {"item_inputs"}
+    for name, other in not_in_it.items():
+        assert of(**{name: other}) == of(), f"{name} must not make another task of it"
+    in_it = {"agent", "inputs", "item", "item_inputs", "model", "results", "service", "task"}
+    assert in_it | not_in_it.keys() == {each.name for each in fields(TaskBrief)}, "the tests here miss one"

@@ -41,7 +41,10 @@ def task_message(text: str, **changed: object) -> str:
         "item": "claims",
         "instruction": text,
         "service": text,
-        "results": [("identify", None, text), ("add", "pricing", text)],
+        "results": [
+            ("result", {"task": "identify"}, text),
+            ("result", {"task": "add", "item": "pricing"}, text),
+        ],
         "limit": 200_000,
     }
     return prompts.task_message(**(arguments | changed))
@@ -138,9 +141,11 @@ results = st.lists(st.tuples(spliced, st.none() | spliced, st.text(max_size=300)
 def test_a_tasks_message_is_the_same_for_the_same_content_and_keeps_its_bounds(
     given_results: list[tuple[str, str | None, str]], text: str, item: str | None, limit: int
 ) -> None:
+    data = [("result", {"task": task, "item": each}, said) for task, each, said in given_results]
+
     def message() -> str:
         return prompts.task_message(
-            task_id="report", item=item, instruction=text, service=None, results=given_results, limit=limit
+            task_id="report", item=item, instruction=text, service=None, results=data, limit=limit
         )
 
     built = message()

@@ -185,41 +185,34 @@ class ClaudeTaskOperator(ClaudeOperator):
         return [name for name in fields if getattr(self, name) is not mapped.partial_kwargs.get(name)]
 
     def prepare(self, context: Context, settings: Settings) -> TaskCall:
-        from chassis.agents import load_agent
-        from chassis.catalogue import load_catalogue
-        from chassis.claude.connection_options import connection_options
-        from chassis.work.brief import Sharing, UpstreamResult, build_request
+        from chassis.work.brief import Sharing, TaskBrief, UpstreamResult
 
         check_instruction(self.task_id, self.instruction)
-        agent = load_agent(settings.agents_folder, self.agent)
-        options = connection_options(settings.conn_id)
-        item = None if self.item is None else _text(self.item)
         shared, own = self._given(context)
         given = [*shared, *own]
-        request = build_request(
-            agent=agent,
+        task = TaskSpec.model_construct(
+            id=self.task_id,
+            name=self.task_id,
+            instruction=str(self.instruction),
+            agent=self.agent,
+            output_schema=self.output_schema,
+            model=self.model,
+            effort=self.effort,
+            thinking=self.thinking,
+        )
+        brief = TaskBrief.of(
+            task,
+            settings,
             requirement=self.requirement,
             inputs=self._inputs(context),
-            task=TaskSpec.model_construct(
-                id=self.task_id,
-                name=self.task_id,
-                instruction=str(self.instruction),
-                output_schema=self.output_schema,
-                effort=self.effort,
-                thinking=self.thinking,
-            ),
-            item=item,
-            service=load_catalogue(settings.services_file).find(item) if item else None,
+            item=None if self.item is None else _text(self.item),
             results=[each for each in given if isinstance(each, UpstreamResult)],
             given=[each for each in given if not isinstance(each, UpstreamResult)],
             sharing=Sharing(wave=self._in_wave(), own=own),
-            settings=settings,
-            model=self.model or agent.model or options.model or settings.model,
-            options=options,
         )
         return TaskCall(
             conn_id=settings.conn_id,
-            request=request,
+            request=brief.request(),
             accounts=self.accounts(
                 context, settings, limits=self.limits, item=self._shown_name(context["ti"]), in_dag_file=True
             ),

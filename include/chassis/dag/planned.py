@@ -20,7 +20,7 @@ from chassis.errors import ChassisError
 from chassis.workflow import Limits, TaskSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from airflow.sdk import Context
 
@@ -76,51 +76,40 @@ class PlannedTaskOperator(ClaudeOperator):
         self.others = others
 
     def prepare(self, context: Context, settings: Settings) -> TaskCall:
-        from chassis.agents import load_agent
-        from chassis.catalogue import load_catalogue
-        from chassis.claude.connection_options import connection_options
-        from chassis.work.brief import Sharing, UpstreamResult, build_request, fingerprint
+        from chassis.work.brief import Sharing, TaskBrief, UpstreamResult
 
         if self.items is not None and context["dag_run"].clear_number:
             check_places(context["ti"], self.items)
-        results = read_results(context["ti"], self.dependencies, self.item)
-        agent = load_agent(settings.agents_folder, self.spec.agent)
-        options = connection_options(settings.conn_id)
-        catalogue = load_catalogue(settings.services_file)
-        params: Mapping[str, Any] = context["params"]
-        amended = self._amended(context, settings)
-        # The run may have gone on to a plan that has an amended input no more.
-        task, inputs = self.spec, {name: amended.inputs.get(name, params[name]) for name in self.inputs}
+        results = [
+            UpstreamResult.of(each) for each in read_results(context["ti"], self.dependencies, self.item)
+        ]
+        amended, params = self._amended(context, settings), context["params"]
+        task = self.spec
         if amended.instruction is not None:
             task = task.model_copy(update={"instruction": amended.instruction})
-        told: dict[str, Any] = {
-            "agent": agent,
-            "inputs": inputs,
-            "task": task,
-            "item": self.item,
-            "service": catalogue.find(self.item) if self.item else None,
-            "results": [UpstreamResult.of(result) for result in results],
-            "model": self.spec.model or agent.model or options.model or settings.model,
-        }
         of_item = {each.task_id for each in self.dependencies if each.instances == "same"}
-        request = build_request(
+        brief = TaskBrief.of(
+            task,
+            settings,
             requirement=self.requirement,
-            settings=settings,
-            options=options,
+            # The run may have gone on to a plan that has an amended input no more.
+            inputs={name: amended.inputs.get(name, params[name]) for name in self.inputs},
+            item=self.item,
+            results=results,
+            item_inputs=self.item_inputs,
             sharing=Sharing(
                 wave=self.items is not None and self.items.several,
-                own=[result for result in told["results"] if result.task in of_item],
+                own=[result for result in results if result.task in of_item],
                 others=self.others,
             ),
-            **told,
         )
         return TaskCall(
             conn_id=settings.conn_id,
-            request=request,
+            request=brief.request(),
             accounts=self.accounts(context, settings, limits=self.limits, item=self.item),
             output_schema=self.spec.output_schema,
             repairs=settings.repair_attempts,
-            fingerprint=fingerprint(item_inputs=self.item_inputs, **told),
+            fingerprint=brief.fingerprint(),
             amendment=amended.numbers[-1] if amended.numbers else None,
         )
 

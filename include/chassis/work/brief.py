@@ -1,7 +1,7 @@
-"""One task of a plan: what Claude is asked, and what its answer becomes.
+"""One task of a plan: what Claude is told, and what its answer becomes.
 
-:func:`build_request` runs in a worker and imports no Claude SDK; :func:`execute_request` runs where the
-call is made, usually in the triggerer.
+A worker makes the :class:`TaskBrief` and imports no Claude SDK; :func:`execute_request` runs where the call is made,
+usually in the triggerer.
 """
 
 from __future__ import annotations
@@ -9,20 +9,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from chassis.agents import load_agent
+from chassis.catalogue import load_catalogue
 from chassis.claude.answer_schema import embedded, value_faults
-from chassis.claude.connection_options import NO_OPTIONS, ClaudeOptions
+from chassis.claude.connection_options import NO_OPTIONS, ClaudeOptions, connection_options
 from chassis.claude.conversation import converse
 from chassis.claude.models import facts_of
 from chassis.claude.request import ClaudeRequest, Message, marked
 from chassis.claude.thinking import asked_for
 from chassis.claude.usage import Usage, cost_usd
 from chassis.errors import TaskBlockedError
-from chassis.prompts import DATA_RULES, as_data, data_message, json_text, run_message, task_message
+from chassis.prompts import DATA_RULES, data_message, json_text, run_message, task_message
 from chassis.text import one_line
 from chassis.workflow import render_instruction
 
@@ -90,6 +92,11 @@ class UpstreamResult(BaseModel):
         """From the XCom of the dependency (``TaskResult`` as JSON)."""
         return cls.model_validate(dict(value))
 
+    def as_data(self) -> Data:
+        """Name, attributes and text of its fence."""
+        text = f"Status: {self.status}\nSummary: {self.summary}\n\nOutput:\n{_text(self.output)}"
+        return "result", {"task": self.task, "item": self.item}, text
+
 
 class GivenValue(BaseModel):
     """A value that a task of a hand-written DAG gets to see, besides results of Claude."""
@@ -101,6 +108,11 @@ class GivenValue(BaseModel):
     )
     argument: str | None = Field(None, description="Name that the DAG's author gave it; None for none.")
     value: Any = Field(description="Text, or JSON-safe data.")
+
+    def as_data(self) -> Data:
+        """Name, attributes and text of its fence."""
+        facts = {"task": self.task, "argument": self.argument}
+        return "result" if self.task else "context", facts, _text(self.value)
 
 
 @dataclass(frozen=True)
@@ -117,106 +129,142 @@ class Sharing:
     others: bool = False
 
 
-def build_request(
-    *,
-    agent: AgentDefinition,
-    requirement: str,
-    inputs: Mapping[str, Any],
-    task: TaskSpec,
-    item: str | None,
-    service: Service | None,
-    results: Sequence[UpstreamResult],
-    settings: Settings,
-    model: str,
-    given: Sequence[GivenValue] = (),
-    sharing: Sharing | None = None,
-    options: ClaudeOptions = NO_OPTIONS,
-) -> ClaudeRequest:
-    """Make up the request of one task, or of one item of it.
+@dataclass(frozen=True, kw_only=True)
+class TaskBrief:
+    """All that one task, or one item of it, is told, and how it may answer.
 
-    :param agent: who does the task: its prompt becomes the system prompt
-    :param requirement: the plan's requirement, verbatim; empty in a hand-written DAG that doesn't give one
-    :param inputs: values of the plan's inputs in this run
-    :param service: the catalogue's entry for the item, when it has one
-    :param results: the results of the declared dependencies, and of nobody else
-    :param settings: bounds of the prompt and of the answer
-    :param model: the Bedrock model to ask
-    :param given: other values that a hand-written DAG gives the task
-    :param sharing: which other calls begin as this one does; None: it isn't known of any
-    :param options: what the connection sets
+    :ivar task: the task as the plan has it, or as a person has amended it for this run
+    :ivar agent: who does it: its prompt becomes the system prompt
+    :ivar model: the Bedrock model to ask
+    :ivar requirement: the plan's requirement, verbatim; empty in a hand-written DAG that doesn't give one
+    :ivar inputs: values of the plan's inputs in this run
+    :ivar service: the catalogue's entry for the item, when it has one
+    :ivar results: the results of the declared dependencies, and of nobody else
+    :ivar given: other values that a hand-written DAG gives the task
+    :ivar item_inputs: names of the inputs that a fan-out goes through
+    :ivar context_chars: characters that each part of the prompt may take
+    :ivar max_tokens: tokens of an answer whose agent sets no limit; None: as many as the model can give
+    :ivar options: what the connection sets
     """
-    sharing = sharing or Sharing()
-    first = run_message(requirement=requirement, inputs=inputs, limit=settings.context_chars)
-    data: list[UpstreamResult | GivenValue] = [*results, *given]
-    # What is too long is cut together with what is the item's own: then nothing is the same for all items.
-    shared = (
-        [each for each in data if each not in sharing.own] if sharing.wave and _fits(data, settings) else []
-    )
-    second = data_message([_data(each) for each in shared])
-    third = task_message(
-        task_id=task.id,
-        item=item,
-        instruction=render_instruction(task.instruction, inputs, item),
-        service=service.to_yaml() if service else None,
-        results=[(each.task, each.item, _told(each)) for each in results if each not in shared],
-        limit=settings.context_chars,
-        given=[_data(each) for each in given if each not in shared],
-        alone=not requirement,
-    )
-    system = (agent.prompt, DATA_RULES)
-    marks = [(first, sharing.others or (sharing.wave and not second)), (second, sharing.wave), (third, False)]
-    known = options.behind(model)
-    asked = asked_for(known, task, agent, options)
-    return ClaudeRequest(
-        model=model,
-        model_behind=options.model_behind.get(model),
-        max_tokens=agent.max_tokens or settings.max_tokens or facts_of(known).max_tokens(asked["thinking"]),
-        **asked,
-        system=system,
-        messages=(Message(role="user", content=marked(known, system, marks)),),
-        answer_schema=answer_schema(task.output_schema),
-        subject=_subject(task.id, item),
-    )
 
+    task: TaskSpec
+    agent: AgentDefinition
+    model: str
+    context_chars: int
+    max_tokens: int | None = None
+    options: ClaudeOptions = NO_OPTIONS
+    requirement: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    item: str | None = None
+    service: Service | None = None
+    results: Sequence[UpstreamResult] = ()
+    given: Sequence[GivenValue] = ()
+    item_inputs: Collection[str] = ()
+    sharing: Sharing = Sharing()
 
-def fingerprint(
-    *,
-    agent: AgentDefinition,
-    inputs: Mapping[str, Any],
-    item_inputs: Collection[str],
-    task: TaskSpec,
-    item: str | None,
-    service: Service | None,
-    results: Sequence[UpstreamResult],
-    model: str,
-) -> str:
-    """SHA-256, as 64 hex digits, of what a task is told: two tasks with the same one mean the same.
+    @classmethod
+    def of(
+        cls,
+        task: TaskSpec,
+        settings: Settings,
+        *,
+        requirement: str,
+        inputs: Mapping[str, Any],
+        item: str | None,
+        results: Sequence[UpstreamResult],
+        sharing: Sharing,
+        given: Sequence[GivenValue] = (),
+        item_inputs: Collection[str] = (),
+    ) -> TaskBrief:
+        """The brief of a task in this deployment: with its agent's file, its service and its connection's options.
 
-    Not in it is the requirement, although each prompt holds it as the purpose of the whole. It changes with every
-    planning, and would let nothing be kept: what a changed requirement means for a task, the planner says by changing
-    the task's instruction.
+        :raises ChassisError: an agent's file, the catalogue or the connection can't be used
+        """
+        agent = load_agent(settings.agents_folder, task.agent)
+        options = connection_options(settings.conn_id)
+        return cls(
+            task=task,
+            agent=agent,
+            model=task.model or agent.model or options.model or settings.model,
+            context_chars=settings.context_chars,
+            max_tokens=settings.max_tokens,
+            options=options,
+            requirement=requirement,
+            inputs=inputs,
+            item=item,
+            service=load_catalogue(settings.services_file).find(item) if item else None,
+            results=results,
+            given=given,
+            item_inputs=item_inputs,
+            sharing=sharing,
+        )
 
-    :param item_inputs: inputs that a fan-out goes through. A service more or less is no other work for the others;
-        where an instruction names such an input, its value is in the instruction
-    """
-    told: dict[str, Any] = {
-        "form": _FINGERPRINT_FORM,
-        "task": task.id,  # Two tasks of one plan may be told the same, and are meant to differ.
-        "item": item,
-        "instruction": render_instruction(task.instruction, inputs, item),
-        "agent": agent.digest,  # Its prompt, its name, how much it may say.
-        "model": model,
-        "output_schema": task.output_schema,
-        # As the task says, which a person set for it; the agent's word is in its digest.
-        **({} if task.effort is None else {"effort": task.effort}),
-        **({} if task.thinking is None else {"thinking": task.thinking}),
-        "service": None if service is None else service.model_dump(mode="json"),
-        "inputs": {name: value for name, value in inputs.items() if name not in item_inputs},
-        # In the order in which the prompt has them, and without what they cost.
-        "results": [result.model_dump(mode="json") for result in results],
-    }
-    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    def request(self) -> ClaudeRequest:
+        """The request that asks Claude to do the task."""
+        first = run_message(requirement=self.requirement, inputs=self.inputs, limit=self.context_chars)
+        results = [(each.as_data(), each not in self.sharing.own) for each in self.results]
+        given = [(each.as_data(), each not in self.sharing.own) for each in self.given]
+        # What is too long is cut together with what is the item's own: then nothing is the same for all items.
+        whole = sum(len(text) for (_, _, text), _ in (*results, *given)) <= self.context_chars
+        apart = self.sharing.wave and whole
+        second = data_message([data for data, shared in (*results, *given) if apart and shared])
+        third = task_message(
+            task_id=self.task.id,
+            item=self.item,
+            instruction=self._instruction(),
+            service=self.service.to_yaml() if self.service else None,
+            results=[data for data, shared in results if not (apart and shared)],
+            given=[data for data, shared in given if not (apart and shared)],
+            limit=self.context_chars,
+            alone=not self.requirement,
+        )
+        system = (self.agent.prompt, DATA_RULES)
+        first_is_shared = self.sharing.others or (self.sharing.wave and not second)
+        blocks = [(first, first_is_shared), (second, self.sharing.wave), (third, False)]
+        known = self.options.behind(self.model)
+        asked = asked_for(known, self.task, self.agent, self.options)
+        most = self.agent.max_tokens or self.max_tokens or facts_of(known).max_tokens(asked["thinking"])
+        return ClaudeRequest(
+            model=self.model,
+            model_behind=self.options.model_behind.get(self.model),
+            max_tokens=most,
+            **asked,
+            system=system,
+            messages=(Message(role="user", content=marked(known, system, blocks)),),
+            answer_schema=answer_schema(self.task.output_schema),
+            subject=_subject(self.task.id, self.item),
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256, as 64 hex digits, of what the task is told: two tasks with the same one mean the same.
+
+        Not in it is the requirement, although each prompt holds it as the purpose of the whole. It changes with every
+        planning, and would let nothing be kept: what a changed requirement means for a task, the planner says by
+        changing the task's instruction. Nor are inputs that a fan-out goes through: a service more or less is no other
+        work for the others, and where an instruction names such an input, its value is in the instruction.
+        """
+        task = self.task
+        told: dict[str, Any] = {
+            "form": _FINGERPRINT_FORM,
+            "task": task.id,  # Two tasks of one plan may be told the same, and are meant to differ.
+            "item": self.item,
+            "instruction": self._instruction(),
+            "agent": self.agent.digest,  # Its prompt, its name, how much it may say.
+            "model": self.model,
+            "output_schema": task.output_schema,
+            # As the task says, which a person set for it; the agent's word is in its digest.
+            **({} if task.effort is None else {"effort": task.effort}),
+            **({} if task.thinking is None else {"thinking": task.thinking}),
+            "service": None if self.service is None else self.service.model_dump(mode="json"),
+            "inputs": {name: value for name, value in self.inputs.items() if name not in self.item_inputs},
+            # In the order in which the prompt has them, and without what they cost.
+            "results": [result.model_dump(mode="json") for result in self.results],
+        }
+        canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def _instruction(self) -> str:
+        return render_instruction(self.task.instruction, self.inputs, self.item)
 
 
 def answer_schema(output_schema: dict[str, Any] | None) -> dict[str, Any]:
@@ -305,22 +353,8 @@ def _faults(answer: dict[str, Any], output_schema: dict[str, Any] | None) -> lis
     return [*faults, *(f"output: {fault}" for fault in value_faults(answer["output"], output_schema))]
 
 
-def _told(result: UpstreamResult) -> str:
-    """A dependency's result as the text of its fence."""
-    output = result.output if isinstance(result.output, str) else json_text(result.output)
-    return f"Status: {result.status}\nSummary: {result.summary}\n\nOutput:\n{output}"
-
-
-def _data(each: UpstreamResult | GivenValue) -> Data:
-    """A result or a value as name, attributes and text of its fence."""
-    if isinstance(each, UpstreamResult):
-        return as_data((each.task, each.item, _told(each)))
-    text = each.value if isinstance(each.value, str) else json_text(each.value)
-    return "result" if each.task else "context", {"task": each.task, "argument": each.argument}, text
-
-
-def _fits(data: Sequence[UpstreamResult | GivenValue], settings: Settings) -> bool:
-    return sum(len(text) for _, _, text in map(_data, data)) <= settings.context_chars
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json_text(value)
 
 
 def _subject(task_id: str, item: str | None) -> str:

@@ -12,7 +12,7 @@ from chassis.agents import load_agent
 from chassis.claude.reply import asking
 from chassis.errors import AnswerInvalidError, TaskBlockedError
 from chassis.settings import Settings
-from chassis.work.brief import Sharing, TaskResult, UpstreamResult, build_request, execute_request
+from chassis.work.brief import Sharing, TaskBrief, TaskResult, UpstreamResult, execute_request
 from chassis.workflow import TaskSpec
 
 if TYPE_CHECKING:
@@ -45,22 +45,21 @@ def do(connect: Connect, with_client: WithClient, simulator: Simulator, control:
     ) -> TaskResult:
         connect.to(simulator.url)
         task = TaskSpec(id=task_id, name=task_id, instruction=instruction, output_schema=schema)
-        request = build_request(
+        brief = TaskBrief(
+            task=task,
             agent=load_agent(settings.agents_folder, task.agent),
+            model=settings.model,
+            context_chars=settings.context_chars,
             requirement="Calculate the sum of 5 and 3",
             inputs=inputs or {},
-            task=task,
             item=item,
-            service=None,
             results=results,
-            settings=settings,
-            model=settings.model,
             sharing=Sharing(others=True),
         )
         result: TaskResult = with_client(
             lambda client: execute_request(
                 asking(client, "a test"),
-                request,
+                brief.request(),
                 task_id=task_id,
                 item=item,
                 output_schema=schema,

@@ -15,7 +15,7 @@ from chassis.claude.usage import Usage, cost_usd
 from chassis.errors import ServiceFaultError
 from chassis.ledger.run_limits import RunLimits
 from chassis.settings import Settings
-from chassis.work.brief import Sharing, build_request, execute_request
+from chassis.work.brief import Sharing, TaskBrief, execute_request
 from chassis.workflow import TaskSpec
 from tests.integration.claude.wire import MODEL
 from tests.integration.ledger.test_paid_calls import Tasks, identity
@@ -38,21 +38,18 @@ def tasks(tmp_path: Path, connect: Connect, simulator: Simulator, control: Simul
 
 
 async def review(tasks: Tasks, client: Any, item: str, requirement: str) -> Usage:
-    request = build_request(
-        agent=AgentDefinition(name="reviewer", description="Reviews.", prompt="You review."),
-        requirement=requirement,
-        inputs={},
+    brief = TaskBrief(
         task=TaskSpec(id="review", name="Review", instruction="Review {item}."),
-        item=item,
-        service=None,
-        results=[],
-        settings=Settings(),
+        agent=AgentDefinition(name="reviewer", description="Reviews.", prompt="You review."),
         model=MODEL,
+        context_chars=Settings().context_chars,
+        requirement=requirement,
+        item=item,
         sharing=Sharing(wave=True),
     )
     calls = await tasks.calls(client, identity(item))
     done = await execute_request(
-        calls.ask, request, task_id="review", item=item, output_schema=None, repairs=0
+        calls.ask, brief.request(), task_id="review", item=item, output_schema=None, repairs=0
     )
     return done.usage
 

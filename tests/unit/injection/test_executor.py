@@ -19,7 +19,7 @@ from chassis.errors import AnswerInvalidError, TaskBlockedError
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings
 from chassis.text import CONTROLS, DECEIVING, one_line, signs
-from chassis.work.brief import TaskResult, UpstreamResult, build_request, execute_request
+from chassis.work.brief import TaskBrief, TaskResult, UpstreamResult, execute_request
 from chassis.workflow import TaskSpec, check_items
 from tests.injection.corpus import CORPUS, OBJECTS, Attack
 from tests.unit.injection.prompts import read
@@ -43,10 +43,10 @@ def request(text: str, line: str, **changed: Any) -> ClaudeRequest:
         "item": line,
         "service": Service(name=line, description=line),
         "results": results,
-        "settings": SETTINGS,
+        "context_chars": SETTINGS.context_chars,
         "model": "m",
     }
-    return build_request(**(arguments | changed))
+    return TaskBrief(**(arguments | changed)).request()
 
 
 @each_text

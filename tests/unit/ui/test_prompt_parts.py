@@ -19,7 +19,10 @@ class TestPrompts:
             item="pricing",
             instruction="Update pricing.",
             service="name: pricing",
-            results=[("look", None, "found"), ("check", "a [b]", "fine")],
+            results=[
+                ("result", {"task": "look"}, "found"),
+                ("result", {"task": "check", "item": "a [b]"}, "fine"),
+            ],
             limit=1_000,
         )
         parts = [(part.label, part.text) for part in split_prompt(text) if part.data]

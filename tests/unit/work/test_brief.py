@@ -15,7 +15,7 @@ from chassis.claude.request import ClaudeRequest
 from chassis.local.simulator.claude_request import read_fences
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings
-from chassis.work.brief import Sharing, TaskResult, UpstreamResult, answer_schema, build_request
+from chassis.work.brief import Sharing, TaskBrief, TaskResult, UpstreamResult, answer_schema
 from chassis.workflow import TaskSpec
 
 AGENT = AgentDefinition(name="task-executor", description="Does a task.", prompt="You do one task.")
@@ -37,10 +37,10 @@ def built(**changed: Any) -> ClaudeRequest:
         "item": "claims",
         "service": Service(name="claims", description="Claims of customers."),
         "results": [],
-        "settings": Settings(),
+        "context_chars": Settings().context_chars,
         "model": "us.anthropic.claude-opus-4-6-v1",
     }
-    return build_request(**(arguments | changed))
+    return TaskBrief(**(arguments | changed)).request()
 
 
 def blocks(request: ClaudeRequest) -> list[str]:
@@ -171,8 +171,9 @@ def test_items_of_a_task_differ_in_their_last_block_alone() -> None:
 
 
 def test_results_that_must_be_cut_are_cut_together_and_not_shared() -> None:
-    settings = Settings(context_chars=len(LONG) + 10)
-    request = built(settings=settings, results=[EVERYBODYS, OURS], sharing=Sharing(wave=True, own=[OURS]))
+    request = built(
+        context_chars=len(LONG) + 10, results=[EVERYBODYS, OURS], sharing=Sharing(wave=True, own=[OURS])
+    )
     assert marks(request) == [False, False]
     assert sum(map(len, blocks(request))) < len(LONG) + 2_000
 
@@ -212,18 +213,16 @@ def test_hostile_text_changes_nothing_but_the_prompts_data(text: str) -> None:
 
 
 def test_a_megabyte_is_cut_where_a_reader_sees_it() -> None:
-    settings = Settings(context_chars=10_000)
     results = [UpstreamResult(task=name, output=name[0] * 1_000_000) for name in ("first", "second")]
-    request = built(settings=settings, results=results, inputs={"product": "p" * 1_000_000})
+    request = built(context_chars=10_000, results=results, inputs={"product": "p" * 1_000_000})
     assert sum(map(len, blocks(request))) < 40_000
     cut = {name: content for name, _, content in fences(request) if "characters left out ...]" in content}
     assert set(cut) == {"inputs", "task", "result"}
 
 
 def test_limits_come_from_the_agent_or_else_from_the_settings() -> None:
-    settings = Settings(max_tokens=900)
-    assert built(settings=settings).max_tokens == 900
-    assert built(settings=settings, agent=AGENT.model_copy(update={"max_tokens": 500})).max_tokens == 500
+    assert built(max_tokens=900).max_tokens == 900
+    assert built(max_tokens=900, agent=AGENT.model_copy(update={"max_tokens": 500})).max_tokens == 500
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,9 @@ def task_call(
 ) -> dict[str, Any]:
     """A task's call; what all tasks of the run share carries the cache breakpoint."""
     shared = run_message(requirement=SUM, inputs={}, limit=10_000)
+    data = [("result", {"task": of, "item": each}, text) for of, each, text in results]
     own = task_message(
-        task_id=task_id, item=item, instruction=instruction, service=None, results=results, limit=10_000
+        task_id=task_id, item=item, instruction=instruction, service=None, results=data, limit=10_000
     )
     content = [
         {"type": "text", "text": shared, "cache_control": {"type": "ephemeral"}},

@@ -17,10 +17,11 @@ def asked(
     item: str | None = None,
     requirement: str = "Calculate the sum of 5 and 3",
 ) -> ClaudeRequest:
+    data = [("result", {"task": of, "item": each}, text) for of, each, text in results]
     texts = [
         run_message(requirement=requirement, inputs={}, limit=300_000),
         task_message(
-            task_id=task, item=item, instruction=instruction, service=None, results=results, limit=300_000
+            task_id=task, item=item, instruction=instruction, service=None, results=data, limit=300_000
         ),
     ]
     content = [{"type": "text", "text": text} for text in texts]
