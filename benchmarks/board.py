@@ -131,9 +131,9 @@ def write_run(instances: int) -> None:
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
 
-    from chassis.dag.cards import CARD_KEY, card_of
-    from chassis.ledger.entries import Totals
-    from chassis.ledger.run_limits import RunLimits
+    from chassis.contract.names import CARD
+    from chassis.contract.spending import RunLimits, Spending, Totals
+    from chassis.contract.xcoms import Card
     from chassis.plans.store import PlanStore
     from chassis.settings import Settings
     from chassis.workflow import load_plan
@@ -181,7 +181,7 @@ def write_run(instances: int) -> None:
         limits = RunLimits().model_dump(mode="json")
         spending = {"task": totals, "run": totals, "limits": limits, "prices": "today's"}
         error = {"class": "TaskBlockedError", "message": "Task do is blocked.", "hint": "Say which service."}
-        card = card_of(result=result, spending=spending)
+        card = Card.made(result=result, spending=Spending.of(spending)).document()
         session.execute(
             XComModel.__table__.insert(),
             [
@@ -197,7 +197,7 @@ def write_run(instances: int) -> None:
                 }
                 for task_id, index in places
                 for key, value in (
-                    (CARD_KEY, card),
+                    (CARD, card),
                     ("spending", spending),
                     ("error", error) if states[index % len(states)] == "failed" else ("return_value", result),
                 )

@@ -58,12 +58,12 @@ async def wave(model: str, requirement: str, result: str, items: int, records: s
     """The usage of one run, and its seconds."""
     from chassis.claude.client_pool import connected
     from chassis.claude.pace import pace_for
-    from chassis.claude.usage import Usage
+    from chassis.contract.spending import RunLimits
+    from chassis.contract.usage import Usage
     from chassis.files import open_files
     from chassis.ledger.call_identity import CallIdentity
     from chassis.ledger.paid_calls import PaidCalls
     from chassis.ledger.run_gate import gate_of
-    from chassis.ledger.run_limits import RunLimits
     from chassis.work.brief import execute_request
 
     async def one(item: str) -> Usage:
@@ -101,7 +101,7 @@ def main() -> None:
     given = parser.parse_args()
     sys.path.insert(0, given.client)
     sys.path.insert(1, INCLUDE)
-    from chassis.claude.usage import cost_usd
+    from chassis.claude.prices import cost_usd
     from chassis.errors import ClaudeError
     from chassis.local.simulator import ACCESS_KEY, SECRET_KEY
 

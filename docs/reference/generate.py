@@ -19,12 +19,12 @@ from pydantic.fields import FieldInfo
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Service
 from chassis.claude.connection_options import ClaudeOptions
-from chassis.claude.usage import Usage
 from chassis.contract.run_view import FailureView, InstanceView, PlanningView, RunView, TaskView
+from chassis.contract.usage import Usage
+from chassis.contract.xcoms import TaskResult
 from chassis.errors import ChassisError, ClaudeError
 from chassis.local.simulator.model_files import known_models
 from chassis.settings import Settings
-from chassis.work.brief import TaskResult
 from chassis.workflow import (
     ForEach,
     InputSpec,

@@ -184,7 +184,8 @@ class Deployment:
         owner = next((name for name, usd, held in owners if usd is not None and not held), None)
         if owner is None:
             return None
-        from chassis.claude.usage import Usage, cost_usd
+        from chassis.claude.prices import cost_usd
+        from chassis.contract.usage import Usage
 
         model = model or self.connection.model or self.settings.model
         if cost_usd(self.connection.behind(model), Usage()) is not None:

@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.claude.connection_options import NO_OPTIONS, ClaudeOptions
 from chassis.claude.models import facts_of
+from chassis.claude.prices import cost_usd
 from chassis.claude.reply import BYTES_PER_TOKEN
 from chassis.claude.thinking import asked_for
-from chassis.claude.usage import Usage, cost_usd
+from chassis.contract.usage import Usage
 from chassis.prompts import DATA_RULES, run_message, task_message
 from chassis.workflow import TaskGraph, render_instruction
 from chassis.workflow.placeholders import ITEM

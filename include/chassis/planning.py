@@ -20,7 +20,7 @@ from chassis.claude.conversation import converse
 from chassis.claude.models import facts_of
 from chassis.claude.request import ClaudeRequest, Message, text_block
 from chassis.claude.thinking import asked_for
-from chassis.claude.usage import Usage
+from chassis.contract.usage import Usage
 from chassis.errors import AnswerInvalidError, PlanError, PlanFault
 from chassis.prompts import DATA_RULES, planner_message
 from chassis.workflow import (

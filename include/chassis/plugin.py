@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from chassis.contract.addresses import URL_PREFIX
-from chassis.dag.links import TAB, BoardLink
+from chassis.contract.addresses import TAB, URL_PREFIX
+from chassis.dag.links import BoardLink
 
 _PATH = URL_PREFIX.removeprefix("/")
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from chassis.claude.usage import Usage
+    from chassis.contract.usage import Usage
 
 log = logging.getLogger(__name__)
 

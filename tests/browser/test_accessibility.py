@@ -9,9 +9,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from chassis.contract.addresses import Links
 from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
-from chassis.ui.page_links import Links
 from tests.system.driver import AirflowDriver, wait_for
 
 LINKS = Links()

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Dialog, Page, Request, Response, expect
 
+from chassis.contract.addresses import Links
 from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from chassis.text import DECEIVING
-from chassis.ui.page_links import Links
 from tests.system.driver import AirflowDriver
 from tests.unit.ui.test_markdown import HOSTILE
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from chassis.contract.addresses import Links
 from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
-from chassis.ui.page_links import Links
 from tests.system.driver import AirflowDriver, wait_for
 
 REQUIREMENT = "Add pet insurance product to services pricing, claims and contracts"

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, Request, Response, expect
 
+from chassis.contract.addresses import Links
 from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from chassis.local.stack_environment import LOOPBACK, free_port
-from chassis.ui.page_links import Links
 from tests.system.driver import AirflowDriver, started, wait_for
 from tests.system.fab_accounts import FAB, add_admin
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chassis.claude.usage import Usage, cost_usd
+from chassis.claude.prices import cost_usd
+from chassis.contract.usage import Usage
 from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from tests.system.collector import Collector, Span

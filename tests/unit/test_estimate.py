@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Catalogue, Service
 from chassis.claude.connection_options import ClaudeOptions
+from chassis.claude.prices import cost_usd
 from chassis.claude.reply import BYTES_PER_TOKEN
-from chassis.claude.usage import Usage, cost_usd
+from chassis.contract.usage import Usage
 from chassis.estimate import ANSWER_TOKENS, Estimate, estimate_plan
 from chassis.settings import Settings
 from chassis.work.brief import TaskBrief

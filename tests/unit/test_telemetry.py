@@ -33,7 +33,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from chassis import errors
-from chassis.claude.usage import Usage
+from chassis.contract.usage import Usage
 from chassis.settings import Settings
 from chassis.telemetry import CONTENT_CHARS, CallFacts, call_span
 
@@ -478,7 +478,7 @@ def test_importing_telemetry_imports_neither_airflow_nor_opentelemetry() -> None
 MEASURE = """
 import time
 import airflow.sdk
-from chassis.claude.usage import Usage
+from chassis.contract.usage import Usage
 from chassis.telemetry import CallFacts, call_span
 
 facts = CallFacts("add_pet_insurance", "manual__1", "update_service", "us.anthropic.claude-opus-4-6-v1", "c", "pricing")

@@ -22,7 +22,7 @@ from chassis.claude.answer_schema import listed, parse_answer, value_faults
 from chassis.claude.blocks import sent_back
 from chassis.claude.request import ClaudeRequest, text_block
 from chassis.claude.thinking import with_thinking
-from chassis.claude.usage import Usage
+from chassis.contract.usage import Usage
 from chassis.errors import (
     AnswerInvalidError,
     AnswerTruncatedError,

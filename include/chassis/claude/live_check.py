@@ -22,9 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.claude.answer_forms import ASKED_FOR, CONSTRAINED, FORCED_TOOL, Form
 from chassis.claude.answer_schema import parse_answer, value_faults
 from chassis.claude.models import facts_of
+from chassis.claude.prices import cost_usd
 from chassis.claude.reply import BYTES_PER_TOKEN, Reply, ask
 from chassis.claude.request import ClaudeRequest, Message, text_block
-from chassis.claude.usage import Usage, cost_usd
+from chassis.contract.usage import Usage
 from chassis.errors import (
     ClaudeError,
     CongestedError,

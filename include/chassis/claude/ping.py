@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chassis.claude.prices import cost_usd
 from chassis.claude.reply import ask
-from chassis.claude.usage import cost_usd
 
 if TYPE_CHECKING:
     from chassis.claude.client import BedrockClient

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.claude.blocks import BlockReader
 from chassis.claude.call_failures import claude_failure, foreign_errors
-from chassis.claude.usage import Usage
+from chassis.contract.usage import Usage
 from chassis.errors import ClaudeError, StreamBrokenError
 from chassis.text import one_line
 

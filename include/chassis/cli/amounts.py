@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from chassis.figures import counted, dollars
 
 if TYPE_CHECKING:
-    from chassis.ledger.entries import Bound, Totals
+    from chassis.contract.spending import Bound, Totals
 
 
 def counted_tokens(totals: Totals) -> int:
     """Tokens of all four kinds, without those that are only an upper bound."""
-    return totals.tokens - totals.uncertain.tokens
+    return totals.usage.tokens
 
 
 def is_unpriced(totals: Totals) -> bool:
@@ -60,7 +60,7 @@ def document(totals: Totals | None) -> dict[str, Any]:
 
     ``cost_usd`` is None when a call's price isn't known, and ``known_usd`` the rest. Neither holds the uncertain part.
     """
-    from chassis.ledger.entries import Totals
+    from chassis.contract.spending import Totals
 
     found = totals or Totals()
     return {

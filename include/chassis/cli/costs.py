@@ -11,12 +11,12 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 from chassis.cli import amounts
-from chassis.cli.planner_client import planner_run_of
 from chassis.cli.task_failure import error_document
-from chassis.contract.names import PLANNER_DAG
+from chassis.contract.names import PLANNER_DAG, planner_run_of
+from chassis.contract.spending import Totals
 from chassis.errors import RecordBrokenError
 from chassis.errors.client import UsageError
-from chassis.ledger.entries import Closed, Opened, Totals
+from chassis.ledger.entries import Closed, Opened
 from chassis.records.run_records import RunRecords, recorded_dags, recorded_runs
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.cli.follow import patiently
 from chassis.cli.report import FINISHED
-from chassis.cli.spending import SPENDING_KEY
 from chassis.cli.task_failure import read_failure
-from chassis.contract.names import PLANNER_DAG
+from chassis.contract.names import APPROVE, PLANNER_DAG, SPENDING, planner_run_of, started_run
 from chassis.errors import TaskFailedError
 from chassis.errors.client import AirflowRefusedError, StackError, UsageError
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 RUN, PUBLISH = "run", "publish"
 _POLL_SECONDS = 0.5
-_STARTED_RUN = "planned__"  # before the planner's run id: the id of the run that it started
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class PlannerRun:
     @property
     def started_run(self) -> str:
         """Id of the workflow's run that this run starts."""
-        return f"{_STARTED_RUN}{self.run_id}"
+        return started_run(self.run_id)
 
     def wait_for_plan(self, on_change: Callable[[str], None]) -> None:
         """Wait until there is a plan.
@@ -106,9 +104,9 @@ class PlannerRun:
 
         :raises ChassisError: what made the planner fail, as it said it
         """
-        from chassis.cli.waiting_plans import TASK, waiting_plan
+        from chassis.cli.waiting_plans import waiting_plan
 
-        if self._wait_for(TASK, until=("success", "awaiting_input")) == "success":
+        if self._wait_for(APPROVE, until=("success", "awaiting_input")) == "success":
             return None
         return waiting_plan(self._airflow, PLANNER_DAG, self.run_id)
 
@@ -207,11 +205,6 @@ def check_paused(airflow: Airflow, dag: Json, *, unpause: bool) -> None:
     airflow.set_paused(dag["dag_id"], False)
 
 
-def planner_run_of(run_id: str) -> str | None:
-    """Id of the planner's run that started a run; None when none did."""
-    return run_id.removeprefix(_STARTED_RUN) if run_id.startswith(_STARTED_RUN) else None
-
-
 def planning_of(airflow: Airflow, run_id: str) -> Json | None:
     """What the planner's ``plan`` task returned, with the ``spending`` of all planning, for a run that it started."""
     planner_run = planner_run_of(run_id)
@@ -224,6 +217,6 @@ def planning_of(airflow: Airflow, run_id: str) -> Json | None:
 def _spending(airflow: Airflow, run_id: str) -> Json:
     """What the planner's run has spent: revisions that a reviewer asked for are in it."""
     for task_id in ("approve", "plan"):
-        if spending := airflow.xcom(PLANNER_DAG, run_id, task_id, key=SPENDING_KEY):
-            return {SPENDING_KEY: spending}
-    return {SPENDING_KEY: None}
+        if spending := airflow.xcom(PLANNER_DAG, run_id, task_id, key=SPENDING):
+            return {SPENDING: spending}
+    return {SPENDING: None}

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from chassis.cli.report import Report, Row
-    from chassis.cli.spending import Spending
     from chassis.cli.task_shapes import Shape
-    from chassis.ledger.entries import Totals
+    from chassis.contract.spending import Spending, Totals
 
 SIMULATED = "simulated: not Claude"
 _OUTPUT_CHARACTERS = 6_000

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chassis.cli import amounts
-from chassis.cli.spending import Spending, latest, settled, spent_by_result
+from chassis.cli.spending import latest, settled, spent_by_result
 from chassis.cli.task_failure import error_document, read_failure
 from chassis.cli.task_shapes import Shape, TaskShape
+from chassis.contract.spending import Spending
 from chassis.outdated import outdated_instances
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from chassis.airflow_client import Airflow, Json
     from chassis.cli.spending import SpendingReader
-    from chassis.ledger.entries import Totals
+    from chassis.contract.spending import Totals
     from chassis.rerun_scope import Instance
 
 FINISHED = frozenset({"success", "failed"})
@@ -133,9 +134,7 @@ class Report:
             "total_usage": amounts.document(self.total),
         }
         if (spending := self.spending) is not None:
-            document["limits"] = spending.limits.model_dump(
-                mode="json", exclude_none=True, exclude={"in_dag_file"}
-            )
+            document["limits"] = spending.limits.document()
             document["prices"] = spending.prices
         return document if self.error is None else {**document, "error": self.error}
 

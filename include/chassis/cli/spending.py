@@ -8,13 +8,11 @@ seen it, or another task has ended since.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from chassis.claude.usage import Usage
-from chassis.ledger.entries import Bound, Totals
-from chassis.ledger.run_limits import RunLimits
+from chassis.contract.names import SPENDING
+from chassis.contract.spending import Bound, Spending, Totals
+from chassis.contract.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,50 +20,7 @@ if TYPE_CHECKING:
     from chassis.airflow_client import Airflow
     from chassis.cli.report import Row
 
-Number = TypeVar("Number", int, float)
-
-SPENDING_KEY = "spending"
-"""XCom key, as in ``chassis.dag.triggers``, which imports Airflow."""
-
 _ENDED = frozenset({"success", "failed", "up_for_retry", "removed"})
-
-
-class Spending(BaseModel):
-    """What one task left at its end; see ``chassis.dag.deferred_call``."""
-
-    model_config = ConfigDict(frozen=True)
-
-    task: Totals
-    run: Totals
-    limits: RunLimits
-    prices: str = ""
-
-    @classmethod
-    def of(cls, value: Any) -> Spending | None:
-        """What an XCom holds; None if it is none of this kind."""
-        try:
-            return cls.model_validate(value)
-        except ValidationError:
-            return None
-
-    @property
-    def limit_usd(self) -> float | None:
-        """US dollars that the run may spend: the plan's limit or the deployment's, whichever is less."""
-        return _least(self.limits.run.budget_usd, self.limits.deployment.budget_usd)
-
-    @property
-    def limit_tokens(self) -> int | None:
-        """Tokens that the run may use, as above."""
-        return _least(self.limits.run.max_tokens, self.limits.deployment.max_tokens)
-
-    @property
-    def limit_calls(self) -> int | None:
-        """Calls that the run may make, as above."""
-        return _least(self.limits.run.max_calls, self.limits.deployment.max_calls)
-
-
-def _least(one: Number | None, other: Number | None) -> Number | None:
-    return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
 class SpendingReader:
@@ -101,7 +56,7 @@ class SpendingReader:
 
     def _look(self, row: Row) -> Spending | None:
         value = self._airflow.xcom(
-            self._workflow_id, self._run_id, row.id, map_index=row.map_index, key=SPENDING_KEY
+            self._workflow_id, self._run_id, row.id, map_index=row.map_index, key=SPENDING
         )
         return Spending.of(value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chassis.contract.names import ERROR
 from chassis.errors import failure_of
 
 if TYPE_CHECKING:
@@ -12,16 +13,12 @@ if TYPE_CHECKING:
     from chassis.airflow_client import Airflow, Json
     from chassis.errors import ChassisError
 
-_KEY = (
-    "error"  # under which Chassis's operators leave ChassisError.describe(), see chassis.dag.claude_operator
-)
-
 
 def read_failure(
     airflow: Airflow, dag_id: str, run_id: str, task_id: str, *, try_number: int, map_index: int = -1
 ) -> ChassisError:
     """The error that made a task instance fail."""
-    value = airflow.xcom(dag_id, run_id, task_id, map_index=map_index, key=_KEY)
+    value = airflow.xcom(dag_id, run_id, task_id, map_index=map_index, key=ERROR)
 
     def log() -> Iterator[Json]:
         if try_number:

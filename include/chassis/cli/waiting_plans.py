@@ -5,32 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import quote
 
 from chassis.approval_policy import plan_code
 from chassis.cli.follow import patiently
 from chassis.cli.task_failure import read_failure
-from chassis.dag.hitl_form import APPROVE, REJECT, REVISE
-from chassis.dag.pending_plan import PROPOSAL_KEY
+from chassis.contract.addresses import Links
+from chassis.contract.names import APPROVE, PENDING_PLAN
 from chassis.errors.client import AirflowRefusedError, AnsweredError, UsageError
 from chassis.workflow import nearest
 
 if TYPE_CHECKING:
     from chassis.airflow_client import Airflow, Json
 
-__all__ = [
-    "APPROVE",
-    "REJECT",
-    "REVISE",
-    "WaitingPlan",
-    "answer",
-    "find_plan",
-    "plans",
-    "result_of",
-    "waiting_plan",
-]
-
-TASK = "approve"
 _POLL_SECONDS = 0.5
 _ENDED = ("failed", "upstream_failed", "skipped", "removed")
 
@@ -60,7 +46,7 @@ class WaitingPlan:
 
     def page(self, airflow: Airflow) -> str:
         """Address of the page that shows it."""
-        return f"{airflow.url}/chassis/dags/{quote(self.dag_id, safe='')}/runs/{quote(self.run_id, safe='')}/plan"
+        return Links(airflow.url).plan(self.dag_id, self.run_id)
 
 
 def plans(airflow: Airflow) -> list[WaitingPlan]:
@@ -68,7 +54,7 @@ def plans(airflow: Airflow) -> list[WaitingPlan]:
     found = []
     for request in patiently(airflow.open_requests):
         instance = request["task_instance"]
-        if instance["task_id"] == TASK:
+        if instance["task_id"] == APPROVE:
             plan = waiting_plan(airflow, instance["dag_id"], instance["dag_run_id"])
             found += [] if plan is None else [plan]
     return found
@@ -76,7 +62,7 @@ def plans(airflow: Airflow) -> list[WaitingPlan]:
 
 def waiting_plan(airflow: Airflow, dag_id: str, run_id: str) -> WaitingPlan | None:
     """The plan that a planner's run asks about; None when it has never asked."""
-    proposal = patiently(lambda: airflow.xcom(dag_id, run_id, TASK, key=PROPOSAL_KEY))
+    proposal = patiently(lambda: airflow.xcom(dag_id, run_id, APPROVE, key=PENDING_PLAN))
     return WaitingPlan(dag_id, run_id, proposal) if isinstance(proposal, dict) else None
 
 
@@ -114,7 +100,7 @@ def answer(airflow: Airflow, plan: WaitingPlan, option: str, *, comment: str = "
     """
     fields = {"plan": plan.proposal["digest"], "comment": comment, "edited_plan": edited}
     try:
-        airflow.answer(plan.dag_id, plan.run_id, TASK, option, fields)
+        airflow.answer(plan.dag_id, plan.run_id, APPROVE, option, fields)
     except AirflowRefusedError as error:
         if error.status not in (404, 409):
             raise
@@ -133,7 +119,7 @@ def result_of(airflow: Airflow, plan: WaitingPlan) -> WaitingPlan | None:
     """
     while True:
         instances = patiently(lambda: airflow.task_instances(plan.dag_id, plan.run_id))
-        instance = next(each for each in instances if each["task_id"] == TASK)
+        instance = next(each for each in instances if each["task_id"] == APPROVE)
         if instance["state"] == "success":
             return None
         if instance["state"] in _ENDED:
@@ -147,5 +133,5 @@ def result_of(airflow: Airflow, plan: WaitingPlan) -> WaitingPlan | None:
 
 def _fail(airflow: Airflow, plan: WaitingPlan, instance: Json) -> NoReturn:
     raise patiently(
-        lambda: read_failure(airflow, plan.dag_id, plan.run_id, TASK, try_number=instance["try_number"])
+        lambda: read_failure(airflow, plan.dag_id, plan.run_id, APPROVE, try_number=instance["try_number"])
     )

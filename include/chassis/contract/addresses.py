@@ -1,6 +1,108 @@
-"""Where the pages and the JSON of Chassis stand, below Airflow's own address."""
+"""Every address of Chassis's pages and JSON, and of Airflow's pages that they lead to.
+
+An id becomes one percent-encoded segment. A run's id may hold ``:``, ``+`` and, where Airflow is told to allow it,
+``/``; routes therefore take it as ``{run_id:path}``, and are declared from the longest to the shortest.
+"""
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 URL_PREFIX = "/chassis"
-"""Where everything is, below Airflow's own address."""
+"""Where the pages and the JSON are, below Airflow's own address."""
+
+TAB = "chassis"
+"""Name of the run's tab in Airflow's addresses: ``/dags/<dag>/runs/<run>/plugin/chassis``."""
+
+
+def url_segment(text: str) -> str:
+    """An id as one segment of a path; a segment of dots alone would be taken for a way upwards."""
+    return quote(text, safe="~") if text.strip(".") else text.replace(".", "%2E")
+
+
+class Links:
+    """Addresses of Chassis's pages, and of Airflow's.
+
+    :param root: Airflow itself, without a slash at its end: its address, or its path (empty, or ``/sub``)
+    """
+
+    def __init__(self, root: str = "") -> None:
+        self.root = root
+        self._pages = root + URL_PREFIX
+
+    # Chassis's pages
+
+    def static(self, name: str) -> str:
+        """A file that the pages load."""
+        return f"{self._pages}/static/{url_segment(name)}"
+
+    def workflows(self) -> str:
+        """The page of all workflows."""
+        return f"{self._pages}/workflows"
+
+    def board(self, dag_id: str, run_id: str) -> str:
+        """The board of a run."""
+        return f"{self._pages}/dags/{url_segment(dag_id)}/runs/{url_segment(run_id)}"
+
+    def changes(self, dag_id: str, run_id: str) -> str:
+        """What changed on the board, for its refresh."""
+        return f"{self.board(dag_id, run_id)}/changes"
+
+    def plan(self, dag_id: str, run_id: str) -> str:
+        """The plan of a run."""
+        return f"{self.board(dag_id, run_id)}/plan"
+
+    def plan_news(self, dag_id: str, run_id: str) -> str:
+        """Whether the plan's page would show something else now, for its refresh."""
+        return f"{self.plan(dag_id, run_id)}/news"
+
+    def check(self, dag_id: str, run_id: str) -> str:
+        """Takes an edited plan, says what is wrong with it."""
+        return f"{self.board(dag_id, run_id)}/check"
+
+    def decision(self, dag_id: str, run_id: str) -> str:
+        """Takes a decision on a proposed plan."""
+        return f"{self.board(dag_id, run_id)}/decision"
+
+    def task(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
+        """One task of a run, or one item of it."""
+        return f"{self.board(dag_id, run_id)}/tasks/{url_segment(task_id)}/{map_index}"
+
+    def amend(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
+        """Takes an amendment of one task."""
+        return f"{self.task(dag_id, run_id, task_id, map_index)}/amend"
+
+    def amendments(self, dag_id: str, run_id: str) -> str:
+        """The amendments of a run, as JSON."""
+        return f"{self.board(dag_id, run_id)}/amendments"
+
+    def transcript(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
+        """The transcript of one task, as JSON."""
+        return f"{self.task(dag_id, run_id, task_id, map_index)}/transcript"
+
+    # Airflow's own
+
+    def airflow_dag(self, dag_id: str) -> str:
+        """A DAG's page."""
+        return f"{self.root}/dags/{url_segment(dag_id)}"
+
+    def airflow_run(self, dag_id: str, run_id: str) -> str:
+        """A run's page."""
+        return f"{self.airflow_dag(dag_id)}/runs/{url_segment(run_id)}"
+
+    def airflow_tab(self, dag_id: str, run_id: str) -> str:
+        """A run's page with the board in it."""
+        return f"{self.airflow_run(dag_id, run_id)}/plugin/{TAB}"
+
+    def airflow_task(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
+        """A task instance's page: its log first, and the button that clears it."""
+        mapped = f"/mapped/{map_index}" if map_index >= 0 else ""
+        return f"{self.airflow_run(dag_id, run_id)}/tasks/{url_segment(task_id)}{mapped}"
+
+    def airflow_details(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
+        """A task instance's details, with the button that clears it."""
+        return f"{self.airflow_task(dag_id, run_id, task_id, map_index)}/details"
+
+    def sign_in(self) -> str:
+        """Where one signs in, whichever auth manager there is; it leads back to Airflow's first page."""
+        return f"{self.root}/api/v2/auth/login?next={quote(f'{self.root}/', safe='')}"

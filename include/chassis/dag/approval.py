@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from chassis.approval_policy import Approve, answer_text, names_plan, plan_code, reason_without
+from chassis.contract.names import PENDING_PLAN, REJECT_PLAN, REVISE_PLAN, SPENDING
 from chassis.dag.claude_operator import CallingOperator, reported
-from chassis.dag.hitl_form import MAX_COMMENT, REJECT, REVISE, Answer, ask
+from chassis.dag.hitl_form import MAX_COMMENT, Answer, ask
 from chassis.dag.pending_plan import (
-    PROPOSAL_KEY,
     KeptProposal,
     Newest,
     Proposal,
@@ -38,7 +38,7 @@ from chassis.dag.pending_plan import (
     proposal_document,
 )
 from chassis.dag.planning_request import demanded, plan_call
-from chassis.dag.triggers import RESULT, SPENDING_KEY, HeldAnswerTrigger, ResumingClaudeTrigger
+from chassis.dag.triggers import RESULT, HeldAnswerTrigger, ResumingClaudeTrigger
 from chassis.errors import (
     ApprovalTimeoutError,
     ChassisError,
@@ -155,7 +155,7 @@ class ApprovePlanOperator(CallingOperator):
             self.defer(trigger=trigger, method_name=self.revised.__name__, kwargs=then)
         outcome = asyncio.run(self._perform(call))
         if outcome.spending is not None:
-            context["ti"].xcom_push(SPENDING_KEY, outcome.spending)
+            context["ti"].xcom_push(SPENDING, outcome.spending.document())
         return outcome.error or outcome.result or {}
 
 
@@ -253,7 +253,7 @@ class _Case:
         document = proposal_document(asked, newest, self.settings, refused=refused)
         self._kept.keep(asked)
         # Readers have the proposal before Airflow takes an answer to it, which this request makes it do.
-        self.context["ti"].xcom_push(PROPOSAL_KEY, document)
+        self.context["ti"].xcom_push(PENDING_PLAN, document)
         ask(self.context["ti"], self._approvers())
         self._notify()
         self.operator.log.info("%s waits for a decision until %s.", plan_code(asked.digest), asked.deadline)
@@ -294,13 +294,13 @@ class _Case:
             raise _Refusal(
                 f"The comment has {len(answer.comment):,} characters, and at most {MAX_COMMENT:,} may be."
             )
-        if answer.option == REJECT and not answer.plan:
+        if answer.option == REJECT_PLAN and not answer.plan:
             self._reject(proposal, answer)  # it publishes nothing, so it needn't be told which plan was seen
         self._check_present(proposal, answer)
-        if answer.option == REJECT:
+        if answer.option == REJECT_PLAN:
             self._reject(proposal, answer)
         spec = self._meant(proposal, answer)
-        if answer.option == REVISE:
+        if answer.option == REVISE_PLAN:
             self._revise(proposal, answer, spec)
         return self._approve(proposal, answer, spec)
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from chassis.dag.cards import CARD_KEY, card_of, card_on_error
+from chassis.contract.names import CARD, ERROR, SPENDING
+from chassis.contract.spending import RunLimits
+from chassis.contract.xcoms import Card
+from chassis.dag.cards import card_on_error
 from chassis.dag.deferred_call import Accounts, Outcome, PlanCall, TaskCall
 from chassis.dag.retry import ClaudeRetryPolicy
-from chassis.dag.triggers import RESULT, SPENDING_KEY, ClaudeTrigger, ResumingClaudeTrigger
+from chassis.dag.triggers import RESULT, ClaudeTrigger, ResumingClaudeTrigger
 from chassis.errors import ChassisError, StoppedError, restore_error
 from chassis.ledger.call_identity import CallIdentity
-from chassis.ledger.run_limits import RunLimits
 from chassis.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from chassis.workflow import Limits
-
-ERROR_KEY = "error"
-"""XCom key under which a failed task leaves ``ChassisError.describe()``, for ``chassis status`` and other readers."""
 
 
 class CallingOperator(BaseOperator):
@@ -138,8 +137,8 @@ class ClaudeOperator(CallingOperator):
                 call = self.prepare(context, settings)
                 carried = self.carried(context, settings, call)
             if carried is not None:
-                card = card_of(result=carried, map_index=call.accounts.identity.map_index)
-                context["ti"].xcom_push(CARD_KEY, card)
+                card = Card.made(result=carried, map_index=call.accounts.identity.map_index)
+                context["ti"].xcom_push(CARD, card.document())
                 return carried
             if self.defers(settings):
                 trigger = ResumingClaudeTrigger if self.ends_in_worker() else ClaudeTrigger
@@ -150,14 +149,14 @@ class ClaudeOperator(CallingOperator):
                 )
             outcome = asyncio.run(self._perform(call))
             if outcome.spending is not None:
-                context["ti"].xcom_push(SPENDING_KEY, outcome.spending)
-            card = card_of(
+                context["ti"].xcom_push(SPENDING, outcome.spending.document())
+            card = Card.made(
                 result=outcome.result,
                 error=outcome.error,
                 spending=outcome.spending,
                 map_index=call.accounts.identity.map_index,
             )
-            context["ti"].xcom_push(CARD_KEY, card)
+            context["ti"].xcom_push(CARD, card.document())
             if outcome.error is not None:
                 raise outcome.error
             for key, value in outcome.parts.items():
@@ -183,5 +182,5 @@ def reported(operator: BaseOperator, context: Context) -> Iterator[None]:
         yield
     except ChassisError as error:
         operator.log.error("%s: %s", type(error).__name__, error)  # noqa: TRY400  the traceback follows anyway
-        context["ti"].xcom_push(ERROR_KEY, error.describe())
+        context["ti"].xcom_push(ERROR, error.describe())
         raise

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from chassis.claude.request import ClaudeRequest
+from chassis.contract.spending import RunLimits, Spending
 from chassis.errors import ChassisError, StoreError
 from chassis.ledger.call_identity import CallIdentity
-from chassis.ledger.run_limits import RunLimits
 from chassis.workflow import Given
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ class Outcome:
     """How a task's call ended: with a result or with an error, never with both.
 
     :ivar result: the task's XCom
-    :ivar spending: what the task and the run have spent by then, see :meth:`_Call.perform`; None if unknown
+    :ivar spending: what the task and the run have spent by then, over all tries and clears; None if unknown
     :ivar parts: what of the result is an XCom of its own, by key
     """
 
     result: dict[str, Any] | None = None
     error: ChassisError | None = None
-    spending: dict[str, Any] | None = None
+    spending: Spending | None = None
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -94,9 +94,6 @@ class _Call(BaseModel):
 
     async def perform(self, *, shared: bool) -> Outcome:
         """Open the connection and ask; an error of Chassis's own becomes part of the outcome.
-
-        ``Outcome.spending`` has ``task`` and ``run`` (``Totals`` as JSON, over all tries and clears), ``limits`` and
-        ``prices`` (which list the dollars are from).
 
         :param shared: whether to use the client that all calls of this process share; a worker's is its own
         """
@@ -146,22 +143,16 @@ class _Call(BaseModel):
             recorder=recorder,
         )
 
-    async def _spending(self, gate: RunGate) -> dict[str, Any] | None:
-        from chassis.claude.usage import price_date
+    async def _spending(self, gate: RunGate) -> Spending | None:
+        from chassis.claude.prices import price_date
 
         try:
             task = await gate.totals(self.accounts.identity.task_key)
             run = await gate.totals()
         except ChassisError:
             return None  # The task's own end matters more, and the ledger itself has it.
-        return {
-            "task": task.model_dump(mode="json"),
-            "run": run.model_dump(mode="json"),
-            "limits": self.accounts.limits.model_dump(
-                mode="json", exclude_none=True, exclude={"in_dag_file"}
-            ),
-            "prices": await asyncio.to_thread(price_date),
-        }
+        prices = await asyncio.to_thread(price_date)
+        return Spending(task=task, run=run, limits=self.accounts.limits, prices=prices)
 
 
 class TaskCall(_Call):
@@ -228,7 +219,7 @@ class PlanCall(_Call):
     continues: str = Field("", description="Run of the workflow that is planned on from; empty for none.")
 
     async def answer(self, ask: Ask) -> dict[str, Any]:
-        from chassis.claude.usage import cost_usd
+        from chassis.claude.prices import cost_usd
         from chassis.planning import propose_plan
         from chassis.workflow import Provenance, dump_plan, load_plan, plan_digest
         from chassis.workflow.plan_changes import told_changes

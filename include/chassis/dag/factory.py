@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task_group
 
+from chassis.contract.names import ERROR_TAG, RETIRED_TAG, TAG, digest_tag
 from chassis.dag.conf import check_conf
 from chassis.dag.fan_out import Dependency, ItemsOperator
 from chassis.dag.planned import PlanErrorOperator, PlannedTaskOperator, timeout_of
@@ -35,17 +36,6 @@ from chassis.workflow import (
 
 if TYPE_CHECKING:
     from chassis.settings import Settings
-
-TAG = "chassis"
-ERROR_TAG = "plan-error"
-RETIRED_TAG = "retired"
-SHORT_DIGEST = 12
-"""Hex digits of a plan's digest in its tag and its file name."""
-
-
-def digest_tag(digest: str) -> str:
-    """The tag that tells which plan a DAG was built from."""
-    return f"plan:{digest[:SHORT_DIGEST]}"
 
 
 def build_dag(spec: WorkflowSpec, *, revision: int, settings: Settings, retired: bool = False) -> DAG:

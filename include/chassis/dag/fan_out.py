@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
-from chassis.dag.cards import CARD_KEY, card_on_error
+from chassis.contract.names import CARD
+from chassis.dag.cards import card_on_error
 from chassis.dag.claude_operator import reported
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ItemsError, ItemsMovedError
@@ -127,7 +128,7 @@ def check_places(ti: Any, source: ItemSource) -> None:
     standing = {index for index in range(len(items)) if states.get(f"{ti.task_id}_{index}") == "success"}
     if not standing:
         return
-    cards = ti.xcom_pull(task_ids=[ti.task_id], key=CARD_KEY)
+    cards = ti.xcom_pull(task_ids=[ti.task_id], key=CARD)
     wrong = [
         (index, done, items[index])
         for card in cards

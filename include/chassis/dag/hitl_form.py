@@ -10,15 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from chassis.approval_policy import answer_text
+from chassis.contract.addresses import Links
+from chassis.contract.names import PLAN_OPTIONS
 from chassis.dag.links import airflow_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-APPROVE, REVISE, REJECT = OPTIONS = ("Approve", "Revise", "Reject")
 
 MAX_COMMENT = 10_000
 """Characters of a comment: it goes into the planning agent's prompt."""
@@ -30,7 +29,7 @@ _SUBJECT = "Approve the plan"
 class Answer:
     """What a person answered.
 
-    :ivar option: one of :data:`OPTIONS`
+    :ivar option: one of ``PLAN_OPTIONS``
     :ivar plan: what they say the answer is about: a plan's code or its digest
     :ivar edited: YAML of a plan to take in place of the proposal; empty for none
     :ivar at: ISO 8601 time
@@ -72,7 +71,7 @@ def ask(ti: Any, approvers: Iterable[str]) -> None:
 
     upsert_hitl_detail(
         ti_id=ti.id,
-        options=list(OPTIONS),
+        options=list(PLAN_OPTIONS),
         subject=_SUBJECT,
         body=_body(ti.dag_id, ti.run_id),
         params=_fields(),
@@ -82,7 +81,7 @@ def ask(ti: Any, approvers: Iterable[str]) -> None:
 
 def plan_page(dag_id: str, run_id: str) -> str:
     """Path of the page that shows the plan of a planner's run, as the browser has to ask for it."""
-    return f"{airflow_path()}/chassis/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}/plan"
+    return Links(airflow_path()).plan(dag_id, run_id)
 
 
 def _body(dag_id: str, run_id: str) -> str:

@@ -7,16 +7,15 @@ operator's own would be an XCom that is pushed when the task has ended.)
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from airflow.sdk import BaseOperatorLink
+
+from chassis.contract.addresses import Links
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
-
-TAB = "chassis"
-"""Name of the run's tab in Airflow's addresses: ``/dags/<dag>/runs/<run>/plugin/chassis``."""
 
 
 class BoardLink(BaseOperatorLink):
@@ -43,8 +42,7 @@ class BoardLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Address of the board: a path, so that it holds under whatever name Airflow is reached."""
-        dag_id, run_id = (quote(part, safe="~") for part in (ti_key.dag_id, ti_key.run_id))
-        return f"{airflow_path()}/dags/{dag_id}/runs/{run_id}/plugin/{TAB}"
+        return Links(airflow_path()).airflow_tab(ti_key.dag_id, ti_key.run_id)
 
 
 def airflow_path() -> str:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg
 
-from chassis.dag.cards import CARD_KEY
-from chassis.dag.claude_operator import ERROR_KEY, ClaudeOperator
+from chassis.contract.names import CARD, ERROR, SPENDING
+from chassis.dag.claude_operator import ClaudeOperator
 from chassis.dag.context_values import (
     Source,
     mapped_argument,
@@ -29,7 +29,6 @@ from chassis.dag.context_values import (
 )
 from chassis.dag.deferred_call import TaskCall
 from chassis.dag.task_arguments import check_arguments, check_instruction, schema_of
-from chassis.dag.triggers import SPENDING_KEY
 from chassis.text import one_line
 from chassis.workflow import Limits, TaskSpec
 
@@ -52,7 +51,7 @@ LABEL = "{{ task.instance_name(ti.map_index) }}"
 """Names a mapped instance in Airflow by its item."""
 
 _LONGEST_LABEL = 200
-_TAKEN = frozenset({"summary", "output", "return_value", CARD_KEY, ERROR_KEY, SPENDING_KEY})
+_TAKEN = frozenset({"summary", "output", "return_value", CARD, ERROR, SPENDING})
 """Keys of XComs that a field of the output doesn't get."""
 
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from chassis.settings import Settings
     from chassis.workflow import WorkflowSpec
 
-PROPOSAL_KEY = "proposal"
-"""XCom key under which ``approve`` leaves the plan that it asks about; see :func:`proposal_document`."""
-
 
 class Proposal(BaseModel):
     """A plan that waits for a decision. Airflow keeps it with the parked task, where nobody can edit it."""
@@ -159,7 +156,7 @@ def estimate_of(spec: WorkflowSpec, settings: Settings) -> Estimate:
 def proposal_document(
     proposal: Proposal, newest: Newest, settings: Settings, *, refused: str
 ) -> dict[str, Any]:
-    """What a reviewer is shown, as JSON: the XCom :data:`PROPOSAL_KEY`, for the page and the command line.
+    """What a reviewer is shown, as JSON: the XCom ``PENDING_PLAN``, for the page and the command line.
 
     ``number``, ``asked``, ``workflow_id``, ``plan`` (YAML), ``digest``, ``title``, ``by``, ``comment`` (what had been
     asked for), ``before`` (YAML of the proposal that was sent back; None: none was), ``changes`` (``PlanChanges``),

@@ -15,10 +15,10 @@ from airflow.sdk import DAG, BaseOperator, BaseSensorOperator
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
 from chassis.approval_policy import Approve, plan_code
+from chassis.contract.names import ERROR_TAG, TAG, digest_tag, started_run
 from chassis.dag.approval import ApprovePlanOperator
 from chassis.dag.claude_operator import reported
 from chassis.dag.conf import check_conf
-from chassis.dag.factory import ERROR_TAG, TAG, digest_tag
 from chassis.dag.paused import refuse_paused
 from chassis.dag.planner_form import planner_form
 from chassis.dag.planning_request import RUN, PlanOperator
@@ -241,7 +241,7 @@ class TriggerWorkflowOperator(TriggerDagRunOperator):
         self.trigger_dag_id = context["ti"].xcom_pull(task_ids="publish", map_indexes=-1)["workflow_id"]
         with reported(self, context):
             refuse_paused(context, self.trigger_dag_id)
-        self.trigger_run_id = triggered_run_id(context["run_id"])
+        self.trigger_run_id = started_run(context["run_id"])
         self.conf = given_inputs(context)
         if source := context["ti"].xcom_pull(task_ids="plan", map_indexes=-1).get("continues"):
             self.conf[CARRY_OVER] = source
@@ -258,8 +258,3 @@ def given_inputs(context: Context) -> dict[str, Any]:
         for name in context["params"]["inputs"] or ()
         if name in approved.inputs and approved.inputs[name].default is not None
     }
-
-
-def triggered_run_id(planner_run_id: str) -> str:
-    """Id of the run that a planner's run starts; fixed, so that a retry can't start a second one."""
-    return f"planned__{planner_run_id}"

@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chassis.dag.claude_operator import ERROR_KEY
+from chassis.contract.names import ERROR
 from chassis.errors import PlanError, PlanFault, RunNotFoundError
 from chassis.text import one_line
 from chassis.workflow import TaskGraph, nearest
@@ -133,7 +133,7 @@ def _error(context: Context, workflow_id: str, run_id: str, row: dict[str, Any])
         run_id=run_id,
         task_ids=row["task_id"],
         map_indexes=row["map_index"],
-        key=ERROR_KEY,
+        key=ERROR,
     )
     if not isinstance(left, dict):
         return ""

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from chassis.claude.connection_options import has_own_endpoint
-from chassis.claude.usage import Usage
+from chassis.contract.usage import Usage
 from chassis.records.run_records import RunRecords, open_records
 from chassis.workflow import CARRY_OVER
 

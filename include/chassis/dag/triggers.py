@@ -27,7 +27,8 @@ from uuid import UUID
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from chassis.dag.cards import CARD_KEY, card_of
+from chassis.contract.names import CARD, SPENDING
+from chassis.contract.xcoms import Card
 from chassis.dag.deferred_call import Outcome, restore_call
 from chassis.errors import UnexpectedError
 
@@ -42,10 +43,6 @@ RESUME_AFTER = 10.0
 PUSH_PATIENCE = 300.0
 """Seconds that Airflow may refuse an XCom before the task fails; its retry then finds the kept answer."""
 _PUSH_PAUSE = 2.0
-
-SPENDING_KEY = "spending"
-"""XCom key under which a task leaves what it and its run have spent, whether it succeeded or failed."""
-
 
 RESULT = "result"
 """Key of the event that hands a result back to a worker; the event of a failure is ``ChassisError.describe()``."""
@@ -87,14 +84,14 @@ class ClaudeTrigger(BaseTrigger):
         xcom = await warm_up
         task_instance: Any = self.task_instance
         if outcome.spending is not None:
-            await self._push(xcom, SPENDING_KEY, outcome.spending)
-        card = card_of(
+            await self._push(xcom, SPENDING, outcome.spending.document())
+        card = Card.made(
             result=outcome.result,
             error=outcome.error,
             spending=outcome.spending,
             map_index=task_instance.map_index,
         )
-        await self._push(xcom, CARD_KEY, card)
+        await self._push(xcom, CARD, card.document())
         for key, value in outcome.parts.items():
             await self._push(xcom, key, value)
         if outcome.error is None and not self.resumes:

@@ -1,4 +1,4 @@
-"""What stands in a run's ledger: calls that were opened, and how they were closed. And what that sums up to.
+"""What stands in a run's ledger: calls that were opened, and how they were closed.
 
 An entry is written once and never changed; there is no prompt, no answer and no secret in it.
 """
@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from chassis.claude.usage import Usage
+from chassis.contract.spending import Bound
+from chassis.contract.usage import Usage
 
 TaskKey = tuple[str, str | None]
 """A task's id, and the item if the task is mapped."""
@@ -20,13 +21,6 @@ Outcome = Literal["answered", "failed", "cancelled", "lost"]
 
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Bound(_Data):
-    """An upper bound of what calls may cost."""
-
-    tokens: int = Field(0, ge=0, description="Tokens: the prompt, and all the output that was allowed.")
-    cost_usd: float | None = Field(0.0, ge=0, description="US dollars; None when the price isn't known.")
 
 
 class Opened(_Data):
@@ -90,54 +84,3 @@ def entry_text(entry: Entry) -> bytes:
 def lost(opened: Opened, at: float) -> Closed:
     """The end of a call that nobody saw end: it counts at its upper bound."""
     return Closed(call=opened.call, outcome="lost", closed_at=at, uncertain=opened.bound)
-
-
-class Totals(_Data):
-    """What calls have spent together. Of ``uncertain`` and ``open``, ``cost_usd`` is the part of known price."""
-
-    calls: int = Field(0, ge=0, description="Ended calls that were, or may have been, carried out.")
-    usage: Usage = Field(default=Usage(), description="What was counted.")
-    cost_usd: float = Field(0.0, ge=0, description="List price of what was counted, in US dollars.")
-    unpriced_calls: int = Field(
-        0, ge=0, description="Calls of a model without a known price: not in cost_usd."
-    )
-    simulated_calls: int = Field(0, ge=0, description="Calls that the simulator answered instead of Claude.")
-    uncertain_calls: int = Field(0, ge=0, description="Calls that may have cost more than was counted.")
-    uncertain: Bound = Field(default=Bound(), description="Upper bound of that.")
-    open_calls: int = Field(0, ge=0, description="Calls in flight.")
-    open: Bound = Field(default=Bound(), description="Upper bound of what those will cost.")
-
-    @property
-    def tokens(self) -> int:
-        """Tokens that count against a limit: of all four kinds, and the uncertain ones."""
-        counted = self.usage
-        return (
-            counted.input_tokens
-            + counted.output_tokens
-            + counted.cache_read_tokens
-            + counted.cache_write_tokens
-            + self.uncertain.tokens
-        )
-
-    @property
-    def spent_usd(self) -> float:
-        """US dollars that count against a limit: known and uncertain ones."""
-        return round(self.cost_usd + (self.uncertain.cost_usd or 0), 9)
-
-    def __add__(self, other: Totals) -> Totals:
-        return Totals(
-            calls=self.calls + other.calls,
-            usage=self.usage + other.usage,
-            cost_usd=round(self.cost_usd + other.cost_usd, 9),
-            unpriced_calls=self.unpriced_calls + other.unpriced_calls,
-            simulated_calls=self.simulated_calls + other.simulated_calls,
-            uncertain_calls=self.uncertain_calls + other.uncertain_calls,
-            uncertain=_sum(self.uncertain, other.uncertain),
-            open_calls=self.open_calls + other.open_calls,
-            open=_sum(self.open, other.open),
-        )
-
-
-def _sum(one: Bound, other: Bound) -> Bound:
-    cost = round((one.cost_usd or 0) + (other.cost_usd or 0), 9)
-    return Bound(tokens=one.tokens + other.tokens, cost_usd=cost)

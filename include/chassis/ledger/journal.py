@@ -30,17 +30,19 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from chassis.contract.record_paths import RunPaths
+from chassis.contract.spending import RunLimits
 from chassis.crashpoints import ENTRY_APPENDED, reached
 from chassis.errors import LimitSpentError, NotStoredError, RecordBrokenError
 from chassis.ledger.entries import entry_text, lost, parse_entry
-from chassis.ledger.run_limits import RunLimits, may_start
+from chassis.ledger.run_limits import may_start
 from chassis.ledger.sums import Fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chassis.contract.spending import Totals
     from chassis.files import Files
-    from chassis.ledger.entries import Closed, Entry, Opened, TaskKey, Totals
+    from chassis.ledger.entries import Closed, Entry, Opened, TaskKey
 
 __all__ = ["RunLedger", "RunLimits"]
 

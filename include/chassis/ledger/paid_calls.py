@@ -21,9 +21,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from chassis.claude.answer_forms import refuses_a_form
+from chassis.claude.prices import cost_usd
 from chassis.claude.reply import BYTES_PER_TOKEN, Reply, ask
-from chassis.claude.usage import Usage, cost_usd
 from chassis.claude.waves import patience_ends, prefixes_of, turn
+from chassis.contract.spending import Bound
+from chassis.contract.usage import Usage
 from chassis.crashpoints import ANSWER_KEPT, reached
 from chassis.errors import (
     ClaudeError,
@@ -33,7 +35,7 @@ from chassis.errors import (
     StreamBrokenError,
     ThrottledError,
 )
-from chassis.ledger.entries import Bound, Closed, Opened
+from chassis.ledger.entries import Closed, Opened
 from chassis.ledger.exchanges import Exchange
 from chassis.ledger.kept_answers import KeptAnswers, payload_digest
 from chassis.ledger.patience import (
@@ -51,9 +53,9 @@ if TYPE_CHECKING:
 
     from chassis.claude.client import BedrockClient
     from chassis.claude.pace import Pace
+    from chassis.contract.spending import RunLimits
     from chassis.ledger.call_identity import CallIdentity
     from chassis.ledger.exchanges import Recorder
-    from chassis.ledger.journal import RunLimits
     from chassis.ledger.run_gate import RunGate
     from chassis.telemetry import CallRecord
 

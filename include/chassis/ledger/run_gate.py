@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from chassis.claude.pace import Pace
+    from chassis.contract.spending import RunLimits, Totals
     from chassis.files import Files
-    from chassis.ledger.entries import Opened, TaskKey, Totals
-    from chassis.ledger.journal import RunLimits
+    from chassis.ledger.entries import Opened, TaskKey
 
 log = logging.getLogger(__name__)
 

@@ -10,63 +10,22 @@ import logging
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from chassis.errors import LimitSpentError, PriceUnknownError
 from chassis.ledger.sums import NANOS, nanos
-from chassis.workflow import Limits, SpendLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chassis.contract.spending import RunLimits
     from chassis.ledger.entries import Opened
     from chassis.ledger.sums import Fold, Sums
-    from chassis.settings import Settings
+    from chassis.workflow import SpendLimits
 
 log = logging.getLogger(__name__)
 
 LimitName = Literal["budget_usd", "max_tokens", "max_calls"]
-
-
-class RunLimits(BaseModel):
-    """Every limit that a call of a run is held against."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    run: SpendLimits = Field(default=SpendLimits(), description="What the plan lets the run spend.")
-    task: SpendLimits = Field(
-        default=SpendLimits(), description="What the plan lets each task, or item, spend."
-    )
-    deployment: SpendLimits = Field(
-        default=SpendLimits(),
-        description="What the settings run_budget_usd, run_max_tokens and run_max_calls let any run spend.",
-    )
-    max_parallel: int = Field(16, ge=1, description="Calls of the run that may be open at a time.")
-    in_dag_file: bool = Field(False, description="Whether a DAG's author gave them, and no plan.")
-
-    @classmethod
-    def of(cls, limits: Limits | None, settings: Settings, *, in_dag_file: bool = False) -> RunLimits:
-        """The limits of a plan, under the deployment's.
-
-        :param limits: None for a run that has no plan: the planner's own
-        :param in_dag_file: whether they are those of a hand-written DAG
-        """
-        plan = limits or Limits()
-        return cls(
-            run=_spending(plan),
-            task=plan.per_task,
-            deployment=SpendLimits(
-                budget_usd=settings.run_budget_usd,
-                max_tokens=settings.run_max_tokens,
-                max_calls=settings.run_max_calls,
-            ),
-            max_parallel=plan.max_parallel,
-            in_dag_file=in_dag_file,
-        )
-
-
-def _spending(limits: SpendLimits) -> SpendLimits:
-    return SpendLimits(budget_usd=limits.budget_usd, max_tokens=limits.max_tokens, max_calls=limits.max_calls)
 
 
 class _Limit(BaseModel):

@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from chassis.claude.usage import Usage
-from chassis.ledger.entries import Bound, Closed, Entry, Opened, TaskKey, Totals, lost
+from chassis.contract.spending import Bound, Totals
+from chassis.contract.usage import Usage
+from chassis.ledger.entries import Closed, Entry, Opened, TaskKey, lost
 
 NANOS = 1_000_000_000
 """Parts of a dollar that are counted."""

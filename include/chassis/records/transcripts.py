@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from chassis.claude.usage import Usage
 from chassis.contract.record_paths import RunPaths
+from chassis.contract.usage import Usage
 from chassis.ledger.entries import Outcome
 
 if TYPE_CHECKING:

@@ -12,16 +12,18 @@ from fastapi import HTTPException, Request, status
 from fastapi.responses import RedirectResponse, Response
 from markupsafe import Markup
 
+from chassis.contract.addresses import Links
+from chassis.contract.names import PLAN_OPERATOR
+from chassis.contract.spending import least
 from chassis.settings import Settings
 from chassis.text import one_line
 from chassis.ui.access_rules import Read, Routes, may
 from chassis.ui.board_view import Board, Group
-from chassis.ui.budget_view import least
 from chassis.ui.failure_reasons import reasons
 from chassis.ui.graph_svg import Node, draw_plan
-from chassis.ui.page_links import Links, links_of
+from chassis.ui.page_links import links_of
 from chassis.ui.page_templates import page, parts
-from chassis.ui.queries import EVER, PLANNER, RunState, read_run
+from chassis.ui.queries import EVER, RunState, read_run
 from chassis.ui.run_plans import RunPlan, plan_of_run
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def show_board(request: Request, session: SessionDep, user: GetUserDep, dag_id: 
     """Where a run stands. For a planner's run that is its plan."""
     run = _find(session, dag_id, run_id, EVER)
     links = links_of(request)
-    if any(instance.operator == PLANNER for instance in run.instances):
+    if any(instance.operator == PLAN_OPERATOR for instance in run.instances):
         return RedirectResponse(links.plan(dag_id, run_id), status.HTTP_303_SEE_OTHER)
     plan, board = _board(session, user, run)
     now = datetime.now(UTC)

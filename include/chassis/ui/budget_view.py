@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chassis.contract.spending import least
 from chassis.figures import counted, dollars
 from chassis.ui.words import usd_about
 
@@ -53,8 +54,3 @@ def hold_against(estimate: Estimate | None, spec: WorkflowSpec | None, settings:
     enough = usd is None or estimate.usd_at_most is None or estimate.usd_at_most <= usd
     tight = "" if enough or short else "The budget covers the expected cost, but not the maximum."
     return BudgetView(usd, tuple(short), tight)
-
-
-def least(*limits: float | None) -> float | None:
-    """The strictest of several limits; None when there is none."""
-    return min((limit for limit in limits if limit is not None), default=None)

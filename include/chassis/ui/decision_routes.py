@@ -24,6 +24,7 @@ from fastapi import Depends, Form, HTTPException, Request, Response, status
 from fastapi.responses import RedirectResponse
 
 from chassis.approval_policy import checked_edit
+from chassis.contract.names import APPROVE
 from chassis.dag.hitl_form import MAX_COMMENT
 from chassis.deployment import Deployment
 from chassis.errors import PlanError
@@ -31,7 +32,7 @@ from chassis.settings import Settings
 from chassis.ui.access_rules import Change, Every, Routes
 from chassis.ui.page_links import links_of
 from chassis.ui.plan_page import SEES_PLANS, Draft, Message, checked_view, render_plan
-from chassis.ui.planner_run import APPROVE, PlannerRun, read_planner_run, why_not
+from chassis.ui.planner_run import PlannerRun, read_planner_run, why_not
 from chassis.ui.run_facts import planning_instance
 from chassis.workflow import load_plan, plan_digest
 

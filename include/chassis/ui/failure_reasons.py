@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.utils.log.log_reader import TaskLogReader
 
-from chassis.dag.claude_operator import ERROR_KEY
+from chassis.contract.names import ERROR
 from chassis.errors import failure_of
 from chassis.text import one_line
 from chassis.ui.error_view import ErrorView, view
@@ -44,7 +44,7 @@ def why_failed(session: Session, instance: TaskInstance, *, log: bool = True) ->
     if instance.state not in FAILED:
         return None
     left = xcoms(session, instance.dag_id, instance.run_id, instance.task_id, instance.map_index)
-    return view(failure_of(left.get(ERROR_KEY), log_events(instance) if log else (), instance.task_id))
+    return view(failure_of(left.get(ERROR), log_events(instance) if log else (), instance.task_id))
 
 
 def reasons(session: Session, run: RunState) -> Mapping[tuple[str, int], str]:

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
 from chassis.catalogue import load_catalogue
+from chassis.contract.names import APPROVE, RETURNED
 from chassis.dag.pending_plan import estimate_of
 from chassis.errors import ChassisError, PlanError, PlanNotFoundError
 from chassis.estimate import Estimate
@@ -24,7 +25,7 @@ from chassis.ui.budget_view import hold_against
 from chassis.ui.change_view import ChangesView, view_changes
 from chassis.ui.page_templates import page
 from chassis.ui.plan_view import view_plan
-from chassis.ui.planner_run import APPROVE, RETURNED, PlannerRun, Verdict, read_planner_run, why_not
+from chassis.ui.planner_run import PlannerRun, Verdict, read_planner_run, why_not
 from chassis.ui.run_facts import find_run, planner_runs, planning_instance, xcoms
 from chassis.ui.run_plans import plan_of_run, revision_before, store_of
 from chassis.workflow import load_plan, plan_warnings

@@ -11,7 +11,7 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.models.dag import DagModel
 
-from chassis.dag.pending_plan import PROPOSAL_KEY
+from chassis.contract.names import APPROVE, PENDING_PLAN, PUBLISH, RETURNED
 from chassis.text import one_line, signs
 from chassis.ui.access_rules import may
 from chassis.ui.error_view import ErrorView
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy.orm import Session
 
-APPROVE, PUBLISH = "approve", "publish"
-RETURNED = "return_value"
 _GOING_ON = frozenset(
     {"queued", "scheduled", "running", "restarting", "deferred", "up_for_retry", "up_for_reschedule"}
 )
@@ -98,7 +96,7 @@ class PlannerRun:
     @property
     def proposal(self) -> Mapping[str, Any] | None:
         """The plan that is, or was last, put to a person; see ``chassis.dag.pending_plan.proposal_document``."""
-        found = self.approved.get(PROPOSAL_KEY)
+        found = self.approved.get(PENDING_PLAN)
         return found if isinstance(found, dict) else None
 
     @property

@@ -22,14 +22,10 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session, aliased
 
-from chassis.dag.cards import CARD_KEY
-from chassis.dag.factory import ERROR_TAG, digest_tag
+from chassis.contract.names import CARD, ERROR_TAG, digest_tag
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 """Since when everything has changed."""
-
-PLANNER = "PlanOperator"
-"""The operator by which a planner's run is known."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ def read_run(session: Session, dag_id: str, run_id: str, since: datetime = EVER)
     the_run = select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id).scalar_subquery()
     newest_card = (
         select(cards.value)
-        .where(cards.dag_run_id == the_run.correlate(None), cards.key == CARD_KEY)
+        .where(cards.dag_run_id == the_run.correlate(None), cards.key == CARD)
         .order_by(cards.timestamp.desc())
         .limit(1)
         .correlate(None)
@@ -113,7 +109,7 @@ def read_run(session: Session, dag_id: str, run_id: str, since: datetime = EVER)
                 XComModel.dag_run_id == DagRun.id,
                 XComModel.task_id == TaskInstance.task_id,
                 XComModel.map_index == TaskInstance.map_index,
-                XComModel.key == CARD_KEY,
+                XComModel.key == CARD,
                 TaskInstance.updated_at > since,
             ),
         )
@@ -195,7 +191,7 @@ def read_workflows(session: Session, readable: Collection[str], tag: str) -> lis
     run = select(DagRun).join(newest_id, DagRun.id == newest_id.c.id).subquery()
     card = (
         select(XComModel.value)
-        .where(XComModel.dag_run_id == run.c.id, XComModel.key == CARD_KEY)
+        .where(XComModel.dag_run_id == run.c.id, XComModel.key == CARD)
         .order_by(XComModel.timestamp.desc())
         .limit(1)
         .scalar_subquery()

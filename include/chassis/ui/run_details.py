@@ -17,12 +17,11 @@ from airflow.models.xcom import XComModel
 from pydantic import ValidationError
 from sqlalchemy import and_, or_, select
 
-from chassis.contract.names import PLANNER_DAG
+from chassis.contract.names import ERROR, PLANNER_DAG
 from chassis.contract.run_view import FailureView, InstanceView, PlanningView, RunView, TaskView
-from chassis.dag.claude_operator import ERROR_KEY
+from chassis.contract.spending import Totals
 from chassis.errors import ChassisError, failure_of
 from chassis.files import open_files
-from chassis.ledger.entries import Totals
 from chassis.records.amendments import Amendments
 from chassis.ui.failure_reasons import FAILED, log_events
 from chassis.ui.run_facts import find_instance, find_run, plain_json, xcoms
@@ -104,7 +103,7 @@ class Detailed:
         kept: dict[str, list[InstanceView]] = {}
         for task, each in page:
             values = left[task.id, each.map_index]
-            silent = each.state in FAILED and ERROR_KEY not in values
+            silent = each.state in FAILED and ERROR not in values
             reads_log = wanted.results and silent and logs > 0
             logs -= reads_log
             error = self._failure(task.id, each, values, log=reads_log)
@@ -160,7 +159,7 @@ class Detailed:
         found = Left(dict)
         if not spans:
             return found
-        keys = ["spending", ERROR_KEY, *(["return_value"] if results else [])]
+        keys = ["spending", ERROR, *(["return_value"] if results else [])]
         statement = select(XComModel.task_id, XComModel.map_index, XComModel.key, XComModel.value).where(
             XComModel.dag_id == self._run.dag_id,
             XComModel.run_id == self._run.run_id,
@@ -181,14 +180,14 @@ class Detailed:
     def _failure(
         self, task_id: str, at: InstanceView, values: Mapping[str, Any], *, log: bool
     ) -> FailureView | None:
-        if at.state not in FAILED or (ERROR_KEY not in values and not log):
+        if at.state not in FAILED or (ERROR not in values and not log):
             return at.error
         instance = (
             find_instance(self._session, self._run.dag_id, self._run.run_id, task_id, at.map_index)
             if log
             else None
         )
-        error = failure_of(values.get(ERROR_KEY), log_events(instance) if instance else (), task_id)
+        error = failure_of(values.get(ERROR), log_events(instance) if instance else (), task_id)
         return failure_view(error)
 
     def _planning(self) -> PlanningView | None:

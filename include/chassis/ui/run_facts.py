@@ -13,15 +13,13 @@ from airflow.models.xcom import XComModel
 from fastapi import HTTPException, status
 from sqlalchemy import select
 
+from chassis.contract.names import PLAN_OPERATOR
 from chassis.rerun_scope import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.orm import Session
-
-PLAN_OPERATOR = "PlanOperator"
-"""Name of the operator by which a run is known as a planner's."""
 
 
 def find_run(session: Session, dag_id: str, run_id: str) -> DagRun:

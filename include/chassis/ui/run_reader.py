@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from chassis.contract.names import PLAN_OPERATOR
 from chassis.contract.run_view import FailureView, InstanceView, RunView, TaskView
 from chassis.outdated import outdated_instances
-from chassis.ui.queries import EVER, PLANNER, Instance, RunState
+from chassis.ui.queries import EVER, Instance, RunState
 from chassis.workflow import TaskGraph
 from chassis.workflow.names import items_task
 
@@ -153,7 +154,7 @@ def view_run(
         title=plan.spec.title if plan else run.dag_id,
         revision=plan.ref.revision if plan else None,
         pinned=plan is None or plan.pinned,
-        is_planner=any(each.operator == PLANNER for each in run.instances),
+        is_planner=any(each.operator == PLAN_OPERATOR for each in run.instances),
         state=run.state,
         active=run.state in ACTIVE,
         start=run.start,

@@ -11,6 +11,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import HTTPException, Query, Request, status
 from fastapi.responses import HTMLResponse
 
+from chassis.contract.names import PLAN_OPERATOR, RETURNED, SPENDING
 from chassis.records.amendments import what_holds
 from chassis.records.run_records import RunRecords
 from chassis.rerun_scope import FAILED
@@ -84,17 +85,17 @@ def show_task(
         item=item,
         begun=instance.state not in NEVER_BEGUN,
         title=task.name if task else instance.task_display_name or task_id,
-        result=view_result(left.get("return_value")),
+        result=view_result(left.get(RETURNED)),
         error=why_failed(session, instance),
         causes=board.causes(task_id, map_index) if board and instance.state == "upstream_failed" else [],
         outdated=board is not None and board.is_outdated(task_id, map_index),
-        spending=left.get("spending"),
+        spending=left.get(SPENDING),
         tries=tries,
         number=number,
         transcript=transcript,
         turns=view_turns(transcript),
         amendments=view_amendments(own, task, given),
-        is_planner=instance.operator == "PlanOperator",
+        is_planner=instance.operator == PLAN_OPERATOR,
         form=_form(spec, task, own, what_holds(known, task_id, item), given) if task else None,
         failed_items=_failed_items(session, instance),
         refused=_why_not(user, instance, dag_id),

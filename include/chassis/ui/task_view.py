@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from chassis.contract.xcoms import TaskResult
 from chassis.text import signs
 from chassis.ui.change_view import FieldView, view_fields
 from chassis.ui.json_view import cut, pretty
 from chassis.ui.markdown import to_html
 from chassis.ui.prompt_parts import Part, answer_parts, message_parts, system_parts
-from chassis.work.brief import TaskResult
 from chassis.workflow.plan_changes import FieldChange
 
 if TYPE_CHECKING:

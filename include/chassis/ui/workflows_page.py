@@ -7,8 +7,7 @@ from airflow.api_fastapi.core_api.security import ReadableDagsFilterDep
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from chassis.dag.factory import ERROR_TAG, RETIRED_TAG, TAG
-from chassis.dag.pending_plan import PROPOSAL_KEY
+from chassis.contract.names import ERROR_TAG, PENDING_PLAN, RETIRED_TAG, TAG
 from chassis.ui.access_rules import Routes, SignedIn
 from chassis.ui.page_templates import page
 from chassis.ui.queries import read_waiting, read_workflows
@@ -27,7 +26,7 @@ def show_workflows(request: Request, session: SessionDep, readable: ReadableDags
         "workflows.html",
         workflows=planned,
         others=[each for each in found if not each.planned],
-        waiting=read_waiting(session, dags, PROPOSAL_KEY),
+        waiting=read_waiting(session, dags, PENDING_PLAN),
         retired_tag=RETIRED_TAG,
         error_tag=ERROR_TAG,
     )

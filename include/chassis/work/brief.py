@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,9 +20,10 @@ from chassis.claude.answer_schema import embedded, value_faults
 from chassis.claude.connection_options import NO_OPTIONS, ClaudeOptions, connection_options
 from chassis.claude.conversation import converse
 from chassis.claude.models import facts_of
+from chassis.claude.prices import cost_usd
 from chassis.claude.request import ClaudeRequest, Message, marked
 from chassis.claude.thinking import asked_for
-from chassis.claude.usage import Usage, cost_usd
+from chassis.contract.xcoms import TaskResult
 from chassis.errors import TaskBlockedError
 from chassis.prompts import DATA_RULES, data_message, json_text, run_message, task_message
 from chassis.text import one_line
@@ -45,35 +46,6 @@ if TYPE_CHECKING:
     from chassis.prompts import Data
     from chassis.settings import Settings
     from chassis.workflow import TaskSpec
-
-
-class TaskResult(BaseModel):
-    """What a task gave: its XCom."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    task: str = Field(description="Id of the task.")
-    item: str | None = Field(None, description="Item of a mapped task.")
-    status: Literal["completed"] = "completed"
-    summary: str = Field(description="The result in a sentence or two.")
-    output: Any = Field(description="Markdown, or JSON by the task's output_schema.")
-    usage: Usage
-    cost_usd: float | None = Field(
-        None, description="List price of the usage; None when the model's price isn't known."
-    )
-    model: str = Field(description="The model that answered, by its own name for itself.")
-    request_ids: tuple[str, ...]
-    simulated: bool = Field(False, description="Whether the simulator answered instead of Claude.")
-    fingerprint: str = Field(
-        "", description="Digest of all that the task was told; the same one means the same work."
-    )
-    carried_from: str = Field(
-        "", description="Run whose result this is: the task was told the same there. Empty: it was done here."
-    )
-    amendment: int | None = Field(
-        None,
-        description="Number of the run's last amendment that the task went by; None: it went by the plan.",
-    )
 
 
 class UpstreamResult(BaseModel):

@@ -14,10 +14,10 @@ import pytest
 
 from chassis.claude.answer_forms import FormMemory
 from chassis.claude.conversation import converse
+from chassis.contract.spending import RunLimits
 from chassis.errors import ClaudeError, RequestRefusedError
 from chassis.files import open_files
 from chassis.ledger.journal import RunLedger
-from chassis.ledger.run_limits import RunLimits
 from chassis.local.simulator.model_files import Model, known_models
 from tests.integration.claude.wire import a_request
 from tests.integration.ledger.test_paid_calls import Tasks, identity

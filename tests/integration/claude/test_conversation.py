@@ -10,7 +10,7 @@ import pytest
 
 from chassis.claude.conversation import ClaudeAnswer, converse
 from chassis.claude.reply import asking
-from chassis.claude.usage import Usage
+from chassis.contract.usage import Usage
 from chassis.errors import (
     AnswerInvalidError,
     AnswerTruncatedError,

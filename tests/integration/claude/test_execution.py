@@ -10,9 +10,10 @@ import pytest
 
 from chassis.agents import load_agent
 from chassis.claude.reply import asking
+from chassis.contract.xcoms import TaskResult
 from chassis.errors import AnswerInvalidError, TaskBlockedError
 from chassis.settings import Settings
-from chassis.work.brief import Sharing, TaskBrief, TaskResult, UpstreamResult, execute_request
+from chassis.work.brief import Sharing, TaskBrief, UpstreamResult, execute_request
 from chassis.workflow import TaskSpec
 
 if TYPE_CHECKING:

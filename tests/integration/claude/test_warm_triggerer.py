@@ -19,7 +19,7 @@ from pathlib import Path
 from chassis.local.warm_triggerer import load
 load()
 threads = threading.active_count()
-from chassis.ledger.run_limits import RunLimits
+from chassis.contract.spending import RunLimits
 from tests.integration.ledger.test_paid_calls import Tasks, identity
 from airflow.jobs.triggerer_job_runner import in_process_api_server
 import asyncio, httpx, time

@@ -12,12 +12,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from chassis.claude.usage import Usage
+from chassis.contract.spending import Bound, RunLimits
+from chassis.contract.usage import Usage
 from chassis.errors import LimitSpentError
 from chassis.files import open_files
-from chassis.ledger.entries import Bound, Closed, Opened
+from chassis.ledger.entries import Closed, Opened
 from chassis.ledger.journal import RunLedger
-from chassis.ledger.run_limits import RunLimits
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier

@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chassis.claude.conversation import converse
+from chassis.contract.spending import RunLimits
 from chassis.errors import ClaudeError, CongestedError, ServiceFaultError, StreamBrokenError
 from chassis.files import open_files
 from chassis.ledger.call_identity import CallIdentity
 from chassis.ledger.entries import Closed
-from chassis.ledger.run_limits import RunLimits
 from chassis.local.simulator.eventstream import chunk_frame, encode_frame, exception_frame
 from chassis.records.transcripts import Transcripts
 from tests.integration.claude.wire import SCHEMA, ScriptedBedrock, a_request

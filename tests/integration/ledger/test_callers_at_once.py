@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chassis.contract.record_paths import RunPaths
+from chassis.contract.spending import RunLimits
 from chassis.files import open_files
 from chassis.ledger.entries import Opened, parse_entry
 from chassis.ledger.journal import RunLedger
-from chassis.ledger.run_limits import RunLimits
 from chassis.workflow import SpendLimits
 from tests.integration.ledger.callers import BOUND, COST, DAG, RUN
 from tests.integration.s3 import CONN_ID

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chassis.contract.record_paths import RunPaths
+from chassis.contract.spending import RunLimits, Totals
 from chassis.errors import LimitSpentError, RecordBrokenError, StoreError
 from chassis.files import open_files
 from chassis.ledger.call_identity import CallIdentity
-from chassis.ledger.entries import Totals, entry_text
-from chassis.ledger.journal import RunLedger, RunLimits
+from chassis.ledger.entries import entry_text
+from chassis.ledger.journal import RunLedger
 from chassis.ledger.kept_answers import KeptAnswers, payload_digest
 from tests.integration.s3 import CONN_ID, connection_to
 from tests.unit.ledger.makers import DAG, RUN, answered, opened, run_limits

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from chassis.claude.conversation import converse
-from chassis.claude.usage import cost_usd
+from chassis.claude.prices import cost_usd
+from chassis.contract.spending import RunLimits
 from chassis.errors import (
     ClaudeError,
     LimitSpentError,
@@ -24,7 +25,6 @@ from chassis.errors import (
 )
 from chassis.files import open_files
 from chassis.ledger.call_identity import CallIdentity
-from chassis.ledger.run_limits import RunLimits
 from chassis.workflow import SpendLimits
 from tests.integration.claude.conftest import Connect
 from tests.integration.claude.wire import MODEL, a_request
@@ -127,7 +127,7 @@ def test_a_process_that_dies_after_its_answer_does_not_ask_again(
     script = (
         "import sys; from pathlib import Path\n"
         "from tests.integration.ledger.test_paid_calls import Tasks, identity\n"
-        "from chassis.ledger.run_limits import RunLimits\n"
+        "from chassis.contract.spending import RunLimits\n"
         "Tasks(Path(sys.argv[1]), RunLimits()).do(identity())\n"
     )
     died = subprocess.run(
@@ -394,7 +394,8 @@ def test_without_the_record_store_no_call_is_made(tasks: Tasks, control: Simulat
 
 def test_calls_that_died_with_their_process_hold_nobody_up(tasks: Tasks, control: SimulatorControl) -> None:
     """Of a run that may have two calls at a time, two were lost; a third task stands in line before theirs."""
-    from chassis.ledger.entries import Bound, Opened
+    from chassis.contract.spending import Bound
+    from chassis.ledger.entries import Opened
     from chassis.ledger.journal import RunLedger
 
     tasks.limits = RunLimits(max_parallel=2)

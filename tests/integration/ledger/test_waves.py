@@ -11,9 +11,10 @@ import pytest
 from chassis.agents import AgentDefinition
 from chassis.claude import waves
 from chassis.claude.answer_forms import MEMORY
-from chassis.claude.usage import Usage, cost_usd
+from chassis.claude.prices import cost_usd
+from chassis.contract.spending import RunLimits
+from chassis.contract.usage import Usage
 from chassis.errors import ServiceFaultError
-from chassis.ledger.run_limits import RunLimits
 from chassis.settings import Settings
 from chassis.work.brief import Sharing, TaskBrief, execute_request
 from chassis.workflow import TaskSpec

@@ -24,8 +24,7 @@ def write_waiting() -> None:
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
 
-    from chassis.dag.factory import TAG
-    from chassis.dag.pending_plan import PROPOSAL_KEY
+    from chassis.contract.names import PENDING_PLAN, TAG
 
     now = datetime.now(UTC)
     place = {"dag_id": "planner", "run_id": "r1", "task_id": "approve", "map_index": -1}
@@ -61,7 +60,7 @@ def write_waiting() -> None:
         )
         value = json.dumps(proposal)
         session.execute(
-            XComModel.__table__.insert().values(**place, dag_run_id=run.id, key=PROPOSAL_KEY, value=value)
+            XComModel.__table__.insert().values(**place, dag_run_id=run.id, key=PENDING_PLAN, value=value)
         )
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chassis.contract.record_paths import RunPaths
+from chassis.contract.spending import RunLimits
 from chassis.dag.deferred_call import Accounts, TaskCall, restore_call
 from chassis.errors import StoreError
 from chassis.files import Files, open_files
 from chassis.ledger.call_identity import CallIdentity
-from chassis.ledger.run_limits import RunLimits
 from chassis.records.results import Results
 from chassis.work.brief import answer_schema
 from tests.integration.claude.wire import a_request

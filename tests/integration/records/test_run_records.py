@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from chassis.contract.record_paths import RunPaths
+from chassis.contract.spending import RunLimits
 from chassis.errors import RecordBrokenError
 from chassis.files import Files, open_files
 from chassis.ledger.call_identity import CallIdentity
-from chassis.ledger.journal import RunLedger, RunLimits
+from chassis.ledger.journal import RunLedger
 from chassis.records.results import Results
 from chassis.records.run_records import RunRecords, recorded_dags, recorded_runs
 from chassis.settings import Settings

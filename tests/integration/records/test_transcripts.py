@@ -12,10 +12,10 @@ import pytest
 
 from chassis.claude.conversation import converse
 from chassis.contract.record_paths import RunPaths
+from chassis.contract.spending import RunLimits
 from chassis.errors import ClaudeError, StoreError, StreamBrokenError
 from chassis.files import Files, open_files
 from chassis.ledger.call_identity import CallIdentity
-from chassis.ledger.run_limits import RunLimits
 from chassis.local.simulator import SECRET_KEY
 from chassis.records import transcript_recorder
 from chassis.records.masking import MASK

@@ -13,9 +13,9 @@ from airflow.sdk._shared.serialization import FORBIDDEN_XCOM_KEYS
 from hypothesis import given
 
 from chassis.claude.answer_schema import MOST_FAULTS, decodable, embedded, listed, parse_answer, value_faults
-from chassis.claude.usage import Usage
+from chassis.contract.usage import Usage
+from chassis.contract.xcoms import TaskResult
 from chassis.local.simulator.constrained_decoding import check_decodable
-from chassis.work.brief import TaskResult
 from chassis.workflow.input_values import AIRFLOW_KEYS, reserved_key
 
 TEXT = {"type": "string"}

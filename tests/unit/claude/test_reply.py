@@ -7,7 +7,7 @@ import pytest
 
 from chassis.claude.blocks import sent_back, tool_input
 from chassis.claude.reply import Reply
-from chassis.claude.usage import Usage
+from chassis.contract.usage import Usage
 from chassis.text import one_line
 
 START = {"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 7, "output_tokens": 1}}}

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis import figures
-from chassis.claude.usage import Usage
 from chassis.cli import amounts
-from chassis.ledger.entries import Bound, Totals
+from chassis.contract.spending import Bound, Totals
+from chassis.contract.usage import Usage
 
 
 def totals(**facts: Any) -> Totals:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chassis.claude.usage import Usage, price_date
+from chassis.claude.prices import price_date
 from chassis.cli.costs import read_cost, read_costs
+from chassis.contract.spending import Bound, RunLimits
+from chassis.contract.usage import Usage
 from chassis.files import Files, open_files
-from chassis.ledger.entries import Bound, Closed, Opened
+from chassis.ledger.entries import Closed, Opened
 from chassis.ledger.journal import RunLedger
-from chassis.ledger.run_limits import RunLimits
 
 if TYPE_CHECKING:
     from pathlib import Path

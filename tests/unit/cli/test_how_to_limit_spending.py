@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chassis.claude.usage import price_date
+from chassis.claude.prices import price_date
 from chassis.cli.render import totals
 from chassis.cli.report import Report, Row
-from chassis.cli.spending import Spending
+from chassis.contract.spending import RunLimits, Spending
 from chassis.errors import LimitSpentError
 from chassis.files import open_files
 from chassis.ledger.journal import RunLedger
-from chassis.ledger.run_limits import RunLimits
 from chassis.plans.store import PlanStore
 from chassis.workflow import load_plan
 from tests.unit.cli.made_up_runs import spending

@@ -10,7 +10,8 @@ import pytest
 
 from chassis.cli.render import status_view, totals
 from chassis.cli.report import Report, Row
-from chassis.cli.spending import Spending, SpendingReader, latest, settled
+from chassis.cli.spending import SpendingReader, latest, settled
+from chassis.contract.spending import Spending
 from chassis.errors import LimitSpentError
 from tests.unit.cli.made_up_runs import RUN, USAGE, spending, workflow_run
 from tests.unit.cli.test_render import rendered

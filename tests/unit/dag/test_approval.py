@@ -15,9 +15,11 @@ from airflow.sdk.exceptions import TaskAwaitingInput, TaskDeferred
 from airflow.sdk.execution_time import hitl
 
 from chassis.claude.connection_options import NO_OPTIONS
+from chassis.contract.names import PLAN_OPTIONS
+from chassis.contract.spending import RunLimits, Spending, Totals
 from chassis.dag.approval import ApprovePlanOperator
 from chassis.dag.deferred_call import PlanCall, restore_call
-from chassis.dag.hitl_form import MAX_COMMENT, OPTIONS, plan_page
+from chassis.dag.hitl_form import MAX_COMMENT, plan_page
 from chassis.dag.planner import PublishOperator
 from chassis.dag.triggers import RESULT, HeldAnswerTrigger, ResumingClaudeTrigger
 from chassis.errors import (
@@ -185,7 +187,7 @@ def test_a_plan_is_put_to_a_person_with_what_is_known_of_it(
     assert [part["name"] for part in shown["changes"]["tasks"]] == ["add"]
     assert shown["estimate"]["calls"] == 1
     (request,) = airflow.requests
-    assert tuple(request["options"]) == OPTIONS
+    assert tuple(request["options"]) == PLAN_OPTIONS
     assert "Add 1 and 2" not in request["subject"] + request["body"], "Airflow would show an old plan's words"
     assert plan_page("plan_workflow", "r1") in request["body"]
     assert request["assigned_users"] == []
@@ -399,13 +401,17 @@ def test_without_a_triggerer_the_worker_asks_claude(monkeypatch: pytest.MonkeyPa
     async def perform(operator: Any, call: Any) -> Any:
         told = outcomes.pop(0)
         error = told if isinstance(told, ChassisError) else None
-        return SimpleNamespace(result=None if error else told, error=error, spending={"run": 1})
+        return SimpleNamespace(
+            result=None if error else told,
+            error=error,
+            spending=Spending(task=Totals(), run=Totals(calls=1), limits=RunLimits()),
+        )
 
     monkeypatch.setattr(ApprovePlanOperator, "_perform", perform)
     airflow.visit()
     airflow.answered("Revise", plan=airflow.proposal["digest"], comment="In words.")
     assert airflow.proposal["digest"] == plan_digest(plan("Say one plus two."))
-    assert airflow.pushed["spending"] == {"run": 1}
+    assert airflow.pushed["spending"]["run"]["calls"] == 1
     with pytest.raises(StoppedError):
         airflow.answered("Revise", plan=airflow.proposal["digest"], comment="Better.")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from chassis.dag.cards import CARD_KEY, card_of
-from chassis.dag.claude_operator import ERROR_KEY
+from chassis.contract.names import CARD, ERROR
+from chassis.contract.xcoms import Card
 from chassis.dag.fan_out import Dependency, ItemsOperator, check_places, read_results
 from chassis.dag.planned import PlannedTaskOperator
 from chassis.errors import ItemsError, ItemsMovedError
@@ -72,7 +72,7 @@ class Run:
         if index not in self.done.get(task_id, {}):
             return None
         result = {"task": task_id, "item": self.done[task_id][index], "summary": "Done."}
-        return card_of(result=result, map_index=index) if key == CARD_KEY else result
+        return Card.made(result=result, map_index=index).document() if key == CARD else result
 
     def get_task_states(self, dag_id: str, *, task_ids: list[str], run_ids: list[str]) -> dict[str, Any]:
         assert (dag_id, task_ids, run_ids) == (self.dag_id, [self.task_id], [self.run_id])
@@ -179,8 +179,8 @@ class TestAnItemThatIsClearedByItself:
         context: Any = {"params": {}, "ti": run, "dag_run": SimpleNamespace(clear_number=1)}
         with pytest.raises(ItemsMovedError):
             operator.execute(context)
-        assert run.pushed[ERROR_KEY]["class"] == "ItemsMovedError"
-        assert run.pushed[CARD_KEY]["line"].startswith("The run's items have changed")
+        assert run.pushed[ERROR]["class"] == "ItemsMovedError"
+        assert run.pushed[CARD]["line"].startswith("The run's items have changed")
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_items_that_can_not_be_used_are_refused_with_the_task_and_the_reason(
     with pytest.raises(ItemsError, match="'discover'") as refusal:
         operator.execute({"params": {}, "ti": ti})  # type: ignore[typeddict-item]
     assert words in str(refusal.value)
-    assert ti.pushed[ERROR_KEY]["class"] == "ItemsError"
+    assert ti.pushed[ERROR]["class"] == "ItemsError"
 
 
 def test_no_later_run_takes_over_the_result_of_an_item_that_a_clear_has_taken_out_of_the_run(

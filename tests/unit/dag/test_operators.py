@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from chassis.claude.connection_options import NO_OPTIONS
-from chassis.dag.claude_operator import ERROR_KEY
+from chassis.contract.names import ERROR
 from chassis.dag.deferred_call import TaskCall, restore_call
 from chassis.dag.fan_out import Dependency
 from chassis.dag.planned import PlannedTaskOperator
@@ -101,7 +101,7 @@ def test_a_failure_of_the_triggerer_is_raised_in_the_worker_and_left_as_an_xcom(
     failure = RequestRefusedError("too long", status=413, request_id="r-9")
     with pytest.raises(RequestRefusedError, match="too long"):
         operator.resume({"ti": ti}, failure.describe())  # type: ignore[typeddict-item]
-    assert ti.pushed[ERROR_KEY]["status"] == 413
+    assert ti.pushed[ERROR]["status"] == 413
 
 
 PREPARE = """

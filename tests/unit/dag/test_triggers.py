@@ -14,6 +14,7 @@ from airflow.sdk.execution_time import hitl
 from airflow.sdk.execution_time.comms import ErrorResponse
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
+from chassis.contract.spending import RunLimits, Spending, Totals
 from chassis.dag import triggers
 from chassis.dag.deferred_call import Outcome
 from chassis.dag.hitl_form import Answer
@@ -144,7 +145,12 @@ def test_a_result_that_airflow_can_not_take_now_is_pushed_until_it_can(
 ) -> None:
     monkeypatch.setattr(triggers, "_xcom_class", lambda: FlakyXcom)
     monkeypatch.setattr(triggers, "_PUSH_PAUSE", 0.01)
-    answering(monkeypatch, Outcome(result={"summary": "8"}, spending={"run": {"calls": 1}}))
+    answering(
+        monkeypatch,
+        Outcome(
+            result={"summary": "8"}, spending=Spending(task=Totals(), run=Totals(calls=1), limits=RunLimits())
+        ),
+    )
     event, pushed = asyncio.run(first_event(trigger))
     assert isinstance(event, TaskSuccessEvent)
     assert [each["key"] for each in Xcom.pushed] == ["spending", "card", "return_value"]
@@ -155,7 +161,12 @@ def test_a_resuming_trigger_hands_its_result_to_a_worker_and_leaves_the_task_wit
     trigger: ClaudeTrigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(triggers, "RESUME_AFTER", 0.2)
-    answering(monkeypatch, Outcome(result={"plan": "p"}, spending={"run": {}}))
+    answering(
+        monkeypatch,
+        Outcome(
+            result={"plan": "p"}, spending=Spending(task=Totals(), run=Totals(calls=1), limits=RunLimits())
+        ),
+    )
     resuming = ResumingClaudeTrigger(trigger.call)
     resuming._task_instance = trigger._task_instance
 

@@ -15,11 +15,12 @@ from chassis.catalogue import Service
 from chassis.claude.answer_schema import parse_answer
 from chassis.claude.reply import Reply
 from chassis.claude.request import ClaudeRequest
+from chassis.contract.xcoms import TaskResult
 from chassis.errors import AnswerInvalidError, TaskBlockedError
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings
 from chassis.text import CONTROLS, DECEIVING, one_line, signs
-from chassis.work.brief import TaskBrief, TaskResult, UpstreamResult, execute_request
+from chassis.work.brief import TaskBrief, UpstreamResult, execute_request
 from chassis.workflow import TaskSpec, check_items
 from tests.injection.corpus import CORPUS, OBJECTS, Attack
 from tests.unit.injection.prompts import read

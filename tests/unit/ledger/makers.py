@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chassis.claude.usage import Usage
+from chassis.contract.spending import Bound, RunLimits
+from chassis.contract.usage import Usage
 from chassis.errors import NotStoredError, StoreError
-from chassis.ledger.entries import Bound, Closed, Opened
-from chassis.ledger.run_limits import RunLimits
+from chassis.ledger.entries import Closed, Opened
 from chassis.workflow import SpendLimits
 
 if TYPE_CHECKING:

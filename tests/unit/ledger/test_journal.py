@@ -11,13 +11,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chassis.claude.usage import Usage
 from chassis.contract.record_paths import RunPaths
+from chassis.contract.spending import Bound, RunLimits, Totals
+from chassis.contract.usage import Usage
 from chassis.errors import LimitSpentError, RecordBrokenError, StoreError
 from chassis.ledger import journal
-from chassis.ledger.entries import Bound, Closed, Opened, Totals, parse_entry
+from chassis.ledger.entries import Closed, Opened, parse_entry
 from chassis.ledger.journal import RunLedger
-from chassis.ledger.run_limits import RunLimits
 from chassis.ledger.sums import Fold, nanos
 from chassis.workflow import SpendLimits
 from tests.unit.ledger.makers import DAG, NOON, RUN, MemoryFiles, UnsureFiles, answered, opened, run_limits

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chassis.claude.usage import Usage
+from chassis.contract.spending import Bound, RunLimits
+from chassis.contract.usage import Usage
 from chassis.errors import LimitSpentError, PriceUnknownError, restore_error
-from chassis.ledger.entries import Bound, Closed
-from chassis.ledger.run_limits import RunLimits, may_start
+from chassis.ledger.entries import Closed
+from chassis.ledger.run_limits import may_start
 from chassis.ledger.sums import Fold
 from chassis.settings import Settings
 from chassis.workflow import Limits, SpendLimits

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.claude.usage import Usage
-from chassis.ledger.entries import Bound, Closed, Opened, Totals, entry_text, parse_entry
+from chassis.contract.spending import Bound, Totals
+from chassis.contract.usage import Usage
+from chassis.ledger.entries import Closed, Opened, entry_text, parse_entry
 from chassis.ledger.sums import Fold
 from tests.unit.ledger.makers import NOON, answered, opened
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from chassis.dag.cards import card_of
+from chassis.contract.spending import Spending
+from chassis.contract.xcoms import Card
 from chassis.dag.deferred_call import restore_call
 from chassis.files import Files, open_files
-from chassis.ledger.journal import RunLedger, recorded_runs
+from chassis.ledger.journal import RunLedger
 from chassis.records.amendments import Amendments
 from chassis.records.decisions import Decisions
-from chassis.records.results import Results, newest_runs
+from chassis.records.results import Results
+from chassis.records.run_records import recorded_dags, recorded_runs
 from chassis.records.transcripts import Transcripts
 from tests.unit.recorded.replay import RECORDED, Deployment, missing, names, recorded
 
@@ -39,13 +41,15 @@ def test_a_ledger_sums_up_to_the_same_money(records: Files) -> None:
 
 def test_every_run_is_found_by_its_ids(records: Files) -> None:
     """The names of folders are quoted and cut; what was recorded holds the ids themselves."""
-    was, runs = recorded("results.json"), recorded_runs(records)
+    was = recorded("results.json")
+    called = {dag: [run.run_id for run in runs if run.called] for dag, runs in recorded_dags(records).items()}
+    runs = {dag: run_ids for dag, run_ids in called.items() if run_ids}
     assert {"Ünï.. dag": ["../.."], "d" * 130: ["r" * 300]}.items() <= runs.items()
     assert was["run_id"] in runs[was["dag_id"]]
     for dag_id, run_ids in runs.items():
         for run_id in run_ids:
             assert RunLedger(records, dag_id, run_id).totals().calls, f"{dag_id} {run_id} has its calls"
-    assert newest_runs(records, was["dag_id"]) == was["newest_runs"], (
+    assert [run.run_id for run in recorded_runs(records, was["dag_id"])] == was["newest_runs"], (
         "the order by their first call or result"
     )
 
@@ -115,9 +119,12 @@ def test_a_try_finds_the_answers_that_an_earlier_one_paid_for(deployment: Deploy
         result = {key: value for key, value in was["result"].items() if key not in prices}
         assert missing(result, outcome.result) == [], f"the XCom of {name}"
         spending = {key: was["spending"][key] for key in ("task", "run", "limits")}
-        assert missing(spending, outcome.spending) == [], f"the XCom 'spending' of {name}"
+        assert outcome.spending is not None
+        assert missing(spending, outcome.spending.document()) == [], f"the XCom 'spending' of {name}"
         index = call.accounts.identity.map_index
-        card = card_of(result=was["result"], spending=was["spending"], map_index=index)
+        card = Card.made(
+            result=was["result"], spending=Spending.of(was["spending"]), map_index=index
+        ).document()
         assert missing(was["card"], card) == [], f"the board reads the card of {name}"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.dag.factory import digest_tag
+from chassis.contract.names import digest_tag
 from chassis.plans.bundle import PlanBundle
 from chassis.plans.store import PlanStore
 from chassis.workflow import plan_digest

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chassis.dag.cards import card_of
+from chassis.contract.xcoms import Card
 from chassis.errors import restore_error
 from tests.unit.recorded.replay import Deployment, missing, names, recorded
 
@@ -39,4 +39,6 @@ def test_an_error_that_was_left_as_an_xcom_is_that_error_again() -> None:
         assert type(error).__name__ == name
         assert missing(was["error"], error.describe()) == [], f"the facts of {name}"
         assert (str(error), error.retryable) == (was["text"], was["retryable"]), name
-        assert missing(was["card"], card_of(error=error, map_index=2)) == [], f"the card of {name}"
+        assert missing(was["card"], Card.made(error=error, map_index=2).document()) == [], (
+            f"the card of {name}"
+        )

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from chassis.contract.addresses import Links
 from chassis.files import open_files
 from chassis.plans.refs import PlanRef
 from chassis.records.amendments import Amendments, Change
 from chassis.settings import Settings
 from chassis.ui.amendments_view import RunAmendments, read_run_amendments
 from chassis.ui.budget_view import BudgetView
-from chassis.ui.page_links import Links
 from chassis.ui.page_templates import templates
 from chassis.ui.plan_page import Compared
 from chassis.ui.plan_view import view_plan

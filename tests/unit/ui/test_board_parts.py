@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from chassis.contract.addresses import Links
 from chassis.ui.board_view import Row
-from chassis.ui.page_links import Links
 from chassis.ui.page_templates import parts
 from chassis.ui.queries import EVER, Instance, RunState
 from tests.injection.corpus import CORPUS

@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.routing import Match
 
-from chassis.contract.addresses import URL_PREFIX
+from chassis.contract.addresses import URL_PREFIX, Links
 from chassis.dag.links import BoardLink
 from chassis.plugin import ChassisPlugin
 from chassis.ui.app import build_app
-from chassis.ui.page_links import Links
 
 RUN = "manual__2026-11-22T18:58:37+00:00"
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from chassis.catalogue import Catalogue, Service
+from chassis.contract.addresses import Links
 from chassis.ui.budget_view import BudgetView
 from chassis.ui.error_view import ErrorView
-from chassis.ui.page_links import Links
 from chassis.ui.page_templates import templates
 from chassis.ui.plan_page import Compared, Draft, Message
 from chassis.ui.plan_view import view_plan

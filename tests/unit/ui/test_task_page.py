@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from chassis.contract.addresses import Links
 from chassis.ui import task_page
-from chassis.ui.page_links import Links
 from chassis.ui.page_templates import templates
 
 

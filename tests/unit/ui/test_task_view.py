@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chassis.claude.usage import Usage
+from chassis.contract.usage import Usage
 from chassis.records.amendments import Amendment
 from chassis.records.transcripts import TryTranscript, Turn
 from chassis.ui.error_view import view_error

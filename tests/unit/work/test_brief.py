@@ -12,10 +12,11 @@ from chassis.catalogue import Service
 from chassis.claude.answer_schema import decodable, value_faults
 from chassis.claude.connection_options import ClaudeOptions
 from chassis.claude.request import ClaudeRequest
+from chassis.contract.xcoms import TaskResult
 from chassis.local.simulator.claude_request import read_fences
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings
-from chassis.work.brief import Sharing, TaskBrief, TaskResult, UpstreamResult, answer_schema
+from chassis.work.brief import Sharing, TaskBrief, UpstreamResult, answer_schema
 from chassis.workflow import TaskSpec
 
 AGENT = AgentDefinition(name="task-executor", description="Does a task.", prompt="You do one task.")

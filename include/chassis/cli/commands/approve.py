@@ -39,12 +39,17 @@ def approve(
     """Show a plan that waits for a decision, and decide; without options, on the terminal."""
     from chassis.cli.arguments import read_text
     from chassis.cli.target import connect
-    from chassis.cli.waiting_plans import APPROVE, REJECT, REVISE, find_plan, plans
+    from chassis.cli.waiting_plans import find_plan, plans
+    from chassis.contract.names import APPROVE_PLAN, REJECT_PLAN, REVISE_PLAN
     from chassis.errors.client import UsageError
 
     chosen = [
         option
-        for option, given in ((APPROVE, yes or (edit and not revise)), (REVISE, revise), (REJECT, reject))
+        for option, given in (
+            (APPROVE_PLAN, yes or (edit and not revise)),
+            (REVISE_PLAN, revise),
+            (REJECT_PLAN, reject),
+        )
         if given
     ]
     if len(chosen) > 1 or (reject and edit):
@@ -71,7 +76,8 @@ def approve(
 def _carry_out(
     airflow: Airflow, plan: WaitingPlan, option: str, comment: str, edited: str, *, as_json: bool
 ) -> None:
-    from chassis.cli.waiting_plans import REJECT, answer, result_of
+    from chassis.cli.waiting_plans import answer, result_of
+    from chassis.contract.names import REJECT_PLAN
     from chassis.errors import PlanRejectedError
     from chassis.errors.client import AnswerRefusedError
 
@@ -79,7 +85,7 @@ def _carry_out(
     try:
         now = result_of(airflow, plan)
     except PlanRejectedError:
-        if option != REJECT:
+        if option != REJECT_PLAN:
             raise
         tell(f"Rejected: {plan.code} of {safe_line(plan.workflow_id)}.")
         return

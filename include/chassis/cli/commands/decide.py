@@ -76,7 +76,8 @@ def decide(airflow: Airflow, plan: WaitingPlan, console: Console) -> bool:
 
     :raises ChassisError: what ended the planner, such as a rejection
     """
-    from chassis.cli.waiting_plans import APPROVE, REJECT, REVISE, answer, result_of
+    from chassis.cli.waiting_plans import answer, result_of
+    from chassis.contract.names import APPROVE_PLAN, REJECT_PLAN, REVISE_PLAN
     from chassis.errors.client import AnsweredError
 
     edited = ""
@@ -88,19 +89,19 @@ def decide(airflow: Airflow, plan: WaitingPlan, console: Console) -> bool:
         if choice == "e":
             edited = _edited(plan, edited)
             continue
-        option = {"a": APPROVE, "r": REVISE, "j": REJECT}.get(choice)
+        option = {"a": APPROVE_PLAN, "r": REVISE_PLAN, "j": REJECT_PLAN}.get(choice)
         if option is None:
             tell("Please answer a, r, j, e or l.")
             continue
-        comment = _ask("Comment", whole=True) if option in (REVISE, REJECT) else ""
-        if option == REVISE and not comment:
+        comment = _ask("Comment", whole=True) if option in (REVISE_PLAN, REJECT_PLAN) else ""
+        if option == REVISE_PLAN and not comment:
             tell("A revision needs a comment.")
             continue
         try:
             answer(airflow, plan, option, comment=comment, edited=edited)
         except AnsweredError as error:
             show_error(error)
-        if option == REVISE:
+        if option == REVISE_PLAN:
             tell("Claude revises the plan ...")
         now = result_of(airflow, plan)
         if now is None:

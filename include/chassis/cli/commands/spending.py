@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from chassis.cli.costs import RunCost, WorkflowCost
     from chassis.cli.listing import Listing
-    from chassis.ledger.entries import Totals
+    from chassis.contract.spending import Totals
     from chassis.plans.refs import PlanRef
     from chassis.plans.store import PlanStore
     from chassis.workflow import WorkflowSpec
@@ -144,7 +144,7 @@ def costs(
     home: HomeOption = HOME,
 ) -> None:
     """Show what the calls of a workflow's runs have cost, by the ledgers that hold its limits."""
-    from chassis.claude.usage import price_date
+    from chassis.claude.prices import price_date
     from chassis.cli.costs import read_cost, read_costs
     from chassis.cli.target import open_records
 

@@ -62,7 +62,9 @@ def watch(
 
 def run_page(airflow: Airflow, dag_id: str, run_id: str) -> str:
     """Address of a run's page in Airflow."""
-    return f"{airflow.url}/dags/{dag_id}/runs/{run_id}"
+    from chassis.contract.addresses import Links
+
+    return Links(airflow.url).airflow_run(dag_id, run_id)
 
 
 def show_end(report: Report, console: Console, rows: Iterable[Row], *, table: bool) -> int:

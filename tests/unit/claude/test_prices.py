@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from chassis.claude.usage import Usage, cost_usd, price_date
+from chassis.claude.prices import cost_usd, price_date
+from chassis.contract.usage import Usage
 
 MODEL = "us.anthropic.claude-opus-4-6-v1"
 
