@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chassis.prompts import fence
+from tests.with_each import with_each
 
 MEGABYTE = 1_000_000
 
@@ -248,6 +249,9 @@ _TEXTS: dict[str, dict[str, str]] = {
 CORPUS: tuple[Attack, ...] = tuple(
     Attack(kind, name, text) for kind, texts in _TEXTS.items() for name, text in texts.items()
 )
+
+each_text = with_each("attack", CORPUS)
+"""Tries a test with every text, in turn; one that fails names its texts."""
 
 OBJECTS: dict[str, Any] = {
     "an object": {

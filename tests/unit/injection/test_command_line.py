@@ -21,12 +21,11 @@ from chassis.cli.task_failure import error_document
 from chassis.cli.task_shapes import Shape, TaskShape
 from chassis.errors import TaskBlockedError
 from chassis.text import DECEIVING, MARKS
-from tests.injection.corpus import CORPUS, Attack
+from tests.injection.corpus import Attack, each_text
 
 RICHS_OWN = re.compile(r"\x1b\[[0-9;]*m")
 USAGE = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"), 1)
 
-each_text = pytest.mark.parametrize("attack", CORPUS, ids=str)
 everywhere = pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
 
 
@@ -101,7 +100,7 @@ def test_a_document_gives_back_the_text_without_a_character_that_is_obeyed(
     monkeypatch: pytest.MonkeyPatch, attack: Attack
 ) -> None:
     screen = watch(monkeypatch, True)
-    document = Report("w", 1, attack.text, "failed", rows(attack.text)).document()
+    document = Report("w", 1, attack.text, "failed", rows(attack.text[:50_000])).document()
     print_json(document)
     assert obeyed(screen.getvalue()) == []
     assert json.loads(screen.getvalue()) == json.loads(json.dumps(document))

@@ -22,13 +22,11 @@ from chassis.settings import Settings
 from chassis.text import CONTROLS, DECEIVING, one_line, signs
 from chassis.work.brief import TaskBrief, UpstreamResult, execute_request
 from chassis.workflow import TaskSpec, check_items
-from tests.injection.corpus import CORPUS, OBJECTS, Attack
+from tests.injection.corpus import OBJECTS, Attack, each_text
 from tests.unit.injection.prompts import read
 
 AGENT = AgentDefinition(name="task-executor", description="Does a task.", prompt="You do one task.")
 SETTINGS = Settings()
-
-each_text = pytest.mark.parametrize("attack", CORPUS, ids=str)
 
 
 def request(text: str, line: str, **changed: Any) -> ClaudeRequest:

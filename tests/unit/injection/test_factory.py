@@ -17,11 +17,9 @@ from chassis.settings import Settings
 from chassis.text import DECEIVING, one_line, signs
 from chassis.workflow import WorkflowSpec, check_plan, plan_digest
 from chassis.workflow.placeholders import placeholders
-from tests.injection.corpus import CORPUS, Attack
+from tests.injection.corpus import Attack, each_text
 
 SETTINGS = Settings()
-
-each_text = pytest.mark.parametrize("attack", CORPUS, ids=str)
 
 
 def plan(attack: Attack) -> WorkflowSpec:

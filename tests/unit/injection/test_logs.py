@@ -21,9 +21,8 @@ from chassis.dag.triggers import ClaudeTrigger
 from chassis.errors import ChassisError, UnexpectedError, restore_error
 from chassis.text import DECEIVING
 from chassis.workflow import check_given, check_plan, load_plan
-from tests.injection.corpus import CORPUS, Attack
+from tests.injection.corpus import Attack, each_text
 
-each_text = pytest.mark.parametrize("attack", CORPUS, ids=str)
 CLIENT = anthropic.AsyncAnthropicBedrock(aws_region="us-east-1", api_key="unused")
 LONGEST = 45_000
 """Characters of one event: a message and a hint, each of twenty thousand."""
@@ -129,6 +128,7 @@ def test_what_a_server_calls_things_stays_within_the_line_of_an_event(
     attack: Attack, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = attack.text
+    caplog.clear()
     caplog.set_level(logging.INFO)
 
     class Stream:

@@ -28,7 +28,7 @@ from chassis.workflow import (
 )
 from chassis.workflow.names import is_id
 from chassis.workflow.placeholders import placeholders
-from tests.injection.corpus import CORPUS, OBJECTS, Attack
+from tests.injection.corpus import OBJECTS, Attack, each_text
 from tests.unit.injection.prompts import read
 
 AGENT = AgentDefinition(name="task-executor", description="Does a task.", prompt="You do one task.")
@@ -37,8 +37,6 @@ CATALOGUE = Catalogue(services=(Service(name="claims", description="Claims."),))
 
 HALF = re.compile("[\ud800-\udfff]")
 """Half of a character: no file can hold it, so it is refused wherever a plan would have it."""
-
-each_text = pytest.mark.parametrize("attack", CORPUS, ids=str)
 
 
 def request(requirement: str, inputs: dict[str, Any]) -> ClaudeRequest:

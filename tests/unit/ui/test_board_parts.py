@@ -12,7 +12,7 @@ from chassis.contract.addresses import Links
 from chassis.ui.board_view import Row
 from chassis.ui.page_templates import parts
 from chassis.ui.queries import EVER, Instance, RunState
-from tests.injection.corpus import CORPUS
+from tests.injection.corpus import Attack, each_text
 
 RUN = RunState("d", "r", "running", None, None, None, {}, ())
 
@@ -24,8 +24,9 @@ def row(name: str = "one", state: str | None = "success", **card: Any) -> str:
     return str(drawn)
 
 
-@pytest.mark.parametrize("text", [each.text for each in CORPUS])
-def test_hostile_text_makes_no_element(text: str) -> None:
+@each_text
+def test_hostile_text_makes_no_element(attack: Attack) -> None:
+    text = attack.text
     plain = row()
     for drawn in (row(line=text), row(name=text)):
         assert drawn.count("<") == plain.count("<")

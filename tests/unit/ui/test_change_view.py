@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.text import signs
 from chassis.ui.change_view import FieldView, view_changes
 from chassis.workflow.plan_changes import FieldChange, PlanChanges, plan_changes
-from tests.injection.corpus import CORPUS
+from tests.injection.corpus import CORPUS, Attack
 from tests.unit.workflow.strategies import plans
+from tests.with_each import with_each
 
 
 def field(before: Any, after: Any) -> FieldView:
@@ -56,9 +56,9 @@ class TestTexts:
     def test_what_wasnt_there_is_new(self) -> None:
         assert [piece.kind for piece in field(None, 5.0).pieces] == ["new"]
 
-    @pytest.mark.parametrize("attack", [each for each in CORPUS if len(each.text) < 100_000], ids=str)
-    def test_texts_are_in_signs(self, attack: object) -> None:
-        hostile = attack.text  # type: ignore[attr-defined]
+    @with_each("attack", [each for each in CORPUS if len(each.text) < 100_000])
+    def test_texts_are_in_signs(self, attack: Attack) -> None:
+        hostile = attack.text
         assert text_of(field("x", hostile), "same", "new") == signs(hostile)
 
     def test_long_texts_dont_take_long(self) -> None:

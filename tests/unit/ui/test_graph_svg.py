@@ -10,7 +10,8 @@ import pytest
 
 from chassis.ui.graph_svg import MAX_LINES, Node, draw_plan, main_state, needed_lines
 from chassis.workflow import ForEach, TaskGraph, TaskSpec
-from tests.injection.corpus import CORPUS
+from tests.injection.corpus import CORPUS, Attack
+from tests.with_each import with_each
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -112,9 +113,9 @@ class TestWhatABoxTells:
 
 
 class TestText:
-    @pytest.mark.parametrize("attack", [each for each in CORPUS if 0 < len(each.text) <= 200], ids=str)
-    def test_a_name_is_never_markup(self, attack: object) -> None:
-        name = attack.text  # type: ignore[attr-defined]
+    @with_each("attack", [each for each in CORPUS if 0 < len(each.text) <= 200])
+    def test_a_name_is_never_markup(self, attack: Attack) -> None:
+        name = attack.text
         plain = TaskSpec.model_construct(
             id="a", name=name, instruction="x", agent="x", for_each=None, depends_on=()
         )

@@ -10,7 +10,7 @@ import pytest
 from chassis.text import DECEIVING
 from chassis.ui.json_view import pretty
 from chassis.ui.markdown import ATTRIBUTES, LIMIT, TAGS, is_safe_address, to_html
-from tests.injection.corpus import CORPUS, OBJECTS
+from tests.injection.corpus import OBJECTS, Attack, each_text
 
 GIVEN_TO_LINKS = {"target", "rel"}
 
@@ -103,9 +103,9 @@ class TestHostileTexts:
     def test_only_what_can_be_read_comes_out(self, text: str) -> None:
         assert_only_readable(read(text))
 
-    @pytest.mark.parametrize("attack", CORPUS, ids=str)
-    def test_so_it_is_with_the_whole_corpus(self, attack: object) -> None:
-        assert_only_readable(read(attack.text))  # type: ignore[attr-defined]
+    @each_text
+    def test_so_it_is_with_the_whole_corpus(self, attack: Attack) -> None:
+        assert_only_readable(read(attack.text))
 
     @pytest.mark.parametrize(
         "wrap",

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
 from markupsafe import Markup
 
 from chassis.text import DECEIVING, signs
 from chassis.ui.page_templates import templates
-from tests.injection.corpus import CORPUS
+from tests.injection.corpus import CORPUS, Attack
+from tests.with_each import with_each
 
 
 def rendered(source: str, text: str) -> str:
     return templates().from_string(source).render(text=text)
 
 
-@pytest.mark.parametrize("attack", [each for each in CORPUS if len(each.text) < 100_000], ids=str)
-def test_a_text_of_anybody_is_escaped_and_in_signs(attack: object) -> None:
-    text = attack.text  # type: ignore[attr-defined]
+@with_each("attack", [each for each in CORPUS if len(each.text) < 100_000])
+def test_a_text_of_anybody_is_escaped_and_in_signs(attack: Attack) -> None:
+    text = attack.text
     shown = rendered("<p>{{ text }}</p>", text)
     assert shown == f"<p>{Markup.escape(signs(text))}</p>"
     assert not DECEIVING.search(shown.replace("\n", ""))

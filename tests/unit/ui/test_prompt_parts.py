@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from chassis.prompts import fence, planner_message, run_message, schema_message, task_message
 from chassis.text import CONTROLS, signs
 from chassis.ui.prompt_parts import answer_parts, message_parts, split_prompt, system_parts
-from tests.injection.corpus import CORPUS
+from tests.injection.corpus import CORPUS, Attack
+from tests.with_each import with_each
 
 
 class TestPrompts:
@@ -52,9 +51,9 @@ class TestPrompts:
         labels = [part.label for part in split_prompt(schema_message({"type": "object"})) if part.data]
         assert labels == ["JSON schema of the answer"]
 
-    @pytest.mark.parametrize("attack", [each for each in CORPUS if len(each.text) < 100_000], ids=str)
-    def test_no_content_passes_for_another_part(self, attack: object) -> None:
-        hostile = attack.text  # type: ignore[attr-defined]
+    @with_each("attack", [each for each in CORPUS if len(each.text) < 100_000])
+    def test_no_content_passes_for_another_part(self, attack: Attack) -> None:
+        hostile = attack.text
         text = f"{fence('task', hostile, task=hostile)}\n\n{fence('service', 'x')}"
         first, second = split_prompt(text)
         assert (first.label, second.label) == ("Task", "Service")
