@@ -35,6 +35,7 @@ from chassis.workflow import (
     TaskSpec,
     WorkflowSpec,
 )
+from chassis.workflow.field_meaning import meanings
 
 DOCS = Path(__file__).parents[1]
 
@@ -85,6 +86,7 @@ _HEADINGS: dict[Any, str] = {
     TaskView: "task",
     Usage: "usage",
 }
+_SETTERS = {"planner": "the planner", "person": "you", "chassis": ""}
 _MADE = {
     "plans_root": "`$AIRFLOW_HOME/plans`",
     "records_root": "`$AIRFLOW_HOME/records`",
@@ -192,10 +194,20 @@ def all_errors(root: type[ChassisError] = ChassisError) -> list[type[ChassisErro
 
 
 def table(model: type[BaseModel]) -> str:
-    """A Markdown table of a model's fields."""
-    rows = ["| name | default | value | meaning |", "|---|---|---|---|"]
+    """A Markdown table of a model's fields; of a part of a plan also who sets them."""
+    setters = {name: _SETTERS[means.set_by] for name, means in meanings(model).items()}
+    told = any(setters.values())
+    heads = ("name", "default", "value", *(["set by"] if told else []), "meaning")
+    rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, field in model.model_fields.items():
-        cells = (f"`{field.alias or name}`", _default(name, field), _value(field), field.description or "")
+        setter = [setters[name]] if told else []
+        cells = (
+            f"`{field.alias or name}`",
+            _default(name, field),
+            _value(field),
+            *setter,
+            field.description or "",
+        )
         rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(rows) + "\n"
 

@@ -28,9 +28,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from chassis.agent_files import read_front_matter
 from chassis.errors import DefinitionError, PlanFault
 from chassis.workflow.fault_messages import in_words
+from chassis.workflow.field_types import Line, fault, folded, not_blank, one_line_only
 from chassis.workflow.model_ids import is_claude_codes
 from chassis.workflow.names import is_agent_name, shown, suggestion
-from chassis.workflow.spec import Effort, Line, Thinking, fault, folded, not_blank, one_line_only
+from chassis.workflow.spec import Effort, Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

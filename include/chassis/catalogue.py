@@ -16,9 +16,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from chassis.errors import DefinitionError, PlanFault
 from chassis.text import same_name
 from chassis.workflow.fault_messages import in_words
+from chassis.workflow.field_types import Description, Line, folded
 from chassis.workflow.input_values import MAX_ITEMS, kind_of
 from chassis.workflow.names import shown, suggestion
-from chassis.workflow.spec import Description, Line, folded
 from chassis.workflow.yaml_text import YamlError, read_yaml, write_yaml
 
 if TYPE_CHECKING:

@@ -91,7 +91,7 @@ def read_requirement(argument: str, file: str | None) -> str:
     :param file: path of a file in UTF-8, ``-`` for standard input, None for the argument
     :raises UsageError: none or two are given, or the text can't be a requirement
     """
-    from chassis.workflow.spec import MAX_REQUIREMENT
+    from chassis.workflow.field_types import MAX_REQUIREMENT
 
     if (file is not None) == bool(argument):
         raise UsageError(

@@ -9,6 +9,7 @@ from chassis.text import DECEIVING, one_line, signs
 from chassis.ui.graph_svg import Node, draw_plan
 from chassis.ui.json_view import pretty
 from chassis.workflow import dump_plan, plan_digest, plan_warnings
+from chassis.workflow.field_meaning import facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from chassis.workflow.plan_changes import PlanChanges
 
 _FEW_ITEMS = 12
+_BUDGET = "budget in US dollars"
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,10 @@ def view_plan(
         digest=plan_digest(spec),
         text=text,
         shown_text=signs(text),
-        facts=tuple(_facts(spec)),
+        facts=(
+            ("schedule", one_line(schedule_in_words(spec)) or "manual"),
+            *({_BUDGET: "no limit"} | dict(_facts(spec))).items(),
+        ),
         inputs=tuple(
             (name, f"{given.type}, {_default(given.default)}", one_line(given.description))
             for name, given in spec.inputs.items()
@@ -117,14 +122,6 @@ def _marks(changes: PlanChanges | None) -> Mapping[str, Literal["", "added", "ch
 
 
 def _row(task: TaskSpec, mark: str) -> TaskRow:
-    facts: list[tuple[str, Any]] = [
-        ("model", task.model),
-        ("effort", task.effort),
-        ("thinking", task.thinking),
-        ("retries", task.retries),
-        ("timeout", f"{task.timeout_minutes} min" if task.timeout_minutes else None),
-        ("output schema", pretty(task.output_schema) if task.output_schema is not None else None),
-    ]
     items = task.for_each.items or () if task.for_each else ()
     return TaskRow(
         id=task.id,
@@ -134,7 +131,8 @@ def _row(task: TaskSpec, mark: str) -> TaskRow:
         depends_on=task.depends_on,
         items=items_in_words(task),
         few=tuple(one_line(item) for item in items[:_FEW_ITEMS]),
-        facts=tuple((name, signs(str(value))) for name, value in facts if value is not None),
+        # A schema, which takes many lines, after what takes one.
+        facts=tuple(sorted(_facts(task), key=lambda fact: "\n" in fact[1])),
         mark=mark,
     )
 
@@ -154,23 +152,8 @@ def items_in_words(task: TaskSpec) -> str:
     return f"each of {source.path or 'the output'} of {source.output_of}"
 
 
-def _facts(spec: WorkflowSpec) -> list[tuple[str, str]]:
-    schedule, limits = spec.schedule, spec.limits
-    found = [("Schedule", one_line(schedule_in_words(spec)))] if schedule else [("Schedule", "Manual")]
-    found += [
-        ("Budget per run", f"${limits.budget_usd:,.2f}" if limits.budget_usd is not None else "no limit"),
-        ("Maximum parallel calls", f"{limits.max_parallel:,}"),
-    ]
-    if limits.max_minutes is not None:
-        found.append(("Time limit per run", f"{limits.max_minutes:,} min"))
-    if limits.max_tokens is not None:
-        found.append(("Token limit per run", f"{limits.max_tokens:,}"))
-    if limits.max_calls is not None:
-        found.append(("Call limit per run", f"{limits.max_calls:,}"))
-    each = limits.per_task.model_dump(exclude_none=True)
-    if each:
-        found.append(("Each task", ", ".join(f"{name} {value:,}" for name, value in each.items())))
-    return found
+def _facts(part: TaskSpec | WorkflowSpec) -> list[tuple[str, str]]:
+    return [(label, signs(text)) for label, text in facts(part).items()]
 
 
 def schedule_in_words(spec: WorkflowSpec) -> str:

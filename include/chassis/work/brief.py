@@ -215,18 +215,14 @@ class TaskBrief:
         changing the task's instruction. Nor are inputs that a fan-out goes through: a service more or less is no other
         work for the others, and where an instruction names such an input, its value is in the instruction.
         """
-        task = self.task
         told: dict[str, Any] = {
             "form": _FINGERPRINT_FORM,
-            "task": task.id,  # Two tasks of one plan may be told the same, and are meant to differ.
+            # Two tasks of one plan may be told the same, and are meant to differ: the id is among these.
+            **self.task.fingerprinted(),
             "item": self.item,
             "instruction": self._instruction(),
             "agent": self.agent.digest,  # Its prompt, its name, how much it may say.
             "model": self.model,
-            "output_schema": task.output_schema,
-            # As the task says, which a person set for it; the agent's word is in its digest.
-            **({} if task.effort is None else {"effort": task.effort}),
-            **({} if task.thinking is None else {"thinking": task.thinking}),
             "service": None if self.service is None else self.service.model_dump(mode="json"),
             "inputs": {name: value for name, value in self.inputs.items() if name not in self.item_inputs},
             # In the order in which the prompt has them, and without what they cost.

@@ -6,18 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from chassis.errors import PlanFault
+from chassis.workflow.field_meaning import meanings, part_type
 from chassis.workflow.input_values import kind_of
 from chassis.workflow.names import nearest, shown, suggestion
-from chassis.workflow.spec import (
-    ForEach,
-    InputSpec,
-    Limits,
-    Provenance,
-    Schedule,
-    SpendLimits,
-    TaskSpec,
-    WorkflowSpec,
-)
+from chassis.workflow.spec import ForEach, InputSpec, SpendLimits, TaskSpec, WorkflowSpec
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -35,17 +27,9 @@ _WANTED = {
 }
 """What a value of the wrong type should have been, by pydantic's name for the error."""
 
-_EXAMPLES = {
-    "for_each": "{items: [a, b]}",
-    "schedule": '{cron: "0 6 * * 1"}',
-    "limits": "{max_parallel: 8}",
-    "inputs": "{product: {type: string}}",
-    "inputs.*": "{type: string}",
-    "schema_version": "schema_version: 1",
+_MODELS = {
+    name: part for name, field in WorkflowSpec.model_fields.items() if (part := part_type(field)) is not None
 }
-"""How to write what people write otherwise or leave out."""
-
-_MODELS: dict[str, type[BaseModel]] = {"schedule": Schedule, "limits": Limits, "provenance": Provenance}
 
 _SHOWN_KEYS = 10
 
@@ -148,8 +132,11 @@ def _way_out(kind: str, value: Any, loc: Loc) -> str:
         return f"; write it in quotes: {json.dumps(str(value))}"
     if kind == "tuple_type" and isinstance(value, str):
         return f"; write [{value:.50}]"
-    key = "inputs.*" if len(loc) == 2 and loc[0] == "inputs" else loc[-1] if loc else ""
-    return f"; write it like {_EXAMPLES[str(key)]}" if key in _EXAMPLES else ""
+    if len(loc) == 2 and loc[0] == "inputs":
+        return "; write it like {type: string}"
+    known = {**meanings(TaskSpec), **meanings(WorkflowSpec)}
+    example = known[str(loc[-1])].example if loc and loc[-1] in known else ""
+    return f"; write it like {example}" if example else ""
 
 
 def _nearest_choice(value: Any, limits: dict[str, Any]) -> str:

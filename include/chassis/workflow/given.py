@@ -24,23 +24,17 @@ from pydantic import (
 
 from chassis.errors import PlanError, PlanFault
 from chassis.workflow.fault_messages import fault_of
+from chassis.workflow.field_meaning import fields_set_by
+from chassis.workflow.field_types import Line, Requirement, fault
 from chassis.workflow.input_values import kind_of, type_fault
 from chassis.workflow.names import shown
 from chassis.workflow.plan_check import unwritable
 from chassis.workflow.plan_rules import input_name_fault, workflow_id_fault
-from chassis.workflow.schedules import timezone_fault
-from chassis.workflow.spec import MAX_INPUTS, Demand, InputType, Limits, Line, Requirement, Schedule, fault
+from chassis.workflow.schedules import Schedule, timezone_fault
+from chassis.workflow.spec import MAX_INPUTS, Demand, InputType, Limits, TaskSpec, WorkflowSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from chassis.workflow.spec import WorkflowSpec
-
-ONLY_OF_PLANS = ("model", "effort", "thinking", "retries", "timeout_minutes")
-"""Fields of a task that planners don't set and people do: a task of the same id keeps them."""
-
-_PARTS = ("schedule", "limits", "approve", "owner", "tags")
-"""Fields of a plan that planners don't set and people do."""
 
 
 class Given(BaseModel):
@@ -167,8 +161,14 @@ def check_timezone(given: Given, head: WorkflowSpec | None) -> None:
 
 
 def kept_parts(head: WorkflowSpec | None) -> dict[str, Any]:
-    """The parts of a workflow's last plan that are people's, as data: schedule, limits, approval, owner, tags."""
-    return {} if head is None else head.model_dump(mode="json", include=set(_PARTS), exclude_defaults=True)
+    """The parts of a workflow's last plan that people set, as data."""
+    return {} if head is None else set_by_person(head)
+
+
+def set_by_person(part: WorkflowSpec | TaskSpec) -> dict[str, Any]:
+    """The fields of a plan, or of a task, that people set and planning again keeps, as data."""
+    names = set(fields_set_by(type(part), "person"))
+    return part.model_dump(mode="json", include=names, exclude_defaults=True)
 
 
 def kept_inputs(given: Given, head: WorkflowSpec | None) -> dict[str, JsonValue]:
@@ -197,9 +197,8 @@ def lay_over(plan: dict[str, Any], given: Given) -> dict[str, Any]:
         set_ = given.limits.model_dump(mode="json", exclude_unset=True)
         limits = {name: value for name, value in (plan.get("limits", {}) | set_).items() if value is not None}
         _lay(plan, "limits", limits or None)
-    for name in ("approve", "owner"):
-        if name in given.model_fields_set:
-            _lay(plan, name, getattr(given, name))
+    for name in fields_set_by(WorkflowSpec, "person") & given.model_fields_set - {"schedule", "limits"}:
+        _lay(plan, name, getattr(given, name))
     return plan
 
 

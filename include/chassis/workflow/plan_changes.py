@@ -10,44 +10,21 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from chassis.text import signs
+from chassis.workflow.field_meaning import leaves
 from chassis.workflow.names import shown
-from chassis.workflow.spec import Limits, Schedule, TaskSpec, WorkflowSpec
+from chassis.workflow.spec import InputSpec, TaskSpec, WorkflowSpec
 
-_PARTS = frozenset({"for_each", "schedule", "limits", "per_task"})
+if TYPE_CHECKING:
+    from chassis.workflow.schedules import Schedule
+
+_LEAVES = {leaf.name: leaf for model in (WorkflowSpec, TaskSpec, InputSpec) for leaf in leaves(model)}
+_PARTS = frozenset(name for leaf in _LEAVES.values() for name in leaf.path[:-1])
 """Fields that are parts with fields of their own. A change is told of each of these, not of the part as a whole."""
-
-_LABELS = {
-    "approve": "approval required",
-    "given": "given by a person",
-    "for_each.items": "items",
-    "for_each.input": "items from input",
-    "for_each.output_of": "items from the output of",
-    "for_each.path": "path to the items",
-    "for_each.same_as": "same items as",
-    "depends_on": "depends on",
-    "output_schema": "output schema",
-    "timeout_minutes": "timeout in minutes",
-    "limits.budget_usd": "budget in US dollars",
-    "limits.max_tokens": "maximum tokens",
-    "limits.max_calls": "maximum calls",
-    "limits.max_minutes": "maximum minutes",
-    "limits.max_parallel": "maximum parallel calls",
-    "limits.per_task.budget_usd": "budget per task in US dollars",
-    "limits.per_task.max_tokens": "maximum tokens per task",
-    "limits.per_task.max_calls": "maximum calls per task",
-}
-
-_DEFAULTS = {
-    "agent": TaskSpec.model_fields["agent"].default,
-    "owner": WorkflowSpec.model_fields["owner"].default,
-    "limits.max_parallel": Limits.model_fields["max_parallel"].default,
-}
-"""What stands in a field that a plan leaves out, where that isn't nothing."""
 
 
 class _Frozen(BaseModel):
@@ -64,7 +41,7 @@ class FieldChange(_Frozen):
     @property
     def label(self) -> str:
         """The field's name for people."""
-        return _LABELS.get(self.field, self.field.replace(".", " ").replace("_", " "))
+        return _LEAVES[self.field].label if self.field in _LEAVES else self.field.replace("_", " ")
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -237,14 +214,9 @@ def _field_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Itera
         pair = flat_before.get(field), flat_after.get(field)
         # As JSON: to Python 1, 1.0 and True are one value, and to a digest they aren't.
         if _canonical(pair[0]) != _canonical(pair[1]):
-            yield FieldChange(
-                field=field, before=_or_default(field, pair[0]), after=_or_default(field, pair[1])
-            )
-
-
-def _or_default(field: str, value: Any) -> Any:
-    """The value or, where it was left out, what that stands for."""
-    return _DEFAULTS.get(field) if value is None else value
+            stands = _LEAVES[field].default
+            was, now = (stands if value is None else value for value in pair)
+            yield FieldChange(field=field, before=was, after=now)
 
 
 def _flat(part: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -12,7 +12,8 @@ from chassis.errors import PlanError, PlanFault
 from chassis.workflow.given import lay_over
 from chassis.workflow.input_values import kind_of
 from chassis.workflow.names import shown, suggestion
-from chassis.workflow.proposal import AnswerReader, input_schema, object_schema, task_schema, text_schema
+from chassis.workflow.planner_schemas import CHANGED, NEW
+from chassis.workflow.proposal import AnswerReader
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,50 +21,7 @@ if TYPE_CHECKING:
     from chassis.workflow.given import Given
     from chassis.workflow.spec import WorkflowSpec
 
-NEW, CHANGED = "new", "changed"
 _KEYS = frozenset({"title", "inputs", "removed_inputs", "tasks", "removed"})
-
-
-def delta_schema(agents: Sequence[str]) -> dict[str, Any]:
-    """The JSON schema of the planner's answer when there is a plan already. Its form is that of ``proposal_schema``.
-
-    :param agents: names of the agents that tasks may name
-    """
-    task = task_schema(agents)
-    kind = {
-        "type": "string",
-        "enum": [NEW, CHANGED],
-        "description": "changed: a task of this id is in the current plan, and this one takes its place.",
-    }
-    task = task | {
-        "properties": {"change": kind} | task["properties"],
-        "required": ["change", *task["required"]],
-    }
-    return object_schema(
-        {
-            "title": text_schema("What the workflow does, in one line; the current one when it still fits."),
-            "inputs": {
-                "type": "array",
-                "description": "Inputs that are new or changed, in full. The others stay.",
-                "items": input_schema(),
-            },
-            "removed_inputs": {
-                "type": "array",
-                "description": "Names of inputs that are not needed any more.",
-                "items": {"type": "string"},
-            },
-            "tasks": {
-                "type": "array",
-                "description": "Tasks that are new or changed, each in full. The others stay as they are.",
-                "items": task,
-            },
-            "removed": {
-                "type": "array",
-                "description": "Ids of tasks that are not to be done any more.",
-                "items": {"type": "string"},
-            },
-        }
-    )
 
 
 def plan_from_delta(answer: Any, current: WorkflowSpec, given: Given) -> dict[str, Any]:
@@ -129,7 +87,7 @@ class _Delta(AnswerReader):
                 self.fault(code, place, message)
             seen.add(task_id)
             if task_id in removed:
-                self.set_by_people.pop(task_id, None)  # It is another task that has its id.
+                self.set_by_person.pop(task_id, None)  # It is another task that has its id.
             tasks[task_id] = self.task(proposed, index)
         return list(tasks.values())
 

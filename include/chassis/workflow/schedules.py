@@ -1,12 +1,22 @@
-"""Crons and timezones that Airflow can run by. What reads them is imported when a plan has a schedule."""
+"""When a workflow runs by itself: crons and timezones that Airflow can run by.
+
+What reads crons is imported when a plan has one.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
 from functools import cache
+from typing import Annotated, Any, Literal, Self, get_args
 
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from chassis.workflow.field_types import Part, fault, not_blank, not_one, one_line_only
 from chassis.workflow.names import nearest, shown
+
+Preset = Literal["@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"]
+PRESETS: tuple[str, ...] = get_args(Preset)
 
 _FIELDS = ("minute", "hour", "day", "month", "weekday")
 _FIELD = r"[0-9*/,\-#a-zA-Z]+"
@@ -53,12 +63,60 @@ _PLACES = {
 """A place for abbreviations that people write and the database of timezones doesn't have."""
 
 
-def cron_fault(cron: str, presets: tuple[str, ...]) -> str | None:
+class Schedule(Part):
+    """When a workflow runs by itself: exactly one of cron, preset and asset."""
+
+    cron: str | None = Field(None, description="Five fields: minute, hour, day of month, month, day of week.")
+    preset: Preset | None = None
+    asset: (
+        Annotated[str, Field(max_length=1_500), AfterValidator(one_line_only), AfterValidator(not_blank)]
+        | None
+    ) = Field(None, description="Name or URI of the Airflow asset whose update starts a run.")
+    timezone: str = Field("UTC", description="IANA name of the timezone that cron and preset are meant in.")
+    catchup: bool = Field(
+        False, description="Whether to make up for runs that were missed since the plan was made."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_people_write_it(cls, data: Any) -> Any:
+        """A preset in the place of a cron, a cron in that of a preset, and blanks as there are."""
+        if isinstance(data, dict):
+            written = [data[name] for name in ("cron", "preset") if data.get(name) is not None]
+            if len(written) == 1 and isinstance(written[0], str):
+                others = {name: value for name, value in data.items() if name not in ("cron", "preset")}
+                return others | schedule_of(written[0])
+        return data
+
+    @field_validator("cron")
+    @classmethod
+    def _usable_cron(cls, cron: str | None) -> str | None:
+        if cron is not None and (wrong := cron_fault(cron)):
+            raise fault("bad_cron", wrong)
+        return cron
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, timezone: str) -> str:
+        if wrong := timezone_fault(timezone):
+            raise fault("unknown_timezone", wrong)
+        return timezone
+
+    @model_validator(mode="after")
+    def _one_trigger(self) -> Self:
+        if wrong := not_one(self, ("cron", "preset", "asset")):
+            raise fault("schedule_kind", wrong)
+        if self.asset is not None and (self.timezone != "UTC" or self.catchup):
+            raise fault("schedule_kind", "has timezone or catchup, which don't go with asset")
+        return self
+
+
+def cron_fault(cron: str) -> str | None:
     """What keeps Airflow from running by this cron; None when nothing does.
 
     :param cron: as :func:`schedule_of` leaves it
     """
-    if cron in presets:
+    if cron in PRESETS:
         return f'{cron!r} is a preset; write preset: "{cron}"'
     fields = cron.split(" ")
     if len(fields) in (6, 7) and len(cron) <= _LONGEST:

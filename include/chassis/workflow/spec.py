@@ -1,9 +1,12 @@
 """What a plan is: frozen models, data only, no code, no templates, no import paths.
 
 The models hold each part to its own rules (types, sizes, a cron that parses). What holds between the parts
-(dependencies that exist, no cycle, placeholders that are declared) is in ``rules``, and a plan comes into
+(dependencies that exist, no cycle, placeholders that are declared) is in ``plan_rules``, and a plan comes into
 being through ``check_plan`` or ``load_plan``, which apply both. Sizes are bounded because a plan is read at
 every start of one of its tasks, and is shown to people.
+
+Each field says here what it means (``Means``): who sets it, its name for people, whether it counts for a task's
+fingerprint, whether a plan's page tells it. All else that knows of fields derives it, so a field is added here alone.
 
 A default never changes its meaning within a schema version: it is left out of the text and of the digest.
 """
@@ -12,68 +15,56 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     JsonValue,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
+from chassis import figures
 from chassis.workflow import input_values
-from chassis.workflow.names import has_control_character
-from chassis.workflow.schedules import cron_fault, schedule_of, timezone_fault
+from chassis.workflow.field_meaning import Means, meanings
+from chassis.workflow.field_types import (
+    Description,
+    Line,
+    Part,
+    Requirement,
+    at_most,
+    fault,
+    not_blank,
+    not_one,
+)
+from chassis.workflow.schedules import Schedule
 
 SCHEMA_VERSION = 1
 MAX_TASKS = 200
 MAX_INPUTS = 100
-MAX_REQUIREMENT = 100_000
 MAX_INSTRUCTION = 20_000
 MAX_OUTPUT_SCHEMA = 20_000
 
-Preset = Literal["@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"]
 InputType = Literal["string", "integer", "number", "boolean", "array"]
-PRESETS: tuple[str, ...] = get_args(Preset)
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 Thinking = Literal["adaptive", "disabled"]
 Demand = Literal["changed", "always"]
 """When a person must approve a workflow's plans: unless the plan is the newest revision, or always."""
 
+Names = Annotated[tuple[str, ...], at_most(MAX_TASKS)]
 
-def fault(code: str, message: str) -> PydanticCustomError:
-    """An error of a validator that keeps its own code and words in the list of faults."""
-    return PydanticCustomError(code, "{text}", {"text": message})
-
-
-def as_tuple(value: Any) -> Any:
-    """YAML and JSON give lists. Nothing else is taken: a set would have no stable order."""
-    return tuple(value) if isinstance(value, list) else value
+_PLANNED = Means("planner")
+_BY_PERSON = Means("person")
 
 
-def at_most(most: int) -> BeforeValidator:
-    """A list, or a mapping, with so many entries at most.
-
-    Counted before the entries are looked at: a hundred thousand wrong ones would be as many errors.
-    """
-
-    def bounded(value: Any) -> Any:
-        if isinstance(value, list | tuple | dict) and len(value) > most:
-            raise fault("too_many", f"has {len(value):,} entries, and at most {most:,} are allowed")
-        return as_tuple(value)
-
-    return BeforeValidator(bounded)
+def _number(value: float) -> str:
+    return f"{value:,}"
 
 
-def not_blank(text: str) -> str:
-    if not text.strip():
-        raise fault("blank", "must not be blank")
-    return text
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def _some(tasks: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -83,55 +74,44 @@ def _some(tasks: tuple[Any, ...]) -> tuple[Any, ...]:
     return tasks
 
 
-def one_line_only(text: str) -> str:
-    if has_control_character(text):
-        raise fault("not_one_line", "must be one line without control characters")
-    return text
-
-
-def folded(text: Any) -> Any:
-    """A text over several lines, as YAML's ``>`` and ``|`` give it, on one."""
-    return " ".join(text.split()) if isinstance(text, str) else text
-
-
 def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise fault("wrong_type", f"must be {SCHEMA_VERSION}, not true or false")
     return value
 
 
-Line = Annotated[
-    str, Field(min_length=1, max_length=200), AfterValidator(not_blank), AfterValidator(one_line_only)
-]
-"""One line of text for people or a name: 1 to 200 characters, not blank, no control characters."""
-
-Description = Annotated[str, Field(max_length=2_000), AfterValidator(one_line_only)]
-Requirement = Annotated[str, Field(max_length=MAX_REQUIREMENT), AfterValidator(not_blank)]
-Names = Annotated[tuple[str, ...], at_most(MAX_TASKS)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class ForEach(_Part):
+class ForEach(Part):
     """What a mapped task goes through, item by item, side by side: exactly one source of items."""
 
-    items: Annotated[tuple[str, ...] | None, at_most(input_values.MAX_ITEMS)] = Field(
+    SOURCES: ClassVar[tuple[tuple[str, ...], ...]] = (
+        ("items",),
+        ("input",),
+        ("output_of", "path"),
+        ("same_as",),
+    )
+    """The fields that name a source, each with those that go with it."""
+
+    items: Annotated[
+        tuple[str, ...] | None,
+        at_most(input_values.MAX_ITEMS),
+        Means(label="items", schema={"type": "array", "items": {"type": "string"}}),
+    ] = Field(
         None,
         description="The items in this order: at most 1,000 different texts of 1 to 200 characters.",
     )
-    input: str | None = Field(
-        None, description="Name of an array input: its items are known when a run starts."
+    input: Annotated[str | None, Means(label="items from input")] = Field(
+        None, description="Name of an array input that has the items."
     )
-    output_of: str | None = Field(
-        None, description="Id of an upstream task that isn't mapped: its output has the items."
+    output_of: Annotated[str | None, Means(label="items from the output of")] = Field(
+        None, description="Id of an upstream task, itself without for_each, whose output has them."
     )
-    path: str = Field(
-        "", max_length=200, description="Where in that output the list is, dotted; empty: it is the list."
+    path: Annotated[str, Means(label="path to the items")] = Field(
+        "",
+        max_length=200,
+        description="Where in that output the list of strings is, dotted; empty: it is the list.",
     )
-    same_as: str | None = Field(
-        None, description="Id of a mapped task: this task is a further step for each of that task's items."
+    same_as: Annotated[str | None, Means(label="same items as")] = Field(
+        None, description="Id of the task whose items to go through, step by step with it."
     )
 
     @field_validator("items")
@@ -146,11 +126,8 @@ class ForEach(_Part):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        sources = ("items", "input", "output_of", "same_as")
-        given = [source for source in sources if getattr(self, source) is not None]
-        if len(given) != 1:
-            had = f"has {' and '.join(given)}" if given else "has none of them"
-            raise fault("for_each_source", f"must have exactly one of {', '.join(sources)}; it {had}")
+        if wrong := not_one(self, tuple(names[0] for names in self.SOURCES)):
+            raise fault("for_each_source", wrong)
         if self.path and self.output_of is None:
             raise fault("path_without_output_of", "has a path, which only goes with output_of")
         if self.path and not all(self.path.split(".")):
@@ -158,7 +135,7 @@ class ForEach(_Part):
         return self
 
 
-def _quoted(value: Any, type_: str) -> str:
+def _in_quotes(value: Any, type_: str) -> str:
     """How to write a text that YAML took for a number."""
     if type_ == "array" and isinstance(value, list):
         value = next((item for item in value if not isinstance(item, str)), None)
@@ -168,15 +145,29 @@ def _quoted(value: Any, type_: str) -> str:
     return f"; write it in quotes: {json.dumps(str(value))}" if number else ""
 
 
-class InputSpec(_Part):
+class InputSpec(Part):
     """One input of a workflow; it becomes a field of the trigger form."""
 
-    type: InputType = Field(description="An array is a list of strings.")
-    default: JsonValue = Field(
-        None, description="Value when none is given; None: one must be given at trigger."
+    type: Annotated[InputType, _PLANNED] = Field(description="array: a list of strings.")
+    default: Annotated[
+        JsonValue,
+        Means(
+            "planner",
+            optional=True,
+            schema={
+                "description": "The value that the requirement names; null when it names none.",
+                "anyOf": [
+                    *({"type": type_} for type_ in ("string", "number", "boolean")),
+                    {"type": "array", "items": {"type": "string"}},
+                    {"type": "null"},
+                ],
+            },
+        ),
+    ] = Field(None, description="Value when none is given; None: one must be given at trigger.")
+    description: Annotated[Description, Means("planner", optional=True)] = Field(
+        "", description="One line for the person who fills in the form."
     )
-    description: Description = ""
-    given: bool = Field(
+    given: Annotated[bool, Means(label="given by a person")] = Field(
         False, description="Whether a person gave the default: planning the workflow again keeps it."
     )
 
@@ -187,98 +178,76 @@ class InputSpec(_Part):
         if isinstance(data, dict) and data.get("type") in get_args(InputType):
             default = data.get("default")
             if default is not None and (wrong := input_values.type_fault(default, data["type"])):
-                raise fault("bad_default", f"default {wrong}{_quoted(default, data['type'])}")
+                raise fault("bad_default", f"default {wrong}{_in_quotes(default, data['type'])}")
         return data
 
 
-class Schedule(_Part):
-    """When a workflow runs by itself: exactly one of cron, preset and asset."""
-
-    cron: str | None = Field(None, description="Five fields: minute, hour, day of month, month, day of week.")
-    preset: Preset | None = None
-    asset: (
-        Annotated[str, Field(max_length=1_500), AfterValidator(one_line_only), AfterValidator(not_blank)]
-        | None
-    ) = Field(None, description="Name or URI of the Airflow asset whose update starts a run.")
-    timezone: str = Field("UTC", description="IANA name of the timezone that cron and preset are meant in.")
-    catchup: bool = Field(
-        False, description="Whether to make up for runs that were missed since the plan was made."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_people_write_it(cls, data: Any) -> Any:
-        """A preset in the place of a cron, a cron in that of a preset, and blanks as there are."""
-        if isinstance(data, dict):
-            written = [data[name] for name in ("cron", "preset") if data.get(name) is not None]
-            if len(written) == 1 and isinstance(written[0], str):
-                others = {name: value for name, value in data.items() if name not in ("cron", "preset")}
-                return others | schedule_of(written[0])
-        return data
-
-    @field_validator("cron")
-    @classmethod
-    def _usable_cron(cls, cron: str | None) -> str | None:
-        if cron is not None and (wrong := cron_fault(cron, PRESETS)):
-            raise fault("bad_cron", wrong)
-        return cron
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_timezone(cls, timezone: str) -> str:
-        if wrong := timezone_fault(timezone):
-            raise fault("unknown_timezone", wrong)
-        return timezone
-
-    @model_validator(mode="after")
-    def _one_trigger(self) -> Self:
-        kinds = ("cron", "preset", "asset")
-        given = [kind for kind in kinds if getattr(self, kind) is not None]
-        if len(given) != 1:
-            had = f"has {' and '.join(given)}" if given else "has none of them"
-            raise fault("schedule_kind", f"must have exactly one of {', '.join(kinds)}; it {had}")
-        if self.asset is not None and (self.timezone != "UTC" or self.catchup):
-            raise fault("schedule_kind", "has timezone or catchup, which don't go with asset")
-        return self
-
-
-class TaskSpec(_Part):
+class TaskSpec(Part):
     """One task: what one agent is to do, once or for each item."""
 
-    id: str = Field(
-        description="Airflow task id: a lower-case letter, then up to 99 of a-z, 0-9 and single _."
+    id: Annotated[str, _PLANNED] = Field(
+        description="A lower-case letter, then a-z, 0-9 and single _. For example update_service."
     )
-    name: Line = Field(description="What grid and graph show.")
-    instruction: Annotated[str, Field(max_length=MAX_INSTRUCTION), AfterValidator(not_blank)] = Field(
-        description="What to do, complete on its own. {name} of an input, or {item}, is replaced at run time."
+    name: Annotated[Line, _PLANNED] = Field(description="A few words for people.")
+    instruction: Annotated[str, Field(max_length=MAX_INSTRUCTION), AfterValidator(not_blank), _PLANNED] = (
+        Field(
+            description="What to do, complete on its own. {name} of an input, and {item} under for_each, is replaced."
+        )
     )
-    agent: str = Field("task-executor", description="Name of the agent definition that does it.")
-    for_each: ForEach | None = None
-    depends_on: Names = Field(
-        (), description="Ids of the tasks whose results this one waits for and is given."
+    agent: Annotated[str, _PLANNED] = Field("task-executor", description="The agent that does it.")
+    for_each: Annotated[ForEach | None, Means("planner", optional=True, example="{items: [a, b]}")] = Field(
+        None, description="What it is done for, item by item, side by side; null for a task done once."
     )
-    output_schema: dict[str, JsonValue] | None = Field(
-        None, description="JSON schema of the task's output; None: the output is Markdown."
+    depends_on: Annotated[Names, _PLANNED] = Field(
+        (), description="Ids of the tasks whose results this task needs or must wait for."
     )
-    model: Line | None = Field(
+    output_schema: Annotated[
+        dict[str, JsonValue] | None,
+        Means(
+            "planner",
+            optional=True,
+            json_text=True,
+            schema={
+                "description": "A JSON schema of the task's output, as JSON text; null for Markdown.",
+                "anyOf": [{"type": "string"}, {"type": "null"}],
+            },
+            fingerprint=True,
+            fact=_as_json,
+        ),
+    ] = Field(None, description="JSON schema of the task's output; None: the output is Markdown.")
+    model: Annotated[Line | None, Means("person", fact=str)] = Field(
         None, description="Bedrock model id; None: the agent's, or else the connection's."
     )
-    effort: Effort | None = Field(
+    effort: Annotated[Effort | None, Means("person", fingerprint=True, fact=str)] = Field(
         None,
         description="How hard Claude tries; None: the agent's, the connection's, or else the model's own.",
     )
-    thinking: Thinking | None = Field(
+    thinking: Annotated[Thinking | None, Means("person", fingerprint=True, fact=str)] = Field(
         None,
         description="Whether Claude thinks before it answers: adaptive, as much as it needs; disabled, as little as "
         "its model can be told to. None: the agent's, the connection's, or else the model's own.",
     )
-    retries: Annotated[int, Field(ge=0, le=20)] | None = Field(
+    retries: Annotated[Annotated[int, Field(ge=0, le=20)] | None, Means("person", fact=_number)] = Field(
         None, description="None: the setting task_retries."
     )
-    timeout_minutes: Annotated[int, Field(ge=1, le=10_080)] | None = Field(
+    timeout_minutes: Annotated[
+        Annotated[int, Field(ge=1, le=10_080)] | None,
+        Means("person", label="timeout in minutes", fact=_number),
+    ] = Field(
         None,
         description="Execution timeout in minutes, at most a week; None: the setting task_timeout_minutes.",
     )
+
+    def fingerprinted(self) -> dict[str, Any]:
+        """What of the task stands in its fingerprint as the plan has it.
+
+        A field that isn't set is left out, but for the first two: fingerprints stay as they were recorded when a
+        later version adds a field.
+        """
+        told = {name for name, means in meanings(TaskSpec).items() if means.fingerprint}
+        return {"task": self.id, "output_schema": None} | self.model_dump(
+            mode="json", include=told, exclude_defaults=True
+        )
 
     @field_validator("output_schema")
     @classmethod
@@ -291,31 +260,36 @@ class TaskSpec(_Part):
         return schema
 
 
-class SpendLimits(_Part):
+class SpendLimits(Part):
     """What may be spent; None: no limit. Checked before each call, so at most one call goes past it."""
 
-    budget_usd: Annotated[float, Field(gt=0)] | None = Field(None, description="US dollars, at list prices.")
-    max_tokens: Annotated[int, Field(gt=0)] | None = Field(
-        None, description="Tokens of all calls together: read, written and cached."
-    )
-    max_calls: Annotated[int, Field(gt=0)] | None = Field(None, description="Calls to Claude.")
+    budget_usd: Annotated[
+        Annotated[float, Field(gt=0)] | None,
+        Means(label="budget{each} in US dollars", fact=figures.dollars),
+    ] = Field(None, description="US dollars, at list prices.")
+    max_tokens: Annotated[
+        Annotated[int, Field(gt=0)] | None, Means(label="maximum tokens{each}", fact=_number)
+    ] = Field(None, description="Tokens of all calls together: read, written and cached.")
+    max_calls: Annotated[
+        Annotated[int, Field(gt=0)] | None, Means(label="maximum calls{each}", fact=_number)
+    ] = Field(None, description="Calls to Claude.")
 
 
 class Limits(SpendLimits):
     """What one run may spend, over all tries and clears of its tasks, and how wide it may go."""
 
-    max_minutes: Annotated[int, Field(ge=1, le=43_200)] | None = Field(
-        None, description="Minutes that a run may take, at most thirty days; None: no limit."
-    )
-    max_parallel: int = Field(
+    max_minutes: Annotated[
+        Annotated[int, Field(ge=1, le=43_200)] | None, Means(label="maximum minutes", fact=_number)
+    ] = Field(None, description="Minutes that a run may take, at most thirty days; None: no limit.")
+    max_parallel: Annotated[int, Means(label="maximum parallel calls", fact=_number)] = Field(
         16, ge=1, le=1_000, description="Calls to Claude, and worker slots, that one run may have at a time."
     )
-    per_task: SpendLimits = Field(
+    per_task: Annotated[SpendLimits, Means(each=" per task")] = Field(
         SpendLimits(), description="What each task, or each item of a mapped task, may spend in one run."
     )
 
 
-class Provenance(_Part):
+class Provenance(Part):
     """Where a plan came from. It is no part of the digest: the same plan made again is the same plan."""
 
     planner_model: str
@@ -342,24 +316,24 @@ class Provenance(_Part):
         return planned_at
 
 
-class WorkflowSpec(_Part):
+class WorkflowSpec(Part):
     """A whole plan. Get one from ``check_plan`` or ``load_plan``, which apply the rules between its parts."""
 
-    schema_version: Annotated[Literal[1], BeforeValidator(_no_bool)]
-    id: str = Field(description="The DAG id.")
-    title: Line
+    schema_version: Annotated[Literal[1], BeforeValidator(_no_bool), Means(example="schema_version: 1")]
+    id: Annotated[str, _PLANNED] = Field(description="The DAG id.")
+    title: Annotated[Line, _PLANNED]
     requirement: Requirement = Field(description="What the person asked for, verbatim.")
-    inputs: Annotated[dict[str, InputSpec], at_most(MAX_INPUTS)] = Field(
-        {}, description="By name; they become the DAG's params."
-    )
-    schedule: Schedule | None = None
-    owner: Line = "chassis"
-    tags: Annotated[tuple[Annotated[Line, Field(max_length=100)], ...], at_most(50)] = Field(
+    inputs: Annotated[
+        dict[str, InputSpec], at_most(MAX_INPUTS), Means("planner", example="{product: {type: string}}")
+    ] = Field({}, description="By name; they become the DAG's params.")
+    schedule: Annotated[Schedule | None, Means("person", example='{cron: "0 6 * * 1"}')] = None
+    owner: Annotated[Line, _BY_PERSON] = "chassis"
+    tags: Annotated[tuple[Annotated[Line, Field(max_length=100)], ...], at_most(50), _BY_PERSON] = Field(
         (), description="Airflow tags, besides those that Chassis sets."
     )
-    tasks: Annotated[tuple[TaskSpec, ...], at_most(MAX_TASKS), AfterValidator(_some)]
-    limits: Limits = Limits()
-    approve: Demand | None = Field(
+    tasks: Annotated[tuple[TaskSpec, ...], at_most(MAX_TASKS), AfterValidator(_some), _PLANNED]
+    limits: Annotated[Limits, Means("person", example="{max_parallel: 8}")] = Limits()
+    approve: Annotated[Demand | None, Means("person", label="approval required")] = Field(
         None, description="When a person must approve further plans; None: as the planner is configured."
     )
     provenance: Provenance | None = None
