@@ -32,3 +32,8 @@ def duration(seconds: float) -> str:
     if whole < _HOUR:
         return f"{whole // _MINUTE} min {whole % _MINUTE:02d} s"
     return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
+
+
+def minute(moment: str | None) -> str:
+    """A moment in ISO 8601 to the minute, such as ``2026-11-28 10:30``; empty for None."""
+    return (moment or "")[:16].replace("T", " ")

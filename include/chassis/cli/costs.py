@@ -20,8 +20,9 @@ from chassis.ledger.entries import Closed, Opened
 from chassis.records.run_records import RunRecords, recorded_dags, recorded_runs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from chassis.files import Files
-    from chassis.ledger.entries import Entry
     from chassis.records.run_records import RecordedRun
 
 
@@ -62,16 +63,14 @@ class WorkflowCost:
 
     def sums(self, *, simulated: bool) -> dict[str, Totals]:
         """The sums by their names: of the runs, and where planning started them, of that and of both together."""
-        planned = [run.spent for run in self.planning if run.simulated is simulated and run.spent is not None]
-        runs, planning = self.spent(simulated=simulated), reduce(add, planned) if planned else None
+        runs, planning = _sum(self.runs, simulated), _sum(self.planning, simulated)
         if runs is None or planning is None:
             return {"Total": runs} if runs else {"Planning": planning} if planning else {}
         return {"Runs": runs, "Planning": planning, "Together": runs + planning}
 
     def spent(self, *, simulated: bool) -> Totals | None:
         """The sum over the real, or over the simulated, runs; None if there are none."""
-        parts = [run.spent for run in self.runs if run.simulated is simulated and run.spent is not None]
-        return reduce(add, parts) if parts else None
+        return _sum(self.runs, simulated)
 
     @property
     def broken(self) -> int:
@@ -89,9 +88,14 @@ class WorkflowCost:
         }
         if not with_runs:
             return found
-        found["planning_usage"] = _usage(self.sums(simulated=False).get("Planning"))
-        found["simulated_planning_usage"] = _usage(self.sums(simulated=True).get("Planning"))
+        found["planning_usage"] = _usage(_sum(self.planning, simulated=False))
+        found["simulated_planning_usage"] = _usage(_sum(self.planning, simulated=True))
         return {**found, "runs": [run.document() for run in self.runs]}
+
+
+def _sum(runs: Iterable[RunCost], simulated: bool) -> Totals | None:
+    parts = [run.spent for run in runs if run.simulated is simulated and run.spent is not None]
+    return reduce(add, parts) if parts else None
 
 
 def _usage(spent: Totals | None) -> dict[str, Any]:
@@ -144,14 +148,11 @@ def _run_cost(files: Files, workflow_id: str, run_id: str) -> RunCost:
     except RecordBrokenError as error:
         return RunCost(run_id, error=error)
     started = min((entry.opened_at for entry in entries if isinstance(entry, Opened)), default=None)
-    return RunCost(run_id, started, spent, simulated=_is_simulated(entries))
-
-
-def _is_simulated(entries: list[Entry]) -> bool:
-    """Whether the simulator answered, and nobody else. A call without an answer doesn't tell who would have."""
     closed = [entry for entry in entries if isinstance(entry, Closed)]
+    # A call without an answer doesn't tell who would have answered.
     real = any(entry.outcome == "answered" and not entry.simulated for entry in closed)
-    return not real and any(entry.simulated for entry in closed)
+    simulated = not real and any(entry.simulated for entry in closed)
+    return RunCost(run_id, started, spent, simulated)
 
 
 def _unknown(workflow_id: str, names: list[str]) -> UsageError:

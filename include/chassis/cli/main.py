@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from chassis.cli.arguments import CommandLine
-from chassis.cli.commands import approve, history, plans, run, runs, spending, stack, transcript, workflows
+from chassis.cli.commands import (
+    approve,
+    costs,
+    history,
+    limits,
+    plans,
+    run,
+    runs,
+    stack,
+    transcript,
+    workflows,
+)
 
 _HELP = (
     "From a requirement in plain words to a reviewed plan, an Airflow workflow, and Claude on Amazon "
@@ -45,8 +56,8 @@ app.command("retry", rich_help_panel=_RUNS)(runs.retry)
 app.command("stop", rich_help_panel=_RUNS)(history.stop)
 app.command("logs", rich_help_panel=_RUNS)(runs.logs)
 app.command("transcript", rich_help_panel=_RUNS)(transcript.transcript)
-app.command("limits", rich_help_panel=_MONEY)(spending.limits)
-app.command("costs", rich_help_panel=_MONEY)(spending.costs)
+app.command("limits", rich_help_panel=_MONEY)(limits.limits)
+app.command("costs", rich_help_panel=_MONEY)(costs.costs)
 app.command("up", rich_help_panel=_STACK)(stack.up)
 app.command("down", rich_help_panel=_STACK)(stack.down)
 app.command("doctor", rich_help_panel=_STACK)(stack.doctor)

@@ -1,7 +1,4 @@
-"""A plan's limits: what they are, and the same plan with others.
-
-The plan's own rules say what a limit may be; here is only which option stands for which one.
-"""
+"""A plan's limits: what they are, and the same plan with others. The plan's own rules say what a limit may be."""
 
 from __future__ import annotations
 
@@ -21,10 +18,10 @@ if TYPE_CHECKING:
     from chassis.workflow import WorkflowSpec
 
 NONE = "none"
-"""What takes a limit away. Not 0: whoever computes a budget and gets 0 doesn't mean "as much as you like"."""
+"""Takes a limit away. Not 0: whoever computes a budget and gets 0 doesn't mean "as much as you like"."""
 
 _TASK = "task_"
-_WHAT = {
+_MEANINGS = {
     "budget_usd": "US dollars",
     "max_tokens": "Tokens",
     "max_calls": "Calls",
@@ -45,6 +42,11 @@ class Limit:
     value: float | None
 
     @property
+    def field(self) -> str:
+        """The field that holds it."""
+        return self.name.removeprefix(_TASK)
+
+    @property
     def option(self) -> str:
         """The command's option."""
         return f"--{self.name.replace('_', '-')}"
@@ -52,23 +54,14 @@ class Limit:
     @property
     def meaning(self) -> str:
         """What it bounds."""
-        return f"{_WHAT[_field(self.name)]} of {'each task' if self.name.startswith(_TASK) else 'a run'}"
+        return f"{_MEANINGS[self.field]} of {'each task' if self.name.startswith(_TASK) else 'a run'}"
 
     @property
     def text(self) -> str:
-        """The limit in words."""
-        return limit_text(self.name, self.value)
-
-
-def limit_text(name: str, value: float | None) -> str:
-    """A limit in words: ``$5.00``, ``200``, ``none``."""
-    if value is None:
-        return NONE
-    return figures.dollars(value, 6) if _field(name) == "budget_usd" else f"{value:,}"
-
-
-def _field(name: str) -> str:
-    return name.removeprefix(_TASK)
+        """The limit in words: ``$5.00``, ``200``, ``none``."""
+        if self.value is None:
+            return NONE
+        return figures.dollars(self.value, 6) if self.field == "budget_usd" else f"{self.value:,}"
 
 
 def limits_of(spec: WorkflowSpec) -> list[Limit]:
@@ -90,17 +83,14 @@ def with_limits(spec: WorkflowSpec, given: Mapping[str, str]) -> WorkflowSpec:
     for name, text in given.items():
         holder = limits.setdefault("per_task", {}) if name.startswith(_TASK) else limits
         if text.strip().lower() == NONE:
-            holder.pop(_field(name), None)
+            holder.pop(name.removeprefix(_TASK), None)
         else:
-            holder[_field(name)] = _number(text.strip())
+            holder[name.removeprefix(_TASK)] = _number(text.strip())
     try:
         return check_plan(data)
     except PlanError as error:
-        raise PlanError(
-            error.faults,
-            subject="Your input",
-            hint=f"Give a number, or {NONE} to take a limit away. Nothing was changed.",
-        ) from None
+        hint = f"Give a number, or {NONE} to take a limit away. Nothing was changed."
+        raise PlanError(error.faults, subject="Your input", hint=hint) from None
 
 
 def _number(text: str) -> Any:

@@ -9,7 +9,6 @@ from chassis.cli.planner_client import planning_of
 from chassis.cli.report import Report, read_report
 from chassis.cli.target import is_remote, open_store
 from chassis.cli.task_shapes import Shape, revision_of_tags, shape_of_dag, shape_of_plan
-from chassis.cli.workflow_rows import find_workflow, name_hint
 from chassis.errors import ChassisError
 from chassis.errors.client import UsageError
 
@@ -19,7 +18,34 @@ if TYPE_CHECKING:
     from chassis.airflow_client import Airflow, Json
     from chassis.workflow import WorkflowSpec
 
+CHASSIS_TAG = "chassis"
+"""Of every DAG that Chassis builds, and of the planner."""
+UNFINISHED = ("queued", "running")
+"""States of a run that goes on."""
 _RECENT = 20
+
+
+def find_workflow(airflow: Airflow, workflow_id: str) -> Json:
+    """Airflow's DAG of a workflow, or of a planner.
+
+    :raises UsageError: there is no such workflow; names the nearest
+    """
+    dag = airflow.find_dag(workflow_id)
+    if dag is not None:
+        return dag
+    names = [found["dag_id"] for found in airflow.dags(tag=CHASSIS_TAG)]
+    raise UsageError(f"There is no workflow '{workflow_id}'.", hint=_hint(workflow_id, names))
+
+
+def _hint(name: str, names: list[str], what: str = "workflows") -> str:
+    """What to do about a wrong name: the nearest right one, or those that there are."""
+    from chassis.workflow import nearest
+
+    if near := nearest(name, names):
+        return f"Did you mean '{near}'?"
+    return (
+        f"Existing {what}: {', '.join(names)}." if names else 'There are none yet: chassis run "REQUIREMENT".'
+    )
 
 
 def find_run(airflow: Airflow, workflow_id: str, run_id: str | None) -> tuple[Json, Json]:
@@ -40,9 +66,7 @@ def find_run(airflow: Airflow, workflow_id: str, run_id: str | None) -> tuple[Js
             f"Workflow '{workflow_id}' has no run yet.", hint="Start one in Airflow, or plan it again."
         )
     names = [found["dag_run_id"] for found in recent]
-    raise UsageError(
-        f"Workflow '{workflow_id}' has no run '{run_id}'.", hint=name_hint(run_id, names, "runs")
-    )
+    raise UsageError(f"Workflow '{workflow_id}' has no run '{run_id}'.", hint=_hint(run_id, names, "runs"))
 
 
 def find_shape(airflow: Airflow, home: Path, dag: Json, run: Json) -> Shape:

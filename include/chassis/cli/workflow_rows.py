@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from chassis.cli.run_lookup import CHASSIS_TAG
 from chassis.cli.task_failure import error_document
 from chassis.errors import PlanError
-from chassis.errors.client import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,14 +18,11 @@ if TYPE_CHECKING:
     from chassis.plans.refs import PlanRef
     from chassis.plans.store import PlanStore
 
-TAG = "chassis"
-"""Of every DAG that Chassis builds, and of the planner."""
-UNFINISHED = ("queued", "running")
 _RUN_STATES = ("queued", "running", "success", "failed")
 
 
 @dataclass(frozen=True)
-class Standing:
+class WorkflowRow:
     """One workflow.
 
     :ivar tasks: how many its plan has; None when the plan is broken
@@ -50,7 +47,7 @@ class Standing:
 
     def document(self) -> Json:
         """The workflow as JSON-safe data."""
-        found: dict[str, Any] = {
+        found: Json = {
             "workflow_id": self.workflow_id,
             "revision": self.revision,
             "retired": self.retired,
@@ -65,7 +62,7 @@ class Standing:
         return found if self.fault is None else {**found, "error": error_document(self.fault)}
 
 
-def read_workflows(store: PlanStore) -> list[Standing]:
+def read_workflows(store: PlanStore) -> list[WorkflowRow]:
     """What the plan store has, by id.
 
     :raises StoreError: the store can't be read
@@ -73,24 +70,25 @@ def read_workflows(store: PlanStore) -> list[Standing]:
     return [_of_plan(store, ref) for ref in store.heads().values()]
 
 
-def _of_plan(store: PlanStore, ref: PlanRef) -> Standing:
-    found = Standing(ref.id, ref.revision, ref.retired)
+def _of_plan(store: PlanStore, ref: PlanRef) -> WorkflowRow:
+    row = WorkflowRow(ref.id, ref.revision, ref.retired)
     try:
         spec = store.read(ref)
     except PlanError as error:
-        return replace(found, fault=error)
-    found = replace(found, title=spec.title, tasks=len(spec.tasks))
-    schedule = spec.schedule
-    if schedule is None:
-        return found
+        return replace(row, fault=error)
+    row = replace(row, title=spec.title, tasks=len(spec.tasks))
+    if (schedule := spec.schedule) is None:
+        return row
     when = schedule.cron or schedule.preset or f"asset {schedule.asset}"
-    return replace(found, schedule=when, timezone=schedule.timezone)
+    return replace(row, schedule=when, timezone=schedule.timezone)
 
 
-def with_airflow(workflows: Iterable[Standing], airflow: Airflow) -> list[Standing]:
+def with_airflow(workflows: Iterable[WorkflowRow], airflow: Airflow) -> list[WorkflowRow]:
     """The same with what Airflow says of them, in five requests however many there are."""
-    dags = {dag["dag_id"]: dag for dag in airflow.dags(tag=TAG)}
-    last = {dag["dag_id"]: state for state in _RUN_STATES for dag in airflow.dags(tag=TAG, last_run=state)}
+    dags = {dag["dag_id"]: dag for dag in airflow.dags(tag=CHASSIS_TAG)}
+    last = {
+        dag["dag_id"]: state for state in _RUN_STATES for dag in airflow.dags(tag=CHASSIS_TAG, last_run=state)
+    }
     return [
         _of_dag(each, dags[each.workflow_id], last.get(each.workflow_id))
         if each.workflow_id in dags
@@ -99,37 +97,10 @@ def with_airflow(workflows: Iterable[Standing], airflow: Airflow) -> list[Standi
     ]
 
 
-def _of_dag(workflow: Standing, dag: Json, last_run: str | None) -> Standing:
-    after = dag.get("next_dagrun_run_after")
-    paused = bool(dag["is_paused"])
-    next_run = None if paused or workflow.retired or not after else _in_zone(str(after), workflow.timezone)
+def _of_dag(workflow: WorkflowRow, dag: Json, last_run: str | None) -> WorkflowRow:
+    paused, after, next_run = bool(dag["is_paused"]), dag.get("next_dagrun_run_after"), None
+    if after and not paused and not workflow.retired:
+        moment = datetime.fromisoformat(str(after))
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        next_run = moment.astimezone(ZoneInfo(workflow.timezone))
     return replace(workflow, paused=paused, next_run=next_run, last_run=last_run)
-
-
-def _in_zone(moment: str, timezone: str) -> datetime:
-    when = datetime.fromisoformat(moment)
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(ZoneInfo(timezone))
-
-
-def find_workflow(airflow: Airflow, workflow_id: str) -> Json:
-    """Airflow's DAG of a workflow, or of a planner.
-
-    :raises UsageError: there is no such workflow; names the nearest
-    """
-    dag = airflow.find_dag(workflow_id)
-    if dag is not None:
-        return dag
-    names = [found["dag_id"] for found in airflow.dags(tag=TAG)]
-    raise UsageError(f"There is no workflow '{workflow_id}'.", hint=name_hint(workflow_id, names))
-
-
-def name_hint(name: str, names: list[str], what: str = "workflows") -> str:
-    """What to do about a wrong name: the nearest right one, or those that there are."""
-    from chassis.workflow import nearest
-
-    near = nearest(name, names)
-    if near is not None:
-        return f"Did you mean '{near}'?"
-    return (
-        f"Existing {what}: {', '.join(names)}." if names else 'There are none yet: chassis run "REQUIREMENT".'
-    )

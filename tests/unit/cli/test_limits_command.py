@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chassis.cli.commands import spending
+from chassis.cli.commands.limits import limits
 from chassis.cli.commands.runs import retry
 from chassis.cli.plan_limits import limits_of, overtaken, publish_limits, with_limits
 from chassis.errors import LimitSpentError, PlanError, PlanFault
@@ -52,7 +52,7 @@ def test_every_limit_of_a_plan_has_its_option() -> None:
     named = {name for name in Limits.model_fields if name != "per_task"}
     named |= {f"task_{name}" for name in SpendLimits.model_fields}
     assert {limit.name for limit in limits_of(check_plan(SPEC))} == named
-    assert set(inspect.signature(spending.limits).parameters) - {"workflow", "home", "as_json"} == named
+    assert set(inspect.signature(limits).parameters) - {"workflow", "home", "as_json"} == named
 
 
 def test_without_options_the_limits_are_shown_with_their_options(chassis: Chassis, store: PlanStore) -> None:
@@ -178,7 +178,7 @@ def test_a_ceiling_that_is_known_stands_beside_the_limits(
     (line,) = [line for line in chassis("limits", "onboard").stdout.splitlines() if "--budget-usd" in line]
     assert line.split()[-3:] == ["$1.00", "--budget-usd", "$2.00"]
     raised = chassis("limits", "onboard", "--budget-usd", "7")
-    assert "The deployment's ceiling of $2.00 holds all the same." in raised.stdout
+    assert "The deployment's ceiling of $2.00 still applies." in raised.stdout
     lowered = chassis("limits", "onboard", "--budget-usd", "1.5")
     assert "ceiling" not in lowered.stdout
     monkeypatch.setenv("AIRFLOW__CHASSIS__RUN_BUDGET_USD", "much")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption, WorkflowArgument
 from chassis.cli.console import out, print_json, reports_errors, safe_line, tell
+from chassis.figures import duration, minute
 
 if TYPE_CHECKING:
     from chassis.airflow_client import Json
@@ -24,8 +25,8 @@ def runs(
     """List the runs of a workflow, the newest first: state, start, duration and who started each."""
     from chassis.cli.listing import Listing
     from chassis.cli.render import status_text
+    from chassis.cli.run_lookup import find_workflow
     from chassis.cli.target import connect
-    from chassis.cli.workflow_rows import find_workflow
 
     with connect(home).airflow as airflow:
         find_workflow(airflow, workflow)
@@ -37,32 +38,22 @@ def runs(
     else:
         table = Listing("Run", "State", "Started (UTC)", "Duration", "Started by", numbers=("Duration",))
         for each in found:
-            started = str(each["start_date"] or "")[:16].replace("T", " ")
-            by = safe_line(each["started_by"])
-            table.add(safe_line(each["run_id"]), status_text(each["state"]), started, _took(each), by)
+            took = "" if each["seconds"] is None else duration(each["seconds"])
+            names = safe_line(each["run_id"]), safe_line(each["started_by"])
+            table.add(names[0], status_text(each["state"]), minute(each["start_date"]), took, names[1])
         out().print(table)
 
 
-def _facts(run: Json) -> dict[str, Any]:
-    start, end = run["start_date"], run["end_date"]
-    seconds = None
-    if start is not None:
-        ended = datetime.fromisoformat(end) if end else datetime.now(UTC)
-        seconds = round((ended - datetime.fromisoformat(start)).total_seconds(), 1)
+def _facts(run: Json) -> Json:
+    start, end = (run[name] and datetime.fromisoformat(run[name]) for name in ("start_date", "end_date"))
     return {
         "run_id": run["dag_run_id"],
         "state": run["state"],
-        "start_date": start,
-        "end_date": end,
-        "seconds": seconds,
+        "start_date": run["start_date"],
+        "end_date": run["end_date"],
+        "seconds": round(((end or datetime.now(UTC)) - start).total_seconds(), 1) if start else None,
         "started_by": run.get("triggering_user_name") or run.get("run_type") or "",
     }
-
-
-def _took(run: dict[str, Any]) -> str:
-    from chassis.figures import duration
-
-    return "" if run["seconds"] is None else duration(run["seconds"])
 
 
 @reports_errors
@@ -75,30 +66,28 @@ def stop(
     home: HomeOption = HOME,
 ) -> None:
     """Stop a run: it fails, its running tasks end, and no further call to Claude is made. What it has done is kept."""
-    from chassis.cli.run_lookup import find_run
+    from chassis.cli.run_lookup import UNFINISHED, find_run, find_workflow
     from chassis.cli.target import connect
-    from chassis.cli.workflow_rows import UNFINISHED, find_workflow
     from chassis.errors.client import UsageError
 
     with connect(home).airflow as airflow:
-        if run is None:
-            find_workflow(airflow, workflow)
-            open_runs = [each for each in airflow.all_runs(workflow) if each["state"] in UNFINISHED]
-            if len(open_runs) > 1:
-                names = "\n".join(
-                    f"- chassis stop {workflow} --run {each['dag_run_id']}" for each in open_runs
-                )
-                raise UsageError(
-                    f"{workflow} has {len(open_runs)} unfinished runs.", hint=f"Say which one:\n{names}"
-                )
-            if not open_runs:
-                raise UsageError(f"{workflow} has no unfinished run.", hint=f"See: chassis runs {workflow}")
-            found = open_runs[0]
+        if run is not None:
+            state = find_run(airflow, workflow, run)[1]["state"]
+            if state not in UNFINISHED:
+                raise UsageError(f"Run {run} of {workflow} has already ended: {state}.")
         else:
-            _, found = find_run(airflow, workflow, run)
-            if found["state"] not in UNFINISHED:
-                raise UsageError(f"Run {run} of {workflow} has already ended: {found['state']}.")
-        run_id = str(found["dag_run_id"])
-        airflow.fail_run(workflow, run_id)
-    out().print(f"Stopped run {safe_line(run_id)} of {workflow}.")
-    tell(f"Go on with a task and what follows it: chassis retry {workflow} TASK --run {run_id}")
+            find_workflow(airflow, workflow)
+            unfinished = [
+                str(each["dag_run_id"]) for each in airflow.all_runs(workflow) if each["state"] in UNFINISHED
+            ]
+            if not unfinished:
+                raise UsageError(f"{workflow} has no unfinished run.", hint=f"See: chassis runs {workflow}")
+            if len(unfinished) > 1:
+                names = "\n".join(f"- chassis stop {workflow} --run {each}" for each in unfinished)
+                raise UsageError(
+                    f"{workflow} has {len(unfinished)} unfinished runs.", hint=f"Say which one:\n{names}"
+                )
+            [run] = unfinished
+        airflow.fail_run(workflow, run)
+    out().print(f"Stopped run {safe_line(run)} of {workflow}.")
+    tell(f"Rerun a task and what follows it: chassis retry {workflow} TASK --run {run}")
