@@ -64,7 +64,7 @@ async def wave(model: str, requirement: str, result: str, items: int, records: s
     from chassis.ledger.call_identity import CallIdentity
     from chassis.ledger.paid_calls import PaidCalls
     from chassis.ledger.run_gate import gate_of
-    from chassis.work.brief import execute_request
+    from chassis.work.engine import do_task
 
     async def one(item: str) -> Usage:
         request = request_for(model, requirement, result, item)
@@ -80,7 +80,7 @@ async def wave(model: str, requirement: str, result: str, items: int, records: s
                 subject=item,
                 kind="task",
             )
-            done = await execute_request(
+            done = await do_task(
                 calls.ask, request, task_id="review", item=item, output_schema=None, repairs=0
             )
         return done.usage

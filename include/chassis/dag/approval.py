@@ -18,14 +18,13 @@ Invariants that must not be relaxed:
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from chassis.approval_policy import Approve, answer_text, names_plan, plan_code, reason_without
-from chassis.contract.names import PENDING_PLAN, REJECT_PLAN, REVISE_PLAN, SPENDING
+from chassis.contract.names import PENDING_PLAN, REJECT_PLAN, REVISE_PLAN
 from chassis.dag.claude_operator import CallingOperator, reported
 from chassis.dag.hitl_form import MAX_COMMENT, Answer, ask
 from chassis.dag.pending_plan import (
@@ -153,10 +152,8 @@ class ApprovePlanOperator(CallingOperator):
         if self.defers(settings):
             trigger = ResumingClaudeTrigger(call.model_dump(mode="json"))
             self.defer(trigger=trigger, method_name=self.revised.__name__, kwargs=then)
-        outcome = asyncio.run(self._perform(call))
-        if outcome.spending is not None:
-            context["ti"].xcom_push(SPENDING, outcome.spending.document())
-        return outcome.error or outcome.result or {}
+        end = self.perform(context, call)
+        return end.error or end.result or {}
 
 
 class _Case:

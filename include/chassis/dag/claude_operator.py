@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from chassis.contract.names import CARD, ERROR, SPENDING
+from chassis.contract.names import ERROR
 from chassis.contract.spending import RunLimits
-from chassis.contract.xcoms import Card
 from chassis.dag.cards import card_on_error
-from chassis.dag.deferred_call import Accounts, Outcome, PlanCall, TaskCall
+from chassis.dag.deferred_call import PlanCall, TaskCall, TaskEnd
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.dag.triggers import RESULT, ClaudeTrigger, ResumingClaudeTrigger
 from chassis.errors import ChassisError, StoppedError, restore_error
 from chassis.ledger.call_identity import CallIdentity
 from chassis.settings import Settings
+from chassis.work.account import Account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +61,7 @@ class CallingOperator(BaseOperator):
         """Whether calls are made in the triggerer, and not in the worker."""
         return settings.deferrable if self.deferrable is None else self.deferrable
 
-    def accounts(
+    def account(
         self,
         context: Context,
         settings: Settings,
@@ -69,14 +69,14 @@ class CallingOperator(BaseOperator):
         limits: Limits | None = None,
         item: str | None = None,
         in_dag_file: bool = False,
-    ) -> Accounts:
+    ) -> Account:
         """Who pays for the call: the run, the task and the item, with the limits of the plan and the deployment.
 
         :param in_dag_file: whether the limits are those of a hand-written DAG
         """
         ti, dag_run = context["ti"], context["dag_run"]
         timeout = self.execution_timeout or timedelta(minutes=settings.task_timeout_minutes)
-        return Accounts(
+        return Account(
             identity=CallIdentity(
                 dag_id=ti.dag_id,
                 run_id=ti.run_id,
@@ -94,14 +94,20 @@ class CallingOperator(BaseOperator):
             transcripts=settings.transcript_days > 0,
         )
 
-    async def _perform(self, call: TaskCall | PlanCall) -> Outcome:
+    def perform(self, context: Context, call: TaskCall | PlanCall) -> TaskEnd:
+        """Have a call made in this worker, and leave the XComs beside the result."""
+        end = asyncio.run(self._perform(call))
+        _leave(context, end)
+        return end
+
+    async def _perform(self, call: TaskCall | PlanCall) -> TaskEnd:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None, "asyncio.run makes a task"
         self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
         try:
             return await call.perform(shared=False)
         except asyncio.CancelledError:
-            return Outcome(error=StoppedError("The task was stopped, and its call to Claude with it."))
+            return TaskEnd(error=StoppedError("The task was stopped, and its call to Claude with it."))
 
     def on_kill(self) -> None:
         """End the call in flight: nothing is spent for a task that was stopped or cleared."""
@@ -120,7 +126,7 @@ class ClaudeOperator(CallingOperator):
     def prepare(self, context: Context, settings: Settings) -> TaskCall | PlanCall:
         """Make the call up from the run's context. Runs in a worker and must not import the Claude SDK."""
 
-    def carried(
+    def reused(
         self, context: Context, settings: Settings, call: TaskCall | PlanCall
     ) -> dict[str, Any] | None:
         """A result that is there already and makes the call needless; None when there is none."""
@@ -135,11 +141,10 @@ class ClaudeOperator(CallingOperator):
         with reported(self, context):
             with card_on_error(context):
                 call = self.prepare(context, settings)
-                carried = self.carried(context, settings, call)
-            if carried is not None:
-                card = Card.made(result=carried, map_index=call.accounts.identity.map_index)
-                context["ti"].xcom_push(CARD, card.document())
-                return carried
+                reused = self.reused(context, settings, call)
+            if reused is not None:
+                _leave(context, TaskEnd(reused))
+                return reused
             if self.defers(settings):
                 trigger = ResumingClaudeTrigger if self.ends_in_worker() else ClaudeTrigger
                 self.defer(
@@ -147,21 +152,10 @@ class ClaudeOperator(CallingOperator):
                     method_name=self.resume.__name__,
                     timeout=self.execution_timeout,
                 )
-            outcome = asyncio.run(self._perform(call))
-            if outcome.spending is not None:
-                context["ti"].xcom_push(SPENDING, outcome.spending.document())
-            card = Card.made(
-                result=outcome.result,
-                error=outcome.error,
-                spending=outcome.spending,
-                map_index=call.accounts.identity.map_index,
-            )
-            context["ti"].xcom_push(CARD, card.document())
-            if outcome.error is not None:
-                raise outcome.error
-            for key, value in outcome.parts.items():
-                context["ti"].xcom_push(key, value)
-            return outcome.result
+            end = self.perform(context, call)
+            if end.error is not None:
+                raise end.error
+            return end.result
 
     def resume(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Raise in a worker what failed in the triggerer, so that the retry policy decides on it.
@@ -173,6 +167,12 @@ class ClaudeOperator(CallingOperator):
             return result
         with reported(self, context):
             raise restore_error(event)
+
+
+def _leave(context: Context, end: TaskEnd) -> None:
+    ti: Any = context["ti"]
+    for key, value in end.xcoms(ti.map_index):
+        ti.xcom_push(key, value)
 
 
 @contextmanager

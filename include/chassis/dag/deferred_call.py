@@ -20,31 +20,28 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from chassis.claude.request import ClaudeRequest
-from chassis.contract.spending import RunLimits, Spending
+from chassis.contract.names import CARD, SPENDING
+from chassis.contract.xcoms import Card
 from chassis.errors import ChassisError, StoreError
-from chassis.ledger.call_identity import CallIdentity
+from chassis.work.account import Account
 from chassis.workflow import Given
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from chassis.claude.client import BedrockClient
-    from chassis.claude.reply import Ask
+    from chassis.contract.spending import Spending
     from chassis.ledger.paid_calls import PaidCalls
-    from chassis.ledger.run_gate import RunGate
-    from chassis.records.run_records import RunRecords
-    from chassis.records.transcript_recorder import TranscriptRecorder
     from chassis.workflow import WorkflowSpec
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a task's call ended: with a result or with an error, never with both.
+class TaskEnd:
+    """How a task's calls ended: with a result or with an error, never with both.
 
     :ivar result: the task's XCom
-    :ivar spending: what the task and the run have spent by then, over all tries and clears; None if unknown
+    :ivar spending: None if unknown
     :ivar parts: what of the result is an XCom of its own, by key
     """
 
@@ -53,19 +50,13 @@ class Outcome:
     spending: Spending | None = None
     parts: Mapping[str, Any] = field(default_factory=dict)
 
-
-class Accounts(BaseModel):
-    """On whose account a task's calls go, and what may be spent on it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    identity: CallIdentity
-    limits: RunLimits
-    timeout_seconds: float = Field(gt=0, description="How long this try of the task may take.")
-    records_root: str
-    storage_conn_id: str
-    trace_content: bool
-    transcripts: bool = Field(False, description="Whether what is said is kept for people to read.")
+    def xcoms(self, map_index: int) -> Iterator[tuple[str, Any]]:
+        """What the task leaves beside its result, by key, in the order in which it is pushed."""
+        if self.spending is not None:
+            yield SPENDING, self.spending.document()
+        card = Card.made(result=self.result, error=self.error, spending=self.spending, map_index=map_index)
+        yield CARD, card.document()
+        yield from self.parts.items()
 
 
 class _Call(BaseModel):
@@ -76,83 +67,34 @@ class _Call(BaseModel):
     kind: Literal["task", "plan"]
     conn_id: str
     request: ClaudeRequest
-    accounts: Accounts
+    accounts: Account
 
     @abstractmethod
-    async def answer(self, ask: Ask) -> dict[str, Any]:
-        """Carry the conversation out and return the task's result as JSON-safe data.
+    async def answer(self, calls: PaidCalls) -> dict[str, Any]:
+        """Have the task done and return its result as JSON-safe data.
 
+        :param calls: makes each call that it takes
         :raises ChassisError: a ClaudeError, or what the answer says is wrong
         """
-
-    async def keep(self, records: RunRecords, result: dict[str, Any]) -> None:
-        """Keep the result for later runs; what is only of use in its own run isn't kept."""
 
     def parts(self, result: dict[str, Any]) -> dict[str, Any]:
         """What of the result is an XCom of its own, by key; nothing, because each costs a request."""
         return {}
 
-    async def perform(self, *, shared: bool) -> Outcome:
-        """Open the connection and ask; an error of Chassis's own becomes part of the outcome.
+    async def perform(self, *, shared: bool) -> TaskEnd:
+        """Have the task done; an error of Chassis's own becomes its end.
 
         :param shared: whether to use the client that all calls of this process share; a worker's is its own
         """
-        result = error = gate = None
-        connected, run_records = await asyncio.to_thread(_imports)
-        accounts = self.accounts
+        result = error = calls = None
+        account = self.accounts
         try:
-            async with connected(self.conn_id, shared=shared) as client:
-                records = run_records.open(accounts, accounts.identity.dag_id, accounts.identity.run_id)
-                gate = records.gate
-                recorder = self._recorder(records)
-                try:
-                    result = await self.answer(self._paid_calls(client, gate, recorder).ask)
-                finally:
-                    if recorder is not None:
-                        await recorder.settled()
-                await self.keep(records, result)
+            async with account.paid_calls(self.conn_id, self.request, self.kind, shared=shared) as calls:
+                result = await self.answer(calls)
         except ChassisError as failure:
             error = failure
-        spending = None if gate is None else await self._spending(gate)
-        return Outcome(result, error, spending, {} if result is None else self.parts(result))
-
-    def _recorder(self, records: RunRecords) -> TranscriptRecorder | None:
-        from chassis.records.transcript_recorder import TranscriptRecorder
-
-        if not self.accounts.transcripts:
-            return None
-        return TranscriptRecorder(records.transcripts, self.accounts.identity, self.kind)
-
-    def _paid_calls(
-        self, client: BedrockClient, gate: RunGate, recorder: TranscriptRecorder | None
-    ) -> PaidCalls:
-        from chassis.claude.pace import pace_for
-        from chassis.ledger.paid_calls import PaidCalls
-
-        return PaidCalls(
-            client=client,
-            identity=self.accounts.identity,
-            gate=gate,
-            pace=pace_for((self.conn_id, self.request.model), client.max_in_flight),
-            limits=self.accounts.limits,
-            timeout_seconds=self.accounts.timeout_seconds,
-            subject=self.request.subject,
-            kind=self.kind,
-            model_behind=self.request.model_behind,
-            trace_content=self.accounts.trace_content,
-            recorder=recorder,
-        )
-
-    async def _spending(self, gate: RunGate) -> Spending | None:
-        from chassis.claude.prices import price_date
-
-        try:
-            task = await gate.totals(self.accounts.identity.task_key)
-            run = await gate.totals()
-        except ChassisError:
-            return None  # The task's own end matters more, and the ledger itself has it.
-        prices = await asyncio.to_thread(price_date)
-        return Spending(task=task, run=run, limits=self.accounts.limits, prices=prices)
+        spending = None if calls is None else await account.spending(calls)
+        return TaskEnd(result, error, spending, {} if result is None else self.parts(result))
 
 
 class TaskCall(_Call):
@@ -167,36 +109,35 @@ class TaskCall(_Call):
         (), description="What is an XCom of its own, too: summary, output, and names of fields of the output."
     )
 
-    async def answer(self, ask: Ask) -> dict[str, Any]:
-        from chassis.work.brief import execute_request
+    async def answer(self, calls: PaidCalls) -> dict[str, Any]:
+        from chassis.ledger.run_gate import patiently
+        from chassis.records.run_records import RunRecords
+        from chassis.work.engine import do_task
 
-        result = await execute_request(
-            ask,
+        who = self.accounts.identity
+        done = await do_task(
+            calls.ask,
             self.request,
-            task_id=self.accounts.identity.task_id,
-            item=self.accounts.identity.item,
+            task_id=who.task_id,
+            item=who.item,
             output_schema=self.output_schema,
             repairs=self.repairs,
         )
         how = {"fingerprint": self.fingerprint, "amendment": self.amendment}
-        return result.model_copy(update=how).model_dump(mode="json")
+        result = done.model_copy(update=how).document()
+        if self.fingerprint:
+            kept = RunRecords(calls.gate.files, who.dag_id, who.run_id).results
+            try:
+                await patiently(partial(kept.keep, self.fingerprint, result))
+            except StoreError as error:  # It is still this task's result.
+                log.warning("%s: no later run can take its result over: %s", self.request.subject, error)
+        return result
 
     def parts(self, result: dict[str, Any]) -> dict[str, Any]:
         """Summary and output by these names, and the fields of the output by theirs."""
         output = result["output"] if isinstance(result["output"], dict) else {}
         found = output | {"summary": result["summary"], "output": result["output"]}
         return {key: found[key] for key in self.keys if key in found}
-
-    async def keep(self, records: RunRecords, result: dict[str, Any]) -> None:
-        """Keep the result under its fingerprint. If the store stays away, it is still this task's result."""
-        from chassis.ledger.run_gate import patiently
-
-        if not self.fingerprint:
-            return
-        try:
-            await patiently(partial(records.results.keep, self.fingerprint, result))
-        except StoreError as error:
-            log.warning("%s: no later run can take its result over: %s", self.request.subject, error)
 
 
 class PlanCall(_Call):
@@ -218,14 +159,15 @@ class PlanCall(_Call):
     plans_root: str = Field(description="Where the workflow's last plan is, which keeps what people gave.")
     continues: str = Field("", description="Run of the workflow that is planned on from; empty for none.")
 
-    async def answer(self, ask: Ask) -> dict[str, Any]:
+    async def answer(self, calls: PaidCalls) -> dict[str, Any]:
         from chassis.claude.prices import cost_usd
+        from chassis.contract.xcoms import CheckedPlan
         from chassis.planning import propose_plan
         from chassis.workflow import Provenance, dump_plan, load_plan, plan_digest
         from chassis.workflow.plan_changes import told_changes
 
         proposal = await propose_plan(
-            ask,
+            calls.ask,
             self.request,
             given=self.given,
             agents=tuple(self.agents),
@@ -249,32 +191,25 @@ class PlanCall(_Call):
         for line in changes:
             log.info("Plan of workflow %s: %s", spec.id, line)
         cost = await asyncio.to_thread(cost_usd, self.request.known_model, proposal.usage)
-        return {
-            "workflow_id": spec.id,
-            "plan": dump_plan(spec),
-            "digest": plan_digest(spec),
-            "usage": proposal.usage.model_dump(mode="json"),
-            "cost_usd": cost,
-            "model": proposal.model,
-            "attempts": proposal.attempts,
-            "simulated": proposal.simulated,
-            "request_ids": list(proposal.request_ids),
-            "continues": self.continues,
-            "changes": changes,
-        }
+        checked = CheckedPlan(
+            workflow_id=spec.id,
+            plan=dump_plan(spec),
+            digest=plan_digest(spec),
+            usage=proposal.usage,
+            cost_usd=cost,
+            model=proposal.model,
+            attempts=proposal.attempts,
+            simulated=proposal.simulated,
+            request_ids=proposal.request_ids,
+            continues=self.continues,
+            changes=tuple(changes),
+        )
+        return checked.document()
 
     def _head_of(self, workflow_id: str) -> WorkflowSpec | None:
         from chassis.plans.store import PlanStore, newest_plan
 
         return newest_plan(PlanStore(self.plans_root, self.accounts.storage_conn_id), workflow_id)
-
-
-def _imports() -> tuple[Any, Any]:
-    from chassis.claude.client_pool import connected
-    from chassis.ledger.run_gate import RunGate  # noqa: F401  to have it imported in a thread, too
-    from chassis.records.run_records import RunRecords
-
-    return connected, RunRecords
 
 
 ClaudeCall = Annotated[TaskCall | PlanCall, Field(discriminator="kind")]

@@ -212,7 +212,7 @@ class ClaudeTaskOperator(ClaudeOperator):
         return TaskCall(
             conn_id=settings.conn_id,
             request=brief.request(),
-            accounts=self.accounts(
+            accounts=self.account(
                 context, settings, limits=self.limits, item=self._shown_name(context["ti"]), in_dag_file=True
             ),
             output_schema=self.output_schema,

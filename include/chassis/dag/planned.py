@@ -106,7 +106,7 @@ class PlannedTaskOperator(ClaudeOperator):
         return TaskCall(
             conn_id=settings.conn_id,
             request=brief.request(),
-            accounts=self.accounts(context, settings, limits=self.limits, item=self.item),
+            accounts=self.account(context, settings, limits=self.limits, item=self.item),
             output_schema=self.spec.output_schema,
             repairs=settings.repair_attempts,
             fingerprint=brief.fingerprint(),
@@ -130,14 +130,14 @@ class PlannedTaskOperator(ClaudeOperator):
             self.log.info("By amendment %d of this run.", number)
         return amended
 
-    def carried(
+    def reused(
         self, context: Context, settings: Settings, call: TaskCall | PlanCall
     ) -> dict[str, Any] | None:
         """The result of the run that this one continues, if the task was told the same there."""
-        from chassis.dag.reuse_results import carried_result
+        from chassis.dag.reuse_results import reused_result
 
         assert isinstance(call, TaskCall), "prepare makes one"
-        return carried_result(context, settings, call)
+        return reused_result(context, settings, call)
 
 
 class PlanErrorOperator(BaseOperator):

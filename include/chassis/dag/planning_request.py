@@ -105,7 +105,7 @@ def plan_call(
     return PlanCall(
         conn_id=settings.conn_id,
         request=request,
-        accounts=operator.accounts(context, settings),
+        accounts=operator.account(context, settings),
         given=given,
         agents={name: agent.digest for name, agent in workers.items()},
         services=tuple(catalogue.names),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def carried_result(context: Context, settings: Settings, call: TaskCall) -> dict[str, Any] | None:
+def reused_result(context: Context, settings: Settings, call: TaskCall) -> dict[str, Any] | None:
     """The task's XCom with the result of the run that this one takes over from; None when the task is to be done.
 
     The result is kept as one of this run, too, so that the next run can take over from this one.

@@ -27,9 +27,7 @@ from uuid import UUID
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from chassis.contract.names import CARD, SPENDING
-from chassis.contract.xcoms import Card
-from chassis.dag.deferred_call import Outcome, restore_call
+from chassis.dag.deferred_call import TaskEnd, restore_call
 from chassis.errors import UnexpectedError
 
 if TYPE_CHECKING:
@@ -75,31 +73,22 @@ class ClaudeTrigger(BaseTrigger):
         # The first XCom in a fresh triggerer imports for seconds: let it do so while Claude thinks.
         warm_up = asyncio.create_task(asyncio.to_thread(_xcom_class))
         try:
-            outcome = await restore_call(self.call).perform(shared=True)
+            end = await restore_call(self.call).perform(shared=True)
         except Exception as error:  # noqa: BLE001  whatever it is, the worker is to hear of it
             # Only classes and places: the message of an unknown error may hold a prompt or a secret.
             unexpected = UnexpectedError.of(error)
             log.error("%s\n%s", unexpected.message, _places(error))  # noqa: TRY400  a traceback has the message
-            outcome = Outcome(error=unexpected)
+            end = TaskEnd(error=unexpected)
         xcom = await warm_up
         task_instance: Any = self.task_instance
-        if outcome.spending is not None:
-            await self._push(xcom, SPENDING, outcome.spending.document())
-        card = Card.made(
-            result=outcome.result,
-            error=outcome.error,
-            spending=outcome.spending,
-            map_index=task_instance.map_index,
-        )
-        await self._push(xcom, CARD, card.document())
-        for key, value in outcome.parts.items():
+        for key, value in end.xcoms(task_instance.map_index):
             await self._push(xcom, key, value)
-        if outcome.error is None and not self.resumes:
-            await self._push(xcom, xcom.XCOM_RETURN_KEY, outcome.result)
+        if end.error is None and not self.resumes:
+            await self._push(xcom, xcom.XCOM_RETURN_KEY, end.result)
             yield TaskSuccessEvent()
             return
         await asyncio.sleep(max(0.0, started + RESUME_AFTER - loop.time()))
-        told = {RESULT: outcome.result} if outcome.error is None else outcome.error.describe()
+        told = {RESULT: end.result} if end.error is None else end.error.describe()
         yield TriggerEvent(told)  # type: ignore[no-untyped-call]
 
     async def _push(self, xcom: Any, key: str, value: Any) -> None:

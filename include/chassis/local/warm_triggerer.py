@@ -26,7 +26,7 @@ def load() -> None:
     import chassis.ledger.paid_calls
     import chassis.planning
     import chassis.records.transcript_recorder
-    import chassis.work.brief  # noqa: F401
+    import chassis.work.engine  # noqa: F401
     from chassis.claude.client import warm_up
 
     warm_up()

@@ -1,12 +1,7 @@
-"""One task of a plan: what Claude is told, and what its answer becomes.
-
-A worker makes the :class:`TaskBrief` and imports no Claude SDK; :func:`execute_request` runs where the call is made,
-usually in the triggerer.
-"""
+"""What a task is told: made in a worker, which imports no Claude SDK for it."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -16,33 +11,25 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.agents import load_agent
 from chassis.catalogue import load_catalogue
-from chassis.claude.answer_schema import embedded, value_faults
 from chassis.claude.connection_options import NO_OPTIONS, ClaudeOptions, connection_options
-from chassis.claude.conversation import converse
 from chassis.claude.models import facts_of
-from chassis.claude.prices import cost_usd
 from chassis.claude.request import ClaudeRequest, Message, marked
 from chassis.claude.thinking import asked_for
-from chassis.contract.xcoms import TaskResult
-from chassis.errors import TaskBlockedError
 from chassis.prompts import DATA_RULES, data_message, json_text, run_message, task_message
 from chassis.text import one_line
+from chassis.work.verdict import answer_schema
 from chassis.workflow import render_instruction
 
-COMPLETED, BLOCKED = "completed", "blocked"
 _FINGERPRINT_FORM = 1
 """To be raised when the same task gets to be told something else by Chassis itself."""
 _LONGEST_ITEM = 200
 """Characters of an item in a message; in a plan no item is longer."""
-_LONGEST_REASON = 2_000
-"""Characters of Claude's reason for not doing a task; it becomes an error's message, on one line."""
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from chassis.agents import AgentDefinition
     from chassis.catalogue import Service
-    from chassis.claude.reply import Ask
     from chassis.prompts import Data
     from chassis.settings import Settings
     from chassis.workflow import TaskSpec
@@ -204,7 +191,7 @@ class TaskBrief:
             system=system,
             messages=(Message(role="user", content=marked(known, system, blocks)),),
             answer_schema=answer_schema(self.task.output_schema),
-            subject=_subject(self.task.id, self.item),
+            subject=subject_of(self.task.id, self.item),
         )
 
     def fingerprint(self) -> str:
@@ -235,95 +222,10 @@ class TaskBrief:
         return render_instruction(self.task.instruction, self.inputs, self.item)
 
 
-def answer_schema(output_schema: dict[str, Any] | None) -> dict[str, Any]:
-    """The schema of a task's answer: what became of it, and its output."""
-    if output_schema is None:
-        output: dict[str, Any] = {
-            "type": "string",
-            "description": "The result in Markdown; empty when blocked.",
-        }
-        definitions: dict[str, Any] = {}
-    else:
-        wanted, definitions = embedded(output_schema, "output")
-        output = {"description": "The result; null when blocked.", "anyOf": [wanted, {"type": "null"}]}
-    properties = {
-        "status": {
-            "type": "string",
-            "enum": [COMPLETED, BLOCKED],
-            "description": "blocked: it can't be done with what is given. Never pretend to have done it.",
-        },
-        "reason": {
-            "type": "string",
-            "description": "When blocked: what is missing or in the way. Otherwise empty.",
-        },
-        "summary": {"type": "string", "description": "The result in one or two sentences."},
-        "output": output,
-    }
-    return definitions | {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-async def execute_request(
-    ask: Ask,
-    request: ClaudeRequest,
-    *,
-    task_id: str,
-    item: str | None,
-    output_schema: dict[str, Any] | None,
-    repairs: int,
-) -> TaskResult:
-    """Have the task done.
-
-    :param output_schema: the schema that the task's output must keep; None for Markdown
-    :param repairs: times that an answer which breaks its schema may be sent back
-    :raises TaskBlockedError: Claude says that it can't do the task, with the reason
-    :raises ClaudeError: no usable answer
-    """
-
-    def check(answer: dict[str, Any]) -> list[str]:
-        return _faults(answer, output_schema)
-
-    answer = await converse(ask, request, check=check, repairs=repairs)
-    data = answer.data
-    if data["status"] == BLOCKED:
-        subject = _subject(task_id, item)
-        raise TaskBlockedError(
-            f"{subject[:1].upper()}{subject[1:]} is blocked: {one_line(data['reason'], _LONGEST_REASON)}",
-            hint="Change the inputs or the plan, then clear the task.",
-            request_id=answer.request_ids[-1],
-            usage=answer.usage.model_dump(),
-        )
-    return TaskResult(
-        task=task_id,
-        item=item,
-        summary=data["summary"],
-        output=data["output"],
-        usage=answer.usage,
-        cost_usd=await asyncio.to_thread(cost_usd, request.known_model, answer.usage),
-        model=answer.model,
-        request_ids=answer.request_ids,
-        simulated=answer.simulated,
-    )
-
-
-def _faults(answer: dict[str, Any], output_schema: dict[str, Any] | None) -> list[str]:
-    """What is wrong with an answer that keeps its schema."""
-    if answer["status"] == BLOCKED:
-        return [] if answer["reason"].strip() else ["reason: it is empty, but status is blocked"]
-    faults = [] if answer["summary"].strip() else ["summary: it is empty"]
-    if output_schema is None:
-        return faults if answer["output"].strip() else [*faults, "output: it is empty"]
-    # By itself, too: the answer's own schema allows null here, for a blocked task.
-    return [*faults, *(f"output: {fault}" for fault in value_faults(answer["output"], output_schema))]
-
-
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json_text(value)
 
 
-def _subject(task_id: str, item: str | None) -> str:
+def subject_of(task_id: str, item: str | None) -> str:
+    """A task, or one item of it, in a sentence."""
     return f"task '{task_id}'" if item is None else f"task '{task_id}' [{one_line(item, _LONGEST_ITEM)}]"

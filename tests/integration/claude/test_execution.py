@@ -13,7 +13,8 @@ from chassis.claude.reply import asking
 from chassis.contract.xcoms import TaskResult
 from chassis.errors import AnswerInvalidError, TaskBlockedError
 from chassis.settings import Settings
-from chassis.work.brief import Sharing, TaskBrief, UpstreamResult, execute_request
+from chassis.work.brief import Sharing, TaskBrief, UpstreamResult
+from chassis.work.engine import do_task
 from chassis.workflow import TaskSpec
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def do(connect: Connect, with_client: WithClient, simulator: Simulator, control:
             sharing=Sharing(others=True),
         )
         result: TaskResult = with_client(
-            lambda client: execute_request(
+            lambda client: do_task(
                 asking(client, "a test"),
                 brief.request(),
                 task_id=task_id,

@@ -16,7 +16,8 @@ from chassis.contract.spending import RunLimits
 from chassis.contract.usage import Usage
 from chassis.errors import ServiceFaultError
 from chassis.settings import Settings
-from chassis.work.brief import Sharing, TaskBrief, execute_request
+from chassis.work.brief import Sharing, TaskBrief
+from chassis.work.engine import do_task
 from chassis.workflow import TaskSpec
 from tests.integration.claude.wire import MODEL
 from tests.integration.ledger.test_paid_calls import Tasks, identity
@@ -49,7 +50,7 @@ async def review(tasks: Tasks, client: Any, item: str, requirement: str) -> Usag
         sharing=Sharing(wave=True),
     )
     calls = await tasks.calls(client, identity(item))
-    done = await execute_request(
+    done = await do_task(
         calls.ask, brief.request(), task_id="review", item=item, output_schema=None, repairs=0
     )
     return done.usage

@@ -9,12 +9,13 @@ import pytest
 
 from chassis.contract.record_paths import RunPaths
 from chassis.contract.spending import RunLimits
-from chassis.dag.deferred_call import Accounts, TaskCall, restore_call
+from chassis.dag.deferred_call import TaskCall, restore_call
 from chassis.errors import StoreError
 from chassis.files import Files, open_files
 from chassis.ledger.call_identity import CallIdentity
 from chassis.records.results import Results
-from chassis.work.brief import answer_schema
+from chassis.work.account import Account
+from chassis.work.verdict import answer_schema
 from tests.integration.claude.wire import a_request
 from tests.integration.s3 import CONN_ID
 
@@ -125,7 +126,7 @@ class TestATasksCall:
         return TaskCall(
             conn_id="claude_bedrock",
             request=a_request(schema=answer_schema(None)),
-            accounts=Accounts(
+            accounts=Account(
                 identity=CallIdentity(
                     dag_id=DAG, run_id=RUN, clear_number=0, task_id="update", item="claims"
                 ),

@@ -21,7 +21,7 @@ from chassis.records import transcript_recorder
 from chassis.records.masking import MASK
 from chassis.records.transcript_recorder import TranscriptRecorder
 from chassis.records.transcripts import Transcripts, TryTranscript
-from chassis.work.brief import answer_schema
+from chassis.work.verdict import answer_schema
 from tests.integration.claude.conftest import Connect
 from tests.integration.claude.wire import MODEL, PROMPT, SCHEMA, a_request
 from tests.integration.s3 import CONN_ID
@@ -314,13 +314,14 @@ def test_a_tasks_call_keeps_a_transcript_when_it_is_told_to(
     root: str, connect: Connect, simulator: Simulator, control: SimulatorControl, kept: bool
 ) -> None:
     """As the triggerer performs it, from plain data."""
-    from chassis.dag.deferred_call import Accounts, TaskCall, restore_call
+    from chassis.dag.deferred_call import TaskCall, restore_call
+    from chassis.work.account import Account
 
     connect.to(simulator.url)
     call = TaskCall(
         conn_id="claude_bedrock",
         request=a_request(schema=answer_schema(None)),
-        accounts=Accounts(
+        accounts=Account(
             identity=CallIdentity(dag_id=DAG, run_id=RUN, clear_number=0, task_id=TASK),
             limits=RunLimits(),
             timeout_seconds=60,

@@ -18,7 +18,7 @@ from chassis.claude.connection_options import NO_OPTIONS
 from chassis.contract.names import PLAN_OPTIONS
 from chassis.contract.spending import RunLimits, Spending, Totals
 from chassis.dag.approval import ApprovePlanOperator
-from chassis.dag.deferred_call import PlanCall, restore_call
+from chassis.dag.deferred_call import PlanCall, TaskEnd, restore_call
 from chassis.dag.hitl_form import MAX_COMMENT, plan_page
 from chassis.dag.planner import PublishOperator
 from chassis.dag.triggers import RESULT, HeldAnswerTrigger, ResumingClaudeTrigger
@@ -401,11 +401,8 @@ def test_without_a_triggerer_the_worker_asks_claude(monkeypatch: pytest.MonkeyPa
     async def perform(operator: Any, call: Any) -> Any:
         told = outcomes.pop(0)
         error = told if isinstance(told, ChassisError) else None
-        return SimpleNamespace(
-            result=None if error else told,
-            error=error,
-            spending=Spending(task=Totals(), run=Totals(calls=1), limits=RunLimits()),
-        )
+        spending = Spending(task=Totals(), run=Totals(calls=1), limits=RunLimits())
+        return TaskEnd(None if error else told, error, spending)
 
     monkeypatch.setattr(ApprovePlanOperator, "_perform", perform)
     airflow.visit()

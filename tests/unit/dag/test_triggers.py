@@ -16,7 +16,7 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from chassis.contract.spending import RunLimits, Spending, Totals
 from chassis.dag import triggers
-from chassis.dag.deferred_call import Outcome
+from chassis.dag.deferred_call import TaskEnd
 from chassis.dag.hitl_form import Answer
 from chassis.dag.triggers import RESULT, ClaudeTrigger, HeldAnswerTrigger, ResumingClaudeTrigger
 from chassis.errors import ChassisError, ThrottledError, restore_error
@@ -56,7 +56,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> None:
             raise outcome
         return outcome
 
-    outcome = Outcome(error=outcome) if isinstance(outcome, ChassisError) else outcome
+    outcome = TaskEnd(error=outcome) if isinstance(outcome, ChassisError) else outcome
     monkeypatch.setattr(triggers, "restore_call", lambda data: SimpleNamespace(perform=perform))
 
 
@@ -70,7 +70,7 @@ async def first_event(trigger: ClaudeTrigger) -> tuple[Any, int]:
 def test_the_result_is_pushed_before_the_task_becomes_a_success(
     trigger: ClaudeTrigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, Outcome(result={"summary": "8"}))
+    answering(monkeypatch, TaskEnd(result={"summary": "8"}))
     event, pushed = asyncio.run(first_event(trigger))
     assert isinstance(event, TaskSuccessEvent)
     assert event.xcoms is None, "Airflow would store them as JSON inside JSON"
@@ -147,7 +147,7 @@ def test_a_result_that_airflow_can_not_take_now_is_pushed_until_it_can(
     monkeypatch.setattr(triggers, "_PUSH_PAUSE", 0.01)
     answering(
         monkeypatch,
-        Outcome(
+        TaskEnd(
             result={"summary": "8"}, spending=Spending(task=Totals(), run=Totals(calls=1), limits=RunLimits())
         ),
     )
@@ -163,7 +163,7 @@ def test_a_resuming_trigger_hands_its_result_to_a_worker_and_leaves_the_task_wit
     monkeypatch.setattr(triggers, "RESUME_AFTER", 0.2)
     answering(
         monkeypatch,
-        Outcome(
+        TaskEnd(
             result={"plan": "p"}, spending=Spending(task=Totals(), run=Totals(calls=1), limits=RunLimits())
         ),
     )

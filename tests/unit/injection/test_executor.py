@@ -20,7 +20,8 @@ from chassis.errors import AnswerInvalidError, TaskBlockedError
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings
 from chassis.text import CONTROLS, DECEIVING, one_line, signs
-from chassis.work.brief import TaskBrief, UpstreamResult, execute_request
+from chassis.work.brief import TaskBrief, UpstreamResult
+from chassis.work.engine import do_task
 from chassis.workflow import TaskSpec, check_items
 from tests.injection.corpus import OBJECTS, Attack, each_text
 from tests.unit.injection.prompts import read
@@ -97,9 +98,7 @@ def answered(answer: Any, schema: dict[str, Any] | None = None) -> TaskResult:
 
     task = TaskSpec(id="update", name="Update", instruction="Do it.", output_schema=schema)
     asked = request("plain", "plain", task=task)
-    return asyncio.run(
-        execute_request(ask, asked, task_id="update", item=None, output_schema=schema, repairs=1)
-    )
+    return asyncio.run(do_task(ask, asked, task_id="update", item=None, output_schema=schema, repairs=1))
 
 
 def carried(result: TaskResult) -> Any:

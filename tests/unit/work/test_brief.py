@@ -16,7 +16,8 @@ from chassis.contract.xcoms import TaskResult
 from chassis.local.simulator.claude_request import read_fences
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings
-from chassis.work.brief import Sharing, TaskBrief, UpstreamResult, answer_schema
+from chassis.work.brief import Sharing, TaskBrief, UpstreamResult
+from chassis.work.verdict import answer_schema
 from chassis.workflow import TaskSpec
 
 AGENT = AgentDefinition(name="task-executor", description="Does a task.", prompt="You do one task.")
