@@ -1,4 +1,4 @@
-"""What every place for files must do alike: a folder and S3."""
+"""What every place for files must do alike: a folder, S3, and the stand-in that the tests of the ledger have."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ import pytest
 from chassis.errors import NotStoredError, StoreError
 from chassis.files import open_files
 from tests.integration.s3 import CONN_ID
+from tests.unit.ledger.makers import MemoryFiles
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from chassis.files import Files
 
 NESTED = "add_pet/manual__2026-11-22T12%3A00/ledger"
 
 
-@pytest.fixture
-def files(root: str) -> Files:
+@pytest.fixture(params=["folder", "s3", "memory"])
+def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
+    if request.param == "memory":
+        return MemoryFiles()
+    root = str(tmp_path / "root") if request.param == "folder" else request.getfixturevalue("s3_root")
     return open_files(root, CONN_ID, what="record store")
 
 

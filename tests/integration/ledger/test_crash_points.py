@@ -49,11 +49,17 @@ IDENTITY = CallIdentity(dag_id=DAG, run_id=RUN, clear_number=0, task_id="deploy"
 LIMITS = run_limits(max_calls=2)
 
 
-def killed(point: str, root: str, what: str) -> None:
+def ends(point: str, root: str, what: str) -> int:
+    """How a process ends that does something of a call, armed to die at a point."""
     environment = os.environ | {crashpoints.ARMED_BY: point}
     command = [sys.executable, "-c", CALL, root, CONN_ID, what]
     done = subprocess.run(command, env=environment, check=False, capture_output=True, timeout=60)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
+    return done.returncode
+
+
+def killed(point: str, root: str, what: str) -> None:
+    assert ends(point, root, what) == -signal.SIGKILL, f"it doesn't come to {point}"
 
 
 def reopened(root: str) -> tuple[RunLedger, Files]:
@@ -61,9 +67,27 @@ def reopened(root: str) -> tuple[RunLedger, Files]:
     return RunLedger(files, DAG, RUN, clock=lambda: 0.0), files
 
 
-def test_every_point_of_the_ledger_is_tried_here() -> None:
-    tried = {crashpoints.FILE_STAGED, crashpoints.ENTRY_APPENDED, crashpoints.ANSWER_KEPT}
-    assert tried == set(crashpoints.LEDGER_POINTS)
+@pytest.mark.parametrize("point", crashpoints.LEDGER_POINTS)
+def test_killed_at_any_point_no_call_is_forgotten_and_no_kept_answer_is_paid_again(
+    tmp_path: Path, point: str
+) -> None:
+    came_to_it = 0
+    for what in ("open", "close"):
+        root = str(tmp_path / what)
+        if what == "close":
+            reopened(root)[0].reserve(opened("a"), LIMITS)
+        came_to_it += ends(point, root, what) != 0
+        ledger, files = reopened(root)
+        begun = bool(ledger.entries())
+        if kept := KeptAnswers(files, IDENTITY).recall("d"):
+            ledger.close(Closed.model_validate(kept["closed"]))
+            assert (ledger.totals().calls, ledger.totals().spent_usd) == (1, 0.1), f"{what}: paid once"
+        else:
+            assert ledger.reserve(opened("b"), LIMITS), f"{what}: the retry may ask"
+            assert ledger.totals().uncertain_calls == begun, (
+                f"{what}: a call that was begun may have been paid"
+            )
+    assert came_to_it, f"no process comes to {point}"
 
 
 def test_killed_before_the_entry_has_its_name_there_is_no_call(tmp_path: Path) -> None:

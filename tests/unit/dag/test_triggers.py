@@ -121,12 +121,6 @@ def test_what_airflow_logs_of_a_trigger_holds_no_prompt(trigger: ClaudeTrigger) 
     assert "add" in repr(trigger)
 
 
-def test_a_trigger_is_rebuilt_from_what_it_serialises_to(trigger: ClaudeTrigger) -> None:
-    path, arguments = trigger.serialize()
-    assert path == "chassis.dag.triggers.ClaudeTrigger"
-    assert ClaudeTrigger(**arguments).call == trigger.call
-
-
 class FlakyXcom(Xcom):
     """Airflow's database is away for the first two pushes."""
 

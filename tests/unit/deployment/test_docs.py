@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.utils.file import might_contain_dag
 
 import chassis
 from chassis import errors
@@ -194,15 +195,12 @@ class TestExamples:
         assert [bundle["name"] for bundle in bundles] == ["dags-folder", "chassis"]
 
     @by_name([(name, block) for name, block in blocks("python") if "dag" in block])
-    def test_a_dag_file_has_the_words_that_airflow_looks_for(self, block: str) -> None:
-        assert "airflow" in block.lower()
-        assert "dag" in block.lower()
-
-    @by_name([(name, block) for name, block in blocks("python") if "dag" in block])
     def test_a_dag_file_is_loaded(self, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AIRFLOW__CHASSIS__PLANS_ROOT", str(tmp_path))
-        (tmp_path / "documented.py").write_text(block, encoding="utf-8")
-        found = DagBag(tmp_path / "documented.py")
+        file = tmp_path / "documented.py"
+        file.write_text(block, encoding="utf-8")
+        assert might_contain_dag(str(file), safe_mode=True), "Airflow passes over a file without its words"
+        found = DagBag(file)
         assert found.import_errors == {}
         assert "load_current_dags" in block or (
             all(dag.task_dict for dag in found.dags.values()) and found.dags

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from chassis.contract.spending import Bound, RunLimits
@@ -42,6 +43,8 @@ def run_limits(max_parallel: int = 1000, **limits: Any) -> RunLimits:
 class MemoryFiles:
     """Files in a dictionary, with the moments at which other writers or faults come in between.
 
+    It keeps the contract of all files, which ``tests/integration/test_files.py`` holds it to.
+
     :ivar before_create: what happens just before the next creations, one callable for each
     :ivar listings: how often a folder was listed
     :ivar reads: names that were read
@@ -49,6 +52,7 @@ class MemoryFiles:
 
     def __init__(self) -> None:
         self.content: dict[str, bytes] = {}
+        self._written_at: dict[str, float] = {}
         self.before_create: list[Callable[[], None]] = []
         self.listings = 0
         self.reads: list[str] = []
@@ -71,7 +75,7 @@ class MemoryFiles:
         try:
             return self.content[name]
         except KeyError:
-            raise NotStoredError(f"There is no {name}.") from None
+            raise NotStoredError(f"There is no {name} in the record store.") from None
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
         wanted = list(names)
@@ -89,11 +93,21 @@ class MemoryFiles:
             self.before_create.pop(0)()
         if name in self.content:
             return False
-        self.content[name] = content
+        self.write(name, content)
         return True
 
     def write(self, name: str, content: bytes) -> None:
         self.content[name] = content
+        self._written_at[name] = time.time()
+
+    def older(self, folder: str, moment: float) -> list[str]:
+        written = sorted(self._written_at.items())
+        return [name for name, at in written if name.startswith(f"{folder}/") and at < moment]
+
+    def delete(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.content.pop(name, None)
+            self._written_at.pop(name, None)
 
     def locate(self, name: str) -> str:
         return f"memory:{name}"
