@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chassis.cli.follow import patiently
 from chassis.cli.report import FINISHED
 from chassis.cli.task_failure import read_failure
-from chassis.contract.names import APPROVE, PLANNER_DAG, SPENDING, planner_run_of, started_run
+from chassis.contract.names import ACTION_RUN, APPROVE, PLANNER_DAG, SPENDING, planner_run_of, started_run
 from chassis.errors import TaskFailedError
 from chassis.errors.client import AirflowRefusedError, StackError, UsageError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from chassis.cli.waiting_plans import WaitingPlan
     from chassis.errors import ChassisError
 
-RUN, PUBLISH = "run", "publish"
 _POLL_SECONDS = 0.5
 
 
@@ -71,7 +70,11 @@ class PlannerRun:
             )
         check_paused(airflow, dag, unpause=unpause)
         workflow_id = conf.get("workflow_id")
-        if conf["action"] == RUN and workflow_id and (workflow := airflow.find_dag(workflow_id)) is not None:
+        if (
+            conf["action"] == ACTION_RUN
+            and workflow_id
+            and (workflow := airflow.find_dag(workflow_id)) is not None
+        ):
             check_paused(airflow, workflow, unpause=unpause)
         try:
             run = airflow.trigger(PLANNER_DAG, conf)

@@ -23,7 +23,7 @@ _LONGEST_LINE = 200
 
 
 class _Left(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
     @classmethod
     def of(cls, value: Any) -> Self | None:
@@ -157,10 +157,10 @@ class CheckedPlan(_Left):
     workflow_id: str
     plan: str = Field(description="YAML.")
     digest: str
-    usage: Usage
+    usage: Usage = Usage()
     cost_usd: float | None = None
-    model: str
-    attempts: int
+    model: str = ""
+    attempts: int = 1
     simulated: bool = False
     request_ids: tuple[str, ...] = ()
     continues: str = Field("", description="Run of the workflow that is planned on from; empty for none.")

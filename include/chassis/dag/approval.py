@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from chassis.approval_policy import Approve, answer_text, names_plan, plan_code, reason_without
-from chassis.contract.names import PENDING_PLAN, REJECT_PLAN, REVISE_PLAN
+from chassis.contract.names import PENDING_PLAN, PLAN, REJECT_PLAN, REVISE_PLAN
+from chassis.contract.xcoms import Agreement, CheckedPlan
 from chassis.dag.claude_operator import CallingOperator, reported
 from chassis.dag.hitl_form import MAX_COMMENT, Answer, ask
 from chassis.dag.pending_plan import (
@@ -67,8 +68,7 @@ class _Refusal(Exception):  # noqa: N818  no error of the task: it goes on waiti
 class ApprovePlanOperator(CallingOperator):
     """Waits until a person has agreed to the plan, where one has to be asked.
 
-    The XCom holds ``workflow_id``, ``plan`` (YAML), ``digest`` and ``decision``: ``by``, ``by_id``, ``at``, ``comment``
-    and ``edited``, or else ``without``, the reason why nobody was asked.
+    The XCom is an ``ApprovedPlan``.
 
     :param approve: when a person must approve; None takes the setting. The run's param ``approve`` can only add to it
     :param approve_over_usd: dollars of an estimate up to which nobody is asked; None takes the setting
@@ -186,8 +186,8 @@ class _Case:
         return proposal if proposal and made is not None and _digest(made) == proposal.source else None
 
     def _made_plan(self) -> str | None:
-        value = self.context["ti"].xcom_pull(task_ids="plan", map_indexes=-1)
-        return value["plan"] if value else None
+        made = CheckedPlan.of(self.context["ti"].xcom_pull(task_ids=PLAN, map_indexes=-1))
+        return made.plan if made else None
 
     def _proposal(self, plan: str, *, revised: Proposal | None = None, comment: str = "") -> Proposal:
         spec = load_plan(plan, source="as proposed")
@@ -230,7 +230,7 @@ class _Case:
         """Let the plan through."""
         self.operator.log.info("Nobody is asked about the plan: %s.", reason)
         self._note("without", proposal.digest, comment=reason)
-        return let_through(proposal.spec(), {"without": reason})
+        return let_through(proposal.spec(), Agreement(without=reason))
 
     def propose(self, proposal: Proposal) -> NoReturn:
         """Put a plan to a person that nobody has been asked about."""
@@ -338,8 +338,10 @@ class _Case:
             spec = spec.model_copy(update={"provenance": spec.provenance.model_copy(update=approved)})
         self._note("edited" if edited else "approved", digest, answer)
         self.operator.log.info("%s approved %s.", one_line(answer.by), plan_code(digest))
-        decision = {name: getattr(answer, name) for name in ("by", "by_id", "at", "comment")}
-        return let_through(spec, {**decision, "edited": edited})
+        agreed = Agreement(
+            by=answer.by, by_id=answer.by_id, at=answer.at, comment=answer.comment, edited=edited
+        )
+        return let_through(spec, agreed)
 
     def _reject(self, proposal: Proposal, answer: Answer) -> NoReturn:
         self._note("rejected", proposal.digest, answer)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.approval_policy import checked_edit
 from chassis.contract.record_paths import RunPaths
+from chassis.contract.xcoms import Agreement, ApprovedPlan, PendingPlan
 from chassis.errors import NotStoredError, PlanError, RecordBrokenError
 from chassis.workflow import dump_plan, load_plan, plan_digest
 from chassis.workflow.given import with_given_inputs
@@ -156,41 +157,33 @@ def estimate_of(spec: WorkflowSpec, settings: Settings) -> Estimate:
 def proposal_document(
     proposal: Proposal, newest: Newest, settings: Settings, *, refused: str
 ) -> dict[str, Any]:
-    """What a reviewer is shown, as JSON: the XCom ``PENDING_PLAN``, for the page and the command line.
-
-    ``number``, ``asked``, ``workflow_id``, ``plan`` (YAML), ``digest``, ``title``, ``by``, ``comment`` (what had been
-    asked for), ``before`` (YAML of the proposal that was sent back; None: none was), ``changes`` (``PlanChanges``),
-    ``estimate`` (``Estimate``), ``base_revision`` (that the changes are from; None: there is none), ``deadline`` and
-    ``refused`` (why the last answer was).
+    """The plan as a reviewer is shown it: a ``PendingPlan`` as JSON.
 
     :param newest: of the workflow
     """
     from chassis.workflow.plan_changes import plan_changes
 
     spec = proposal.spec()
-    return {
-        "number": proposal.number,
-        "asked": proposal.asked,
-        "workflow_id": proposal.workflow_id,
-        "plan": proposal.plan,
-        "digest": proposal.digest,
-        "title": spec.title,
-        "by": "claude",
-        "comment": proposal.comment,
-        "before": proposal.before or None,
-        "changes": plan_changes(newest.spec(), spec).model_dump(mode="json"),
-        "estimate": estimate_of(spec, settings).model_dump(mode="json"),
-        "base_revision": proposal.base,
-        "deadline": proposal.deadline or None,
-        "refused": refused,
-    }
+    return PendingPlan(
+        number=proposal.number,
+        asked=proposal.asked,
+        workflow_id=proposal.workflow_id,
+        plan=proposal.plan,
+        digest=proposal.digest,
+        title=spec.title,
+        comment=proposal.comment,
+        before=proposal.before or None,
+        changes=plan_changes(newest.spec(), spec).model_dump(mode="json"),
+        estimate=estimate_of(spec, settings).model_dump(mode="json"),
+        base_revision=proposal.base,
+        deadline=proposal.deadline or None,
+        refused=refused,
+    ).document()
 
 
-def let_through(spec: WorkflowSpec, decision: dict[str, Any]) -> dict[str, Any]:
+def let_through(spec: WorkflowSpec, decision: Agreement) -> dict[str, Any]:
     """What the task ``approve`` returns: the plan that may be published, and why."""
-    return {
-        "workflow_id": spec.id,
-        "plan": dump_plan(spec),
-        "digest": plan_digest(spec),
-        "decision": decision,
-    }
+    digest = plan_digest(spec)
+    return ApprovedPlan(
+        workflow_id=spec.id, plan=dump_plan(spec), digest=digest, decision=decision
+    ).document()

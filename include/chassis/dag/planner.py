@@ -8,20 +8,32 @@ very plan, ``trigger`` starts the workflow and links to it.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, BaseOperator, BaseSensorOperator
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
 from chassis.approval_policy import Approve, plan_code
-from chassis.contract.names import ERROR_TAG, TAG, digest_tag, started_run
+from chassis.contract.names import (
+    ACTION_RUN,
+    APPROVE,
+    AWAIT,
+    ERROR_TAG,
+    PLAN,
+    PUBLISH,
+    TAG,
+    TRIGGER,
+    digest_tag,
+    started_run,
+)
+from chassis.contract.xcoms import ApprovedPlan, CheckedPlan, PublishedPlan
 from chassis.dag.approval import ApprovePlanOperator
 from chassis.dag.claude_operator import reported
 from chassis.dag.conf import check_conf
 from chassis.dag.paused import refuse_paused
 from chassis.dag.planner_form import planner_form
-from chassis.dag.planning_request import RUN, PlanOperator
+from chassis.dag.planning_request import PlanOperator
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ChassisError, NotApprovedError
 from chassis.settings import Settings
@@ -36,6 +48,8 @@ if TYPE_CHECKING:
     from chassis.workflow import WorkflowSpec
 
 _TRIES_TO_LOSE = 20
+
+Left = TypeVar("Left", CheckedPlan, ApprovedPlan, PublishedPlan)
 
 
 def planner_dag(
@@ -89,14 +103,14 @@ def planner_dag(
         dag_id=dag_id, schedule=schedule, params=planner_form(given), **arguments | dag_arguments
     ) as dag:
         plan = PlanOperator(
-            task_id="plan",
+            task_id=PLAN,
             task_display_name="Plan with Claude",
             pre_execute=check_conf,
             pool=settings.pool,
             execution_timeout=timedelta(minutes=settings.task_timeout_minutes),
         )
         agree = ApprovePlanOperator(
-            task_id="approve",
+            task_id=APPROVE,
             task_display_name="Approve the plan",
             # Airflow loses a try to each answer that comes too soon, see KeptProposal. What is wrong with a plan or
             # with the settings is final at once all the same.
@@ -109,9 +123,9 @@ def planner_dag(
             timeout_hours=approval_timeout_hours,
             notifiers=notifiers,
         )
-        publish = PublishOperator(task_id="publish", task_display_name="Publish the plan")
-        await_dag = AwaitWorkflowSensor(task_id="await_dag", task_display_name="Wait for the workflow")
-        trigger = TriggerWorkflowOperator(task_id="trigger", task_display_name="Run the workflow")
+        publish = PublishOperator(task_id=PUBLISH, task_display_name="Publish the plan")
+        await_dag = AwaitWorkflowSensor(task_id=AWAIT, task_display_name="Wait for the workflow")
+        trigger = TriggerWorkflowOperator(task_id=TRIGGER, task_display_name="Run the workflow")
         plan >> agree >> publish >> await_dag >> trigger
     return dag
 
@@ -119,8 +133,7 @@ def planner_dag(
 class PublishOperator(BaseOperator):
     """Stores the plan that was approved, and no other.
 
-    The XCom holds ``workflow_id``, ``revision``, ``digest``, ``changed``, ``changes`` (lines: what the workflow kept of
-    what people gave, and what changed from the revision before) and ``warnings`` (lines: what may be meant otherwise).
+    The XCom is a ``PublishedPlan``.
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -143,14 +156,14 @@ class PublishOperator(BaseOperator):
             self.log.info("%s", line)
         for line in warnings:
             self.log.warning("%s", line)
-        return {
-            "workflow_id": published.workflow_id,
-            "revision": published.revision,
-            "digest": published.digest,
-            "changed": published.changed,
-            "changes": changes,
-            "warnings": warnings,
-        }
+        return PublishedPlan(
+            workflow_id=published.workflow_id,
+            revision=published.revision,
+            digest=published.digest,
+            changed=published.changed,
+            changes=tuple(changes),
+            warnings=tuple(warnings),
+        ).document()
 
     def _approved(self, context: Context, settings: Settings) -> WorkflowSpec:
         """The plan of the task ``approve``, held against the log of decisions: an XCom can be edited.
@@ -160,11 +173,11 @@ class PublishOperator(BaseOperator):
         from chassis.records.run_records import RunRecords
 
         ti = context["ti"]
-        approved = ti.xcom_pull(task_ids="approve", map_indexes=-1)
-        spec = load_plan(approved["plan"], source="as approved")
+        approved = _left(context, APPROVE, ApprovedPlan)
+        spec = load_plan(approved.plan, source="as approved")
         digest = plan_digest(spec)
         settled = RunRecords.open(settings, ti.dag_id, ti.run_id).decisions.settled()
-        if digest != approved["digest"] or digest != settled:
+        if digest != approved.digest or digest != settled:
             raise NotApprovedError(
                 f"The task approve has left plan {plan_code(digest)} of workflow '{spec.id}', and that is not what "
                 "was decided last."
@@ -179,26 +192,25 @@ class AwaitWorkflowSensor(BaseSensorOperator):
         super().__init__(poke_interval=1, timeout=300, mode="poke", **kwargs)
 
     def poke(self, context: Context) -> bool:
-        published = context["ti"].xcom_pull(task_ids="publish", map_indexes=-1)
+        with reported(self, context):
+            published = _left(context, PUBLISH, PublishedPlan)
         try:
-            dag = context["ti"].get_dag(published["workflow_id"])
+            dag = context["ti"].get_dag(published.workflow_id)
         except AirflowRuntimeError as error:
             self.log.info(
-                "Airflow doesn't know workflow %s yet (%s).", published["workflow_id"], error.error.error
+                "Airflow doesn't know workflow %s yet (%s).", published.workflow_id, error.error.error
             )
             return False
         if ERROR_TAG in dag.tags:
             with reported(self, context):
                 raise ChassisError(
-                    f"Airflow can't build the plan of workflow '{published['workflow_id']}'.",
+                    f"Airflow can't build the plan of workflow '{published.workflow_id}'.",
                     hint="Its page in Airflow gives the reason.",
                 )
         with reported(self, context):
-            return (
-                self._is_next(published, dag.bundle_version) and digest_tag(published["digest"]) in dag.tags
-            )
+            return self._is_next(published, dag.bundle_version) and digest_tag(published.digest) in dag.tags
 
-    def _is_next(self, published: Mapping[str, Any], bundle_version: str | None) -> bool:
+    def _is_next(self, published: PublishedPlan, bundle_version: str | None) -> bool:
         """Whether a run that starts now is pinned to the published plan.
 
         Airflow stores a DAG and the bundle version of its run apart: between a refresh and the next parse, the new
@@ -210,7 +222,7 @@ class AwaitWorkflowSensor(BaseSensorOperator):
 
         settings = Settings.load()
         store = PlanStore(settings.plans_root, settings.storage_conn_id)
-        workflow_id, revision = published["workflow_id"], published["revision"]
+        workflow_id, revision = published.workflow_id, published.revision
         pinned = (
             store.version_heads(bundle_version).get(workflow_id) if bundle_version else store.get(workflow_id)
         )
@@ -236,25 +248,34 @@ class TriggerWorkflowOperator(TriggerDagRunOperator):
 
     def execute(self, context: Context) -> None:
         params = context["params"]
-        if params["action"] != RUN:
+        if params["action"] != ACTION_RUN:
             raise AirflowSkipException("The plan is published; a run was not asked for.")
-        self.trigger_dag_id = context["ti"].xcom_pull(task_ids="publish", map_indexes=-1)["workflow_id"]
+        self.trigger_dag_id = _left(context, PUBLISH, PublishedPlan).workflow_id
         with reported(self, context):
             refuse_paused(context, self.trigger_dag_id)
         self.trigger_run_id = started_run(context["run_id"])
         self.conf = given_inputs(context)
-        if source := context["ti"].xcom_pull(task_ids="plan", map_indexes=-1).get("continues"):
+        if source := _left(context, PLAN, CheckedPlan).continues:
             self.conf[CARRY_OVER] = source
         super().execute(context)
 
 
 def given_inputs(context: Context) -> dict[str, Any]:
     """The inputs that the person gave to the planner, with the values that the approved plan has: it may be edited."""
-    approved = load_plan(
-        context["ti"].xcom_pull(task_ids="approve", map_indexes=-1)["plan"], source="as approved"
-    )
+    approved = load_plan(_left(context, APPROVE, ApprovedPlan).plan, source="as approved")
     return {
         name: approved.inputs[name].default
         for name in context["params"]["inputs"] or ()
         if name in approved.inputs and approved.inputs[name].default is not None
     }
+
+
+def _left(context: Context, task_id: str, kind: type[Left]) -> Left:
+    """What a task of this run has left.
+
+    :raises ChassisError: nothing of its kind
+    """
+    value = context["ti"].xcom_pull(task_ids=task_id, map_indexes=-1)
+    if (left := kind.of(value)) is None:
+        raise ChassisError(f"The task {task_id} has left no plan.", hint="Clear it, with what follows.")
+    return left

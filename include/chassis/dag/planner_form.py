@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
 
-from chassis.dag.planning_request import NONE, PUBLISH, RUN
+from chassis.contract.names import ACTION_PUBLISH, ACTION_RUN
+from chassis.dag.planning_request import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,10 +56,10 @@ def _what(given: Mapping[str, Any]) -> dict[str, Param]:
             description="What you want done, in plain words.",
         ),
         "action": Param(
-            RUN,
+            ACTION_RUN,
             type="string",
-            enum=[RUN, PUBLISH],
-            values_display={RUN: "Run the workflow", PUBLISH: "Publish it without running it"},
+            enum=[ACTION_RUN, ACTION_PUBLISH],
+            values_display={ACTION_RUN: "Run the workflow", ACTION_PUBLISH: "Publish it without running it"},
             title="After planning",
             description="What happens once there is a plan, and it is approved where it has to be.",
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from chassis.contract.names import ACTION_RUN
 from chassis.dag.claude_operator import CallingOperator, ClaudeOperator
 from chassis.dag.deferred_call import PlanCall
 from chassis.dag.paused import refuse_paused
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from chassis.workflow import WorkflowSpec
     from chassis.workflow.spec import Demand
 
-RUN, PUBLISH = "run", "publish"
 NONE = "none"
 """What takes away a schedule, a budget or a demand for approval that the workflow has."""
 
@@ -29,17 +29,14 @@ NONE = "none"
 class PlanOperator(ClaudeOperator):
     """Asks the planning agent for a plan of the run's requirement, or for changes to the workflow's.
 
-    The XCom holds ``workflow_id``, ``plan`` (YAML), ``digest``, ``usage``, ``cost_usd``, ``model``, ``attempts``,
-    ``simulated``, ``request_ids``, ``continues`` (the run that is planned on from; empty for none) and ``changes``
-    (lines: what changes in the workflow, and what it keeps). What the person gave is checked first: Claude can't
-    repair that.
+    The XCom is a ``CheckedPlan``. What the person gave is checked first: Claude can't repair that.
     """
 
     def prepare(self, context: Context, settings: Settings) -> PlanCall:
         from chassis.dag.replan_context import read_continuation
 
         params = context["params"]
-        if params["action"] == RUN and params["workflow_id"]:
+        if params["action"] == ACTION_RUN and params["workflow_id"]:
             refuse_paused(context, params["workflow_id"])
         found = read_continuation(context, settings)
         if found is None:

@@ -162,7 +162,7 @@ class Waiting:
         self.dag = SimpleNamespace(tags=["chassis", f"plan:{plan.digest[:12]}"], bundle_version=version)
 
     def poke(self, plan: Published) -> bool:
-        published = {"workflow_id": "w", "revision": plan.revision, "digest": plan.digest}
+        published = {"workflow_id": "w", "revision": plan.revision, "digest": plan.digest, "changed": True}
         ti = SimpleNamespace(
             xcom_pull=lambda **_: published, get_dag=lambda _: self.dag, xcom_push=lambda *_: None
         )
@@ -216,7 +216,7 @@ def test_the_run_gets_the_given_inputs_as_the_approved_plan_has_them() -> None:
     inputs = {"n": InputSpec(type="integer", default=2), "other": InputSpec(type="integer", default=3)}
     task = TaskSpec(id="add", name="Add", instruction="Add.")
     spec = WorkflowSpec(schema_version=1, id="w", title="W", requirement="R", inputs=inputs, tasks=(task,))
-    ti = SimpleNamespace(xcom_pull=lambda **_: {"plan": dump_plan(spec)})
+    ti = SimpleNamespace(xcom_pull=lambda **_: {"workflow_id": "w", "plan": dump_plan(spec), "digest": ""})
     context: Any = {"ti": ti, "params": {"inputs": {"n": 1, "edited_away": 1}}}
     assert given_inputs(context) == {"n": 2}, (
         "an edit that took an input out, or gave it another value, counts"
@@ -235,7 +235,7 @@ class Paused:
         return SimpleNamespace(is_paused=self.paused)
 
     def xcom_pull(self, task_ids: str, map_indexes: int) -> Any:
-        return {"workflow_id": "sum"}
+        return {"workflow_id": "sum", "revision": 1, "digest": "", "changed": True}
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value

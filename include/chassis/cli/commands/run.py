@@ -225,13 +225,13 @@ def _plan(
     target: Target, request: _Request, console: Console, *, publish_only: bool
 ) -> tuple[PlannerRun, Planned, Shape]:
     """Have the requirement planned and published, and show the plan."""
-    from chassis.cli.planner_client import PUBLISH, RUN, PlannerRun
+    from chassis.cli.planner_client import PlannerRun
     from chassis.cli.render import plan_table
     from chassis.cli.task_shapes import shape_of_plan
-    from chassis.contract.names import PLANNER_DAG
+    from chassis.contract.names import ACTION_PUBLISH, ACTION_RUN, PLANNER_DAG
     from chassis.workflow import load_plan
 
-    action = PUBLISH if publish_only else RUN
+    action = ACTION_PUBLISH if publish_only else ACTION_RUN
     _introduce(console, target)
     conf = {**request.conf, "action": action}
     planner = PlannerRun.start(target.airflow, conf, unpause=request.unpause)
@@ -270,14 +270,15 @@ def _have_approved(airflow: Airflow, planner: PlannerRun, console: Console, *, a
 
 def _tell_paused(airflow: Airflow, workflow_id: str, request: _Request, action: str) -> None:
     """Say that the workflow is paused, or unpause it: it can be that only the planner has told which one it is."""
-    from chassis.cli.planner_client import RUN, is_paused
+    from chassis.cli.planner_client import is_paused
+    from chassis.contract.names import ACTION_RUN
 
     if not is_paused(airflow, workflow_id):
         return
     if request.unpause:
         airflow.set_paused(workflow_id, False)
         return
-    what = "its run will not start" if action == RUN else "it will not run by its schedule"
+    what = "its run will not start" if action == ACTION_RUN else "it will not run by its schedule"
     tell(f"Workflow {workflow_id} is paused: {what}. Unpause it: {airflow.url}/dags/{workflow_id}")
 
 
