@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  Typer reads the annotations
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -14,6 +14,15 @@ from chassis.cli.console import FAILED, exit_code, out, print_json, reports_erro
 from chassis.errors.client import UsageError
 from chassis.figures import counted, dollars
 
+ScenarioOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--scenario",
+        help="File that says what the simulator answers; any number of them.",
+        show_default=False,
+    ),
+]
+
 
 @reports_errors
 def up(
@@ -22,6 +31,7 @@ def up(
         typer.Option("--port", help="Port of Airflow.", show_default="a free one", min=1, max=65535),
     ] = None,
     bedrock: BedrockOption = False,
+    scenario: ScenarioOption = None,
     home: HomeOption = HOME,
 ) -> None:
     """Start the local Airflow, or find it running."""
@@ -32,6 +42,7 @@ def up(
     started = start(home, bedrock=bedrock, port=port, tell=tell)
     record = running_stack(home)
     assert record is not None, "start() ends with a running stack"
+    _add_scenarios(record.simulator_url, scenario or [])
     answers = f"simulator at {record.simulator_url} ({SIMULATED})" if record.simulated else "Amazon Bedrock"
     facts = {
         "Airflow": f"{record.url}" + ("" if started else "  (ran already)"),
@@ -44,6 +55,23 @@ def up(
     console = out()
     for name, value in facts.items():
         console.print(Text(f"{name + ':':<14}", style="bold").append(value, style="not bold"))
+
+
+def _add_scenarios(simulator_url: str | None, files: list[Path]) -> None:
+    from chassis.errors.client import StackError
+    from chassis.local.simulator import SimulatorControl, SimulatorError
+    from chassis.local.simulator.scenario import read_document
+
+    if files and simulator_url is None:
+        raise UsageError(
+            "Amazon Bedrock answers here, not the simulator.",
+            hint="Leave out --scenario, or unset AWS's variables.",
+        )
+    try:
+        for file in files:
+            SimulatorControl(simulator_url or "").add_scenario(read_document(file))
+    except SimulatorError as error:
+        raise StackError(str(error)) from None
 
 
 @reports_errors
@@ -132,9 +160,7 @@ def simulator(
         int | None,
         typer.Option("--in-flight", help="Refuse more at once.", show_default="no limit", min=1),
     ] = None,
-    scenario: Annotated[
-        Path | None, typer.Option("--scenario", help="File of answers and faults.", show_default=False)
-    ] = None,
+    scenario: ScenarioOption = None,
 ) -> None:
     """Run the simulator of Amazon Bedrock alone, until Ctrl-C."""
     from chassis.errors.client import StackError
@@ -144,6 +170,6 @@ def simulator(
 
     quota = Quota(requests_per_second=requests_per_second, in_flight=in_flight)
     try:
-        serve(port=port, latency=latency, quota=quota, scenario=scenario)
+        serve(port=port, latency=latency, quota=quota, scenario=scenario or ())
     except SimulatorError as error:
         raise StackError(str(error)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from chassis.local.simulator.command import DEFAULT_HOST, DEFAULT_LATENCY, DEFAULT_PORT, serve
 from chassis.local.simulator.scenario import Quota, parse
@@ -31,7 +32,14 @@ def main() -> int:
         "--requests-per-second", type=int, metavar="N", help="refuse what is over N requests in a second"
     )
     parser.add_argument("--in-flight", type=int, metavar="N", help="refuse what is over N requests at once")
-    parser.add_argument("--scenario", metavar="FILE", help="answers and faults, YAML or JSON")
+    parser.add_argument(
+        "--scenario",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="answers and faults; any number",
+    )
     parser.add_argument("--log", metavar="FILE", help="append a line of JSON for each request")
     given = parser.parse_args()
     try:

@@ -88,6 +88,7 @@ def _checked(data: Any) -> dict[str, Any]:
     _check_turns(body)
     _check_blocks(body, data)
     _check_tools(body)
+    _check_tool_results(body)
     return data
 
 
@@ -126,6 +127,26 @@ def _check_blocks(body: _Body, data: dict[str, Any]) -> None:
         raise _refusal(
             f"A maximum of {_BREAKPOINTS} blocks with cache_control may be provided. Found {marked}."
         )
+
+
+def _check_tool_results(body: _Body) -> None:
+    """A tool that was called is answered in the next message, and nothing else is."""
+    called: set[str] = set()
+    for number, message in enumerate(body.messages):
+        blocks = _as_blocks(message.content)
+        returned = {str(block.get("tool_use_id")) for block in blocks if block.get("type") == "tool_result"}
+        if unknown := sorted(returned - called):
+            raise _refusal(
+                f"messages.{number}: unexpected `tool_use_id` found in `tool_result` blocks: {', '.join(unknown)}. "
+                "Each `tool_result` block must have a corresponding `tool_use` block in the previous message."
+            )
+        if missing := sorted(called - returned):
+            raise _refusal(
+                f"messages.{number - 1}: `tool_use` ids were found without `tool_result` blocks immediately after: "
+                f"{', '.join(missing)}. Each `tool_use` block must have a corresponding `tool_result` block in the "
+                "next message."
+            )
+        called = {str(block.get("id")) for block in blocks if block.get("type") == "tool_use"}
 
 
 def _as_blocks(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:

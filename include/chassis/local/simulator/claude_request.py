@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+import yaml
+
 Kind = Literal["plan", "task", "other"]
 
 _OPENING = re.compile(r'<data-(?P<mark>[0-9a-f]{12})(?P<attributes>(?: \w+="(?:[^"\\\n]|\\.)*")*)>\n')
@@ -68,6 +70,13 @@ def _object_in(text: str) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
+def _yaml_in(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None
+
+
 def _last_schema(text: str) -> dict[str, Any] | None:
     """The last JSON object that begins a line and is the schema of an object."""
     found, position = None, 0
@@ -120,6 +129,83 @@ class ClaudeRequest:
         if self.fence("task"):
             return "task"
         return "plan" if self.fence("catalogue") or self.fence("agents") else "other"
+
+    @property
+    def turn(self) -> int:
+        """1 before Claude has answered; each answer that the conversation holds makes it one more."""
+        return 1 + [turn.get("role") for turn in self.body.get("messages", [])].count("assistant")
+
+    @property
+    def revises(self) -> bool:
+        """Whether a plan is to be changed."""
+        return self.fence("current_plan") is not None
+
+    def texts(self, source: str) -> list[str]:
+        """What a scenario searches: a part of what the request says, in one piece or several."""
+        match source:
+            case "prompt":
+                return [self.user_text]
+            case "system":
+                return _texts(self.body.get("system") or "")
+            case "results":
+                return [fence.content for fence in self.fences if fence.name == "result"]
+            case "tool_result":
+                last = self.body["messages"][-1].get("content")
+                blocks = last if isinstance(last, list) else []
+                return ["\n".join(_texts([block])) for block in blocks if block.get("type") == "tool_result"]
+            case "instruction":
+                return [self.text_of("task")]
+            case "work":
+                return [f"{(self.task or '').replace('_', ' ')}. {self.text_of('task')[:2_000]}"]
+            case "requirement" if self.kind == "plan":
+                return [self.text_of(source) or self.user_text]
+        return [self.text_of(source)]
+
+    @cached_property
+    def services(self) -> list[str]:
+        """The names in the catalogue: a YAML list of names, of entries with a name, or a mapping by name."""
+        data = _yaml_in(self.text_of("catalogue"))
+        if isinstance(data, dict) and "services" in data:
+            data = data["services"]
+        entries = list(data) if isinstance(data, (list, dict)) else []
+        names = [entry.get("name") if isinstance(entry, dict) else entry for entry in entries]
+        return [str(name) for name in names if name]
+
+    @cached_property
+    def current_plan(self) -> dict[str, Any]:
+        """The plan to be changed; an empty one where it can't be read."""
+        plan = _yaml_in(self.text_of("current_plan"))
+        known = plan if isinstance(plan, dict) and isinstance(plan.get("tasks"), list) else {}
+        return {"title": "", "requirement": "", "tasks": []} | known | {"inputs": known.get("inputs") or {}}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the texts of a scenario may name."""
+        told = ("requirement", "comment", "instruction", "work", "prompt", "tool_result")
+        results = [
+            {
+                "task": fence.attributes.get("task"),
+                "item": fence.attributes.get("item"),
+                "text": fence.content,
+            }
+            for fence in self.fences
+            if fence.name == "result"
+        ]
+        return {name: "\n".join(self.texts(name)) for name in told} | {
+            "task": self.task,
+            "item": self.item,
+            "turn": self.turn,
+            "results": results,
+            "services": self.services,
+            "agent": self._executing_agent(),
+            "given": self.json_of("inputs"),
+            "plan": self.current_plan,
+        }
+
+    def _executing_agent(self) -> str:
+        names = re.findall(r"^([a-z][\w-]*):", self.text_of("agents"), re.MULTILINE)
+        workers = [name for name in names if "plan" not in name]
+        return "task-executor" if "task-executor" in names or not workers else workers[0]
 
     @property
     def task(self) -> str | None:

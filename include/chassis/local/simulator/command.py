@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chassis.local.simulator.runner import Simulator
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from chassis.local.simulator.scenario import Quota
@@ -23,7 +24,7 @@ def serve(
     port: int = DEFAULT_PORT,
     latency: float = DEFAULT_LATENCY,
     quota: Quota | None = None,
-    scenario: str | Path | None = None,
+    scenario: Sequence[Path] = (),
     log_file: str | Path | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT, then return. Call it from the main thread: only that one gets signals.

@@ -1,4 +1,4 @@
-"""The control endpoints below ``/_simulator``: request log, faults, answers, models, latency, quota.
+"""The control endpoints below ``/_simulator``: request log, scenarios, models.
 
 They need no credentials and answer on the loopback interface only.
 """
@@ -12,23 +12,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
 
 from chassis import __version__
 from chassis.local.simulator.model_files import Play
-from chassis.local.simulator.scenario import AnswerRule, FaultRule, Quota, parse
+from chassis.local.simulator.scenario import Scenario, parse
 from chassis.local.simulator.simulator_errors import SimulatorError
 
 if TYPE_CHECKING:
     from chassis.local.simulator.server_state import State
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class _Latency(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    seconds: float = Field(ge=0)
 
 
 class ControlApi:
@@ -43,14 +36,11 @@ class ControlApi:
             ("GET", "health", self._health),
             ("GET", "requests", lambda _: self._state.log.as_data()),
             ("DELETE", "requests", lambda _: self._state.log.clear()),
-            ("POST", "faults", lambda data: self._state.faults.add(parse(FaultRule, data, "The fault"))),
+            ("POST", "scenario", lambda data: self._state.add(parse(Scenario, data, "The scenario"))),
             ("DELETE", "faults", lambda _: self._state.faults.clear()),
-            ("POST", "answers", lambda data: self._state.answers.add(parse(AnswerRule, data, "The answer"))),
             ("DELETE", "answers", lambda _: self._state.answers.clear()),
             ("POST", "models", lambda data: self._state.cast.add(parse(Play, data, "The play"))),
             ("DELETE", "models", lambda _: self._state.cast.clear()),
-            ("POST", "latency", self._set_latency),
-            ("POST", "quota", self._set_quota),
             ("POST", "reset", lambda _: self._state.reset()),
         ]
         for method, name, action in routes:
@@ -65,12 +55,6 @@ class ControlApi:
             "latency": state.latency.seconds,
             "quota": state.gate.quota.model_dump(),
         }
-
-    def _set_latency(self, data: Any) -> None:
-        self._state.latency.seconds = parse(_Latency, data, "The latency").seconds
-
-    def _set_quota(self, data: Any) -> None:
-        self._state.gate.quota = parse(Quota, data, "The quota")
 
 
 def _guarded(action: Callable[[Any], Any]) -> _Handler:

@@ -68,6 +68,10 @@ class SimulatorControl:
             time.sleep(0.02)
         return found
 
+    def add_scenario(self, document: dict[str, Any]) -> None:
+        """Add answers and faults, and set latency and quota, in the words of a scenario file."""
+        self._call("POST", "scenario", document)
+
     def add_fault(
         self,
         name: str,
@@ -93,7 +97,7 @@ class SimulatorControl:
         """
         rule = {"fault": name, "retry_after": retry_after, "seconds": seconds, "message": message}
         rule |= {"in_stream": in_stream, "form": form}
-        self._call("POST", "faults", rule | {"match": match, "times": times, "after": after})
+        self.add_scenario({"faults": [rule | {"match": match, "times": times, "after": after}]})
 
     def clear_faults(self) -> None:
         """Drop all faults."""
@@ -109,13 +113,13 @@ class SimulatorControl:
         after: int = 0,
         **match: Any,
     ) -> None:
-        """Give matching requests this answer.
+        """Give matching requests this answer as it stands: braces in it are no template.
 
         :param form: ``json`` or ``text``, sent as it is; ``plan`` or ``result``, made to fit the schema
         :param usage: input and output tokens that it is said to have; None counts its characters
         """
-        rule = {form: answer, "usage": _usage(usage) if usage else None}
-        self._call("POST", "answers", rule | {"match": match, "times": times, "after": after})
+        rule = {form: answer, "literal": True, "usage": _usage(usage) if usage else None}
+        self.add_scenario({"answers": [rule | {"match": match, "times": times, "after": after}]})
 
     def add_usage(
         self,
@@ -128,7 +132,7 @@ class SimulatorControl:
     ) -> None:
         """Give matching requests the simulator's own answer, said to have so many tokens, none of them cached."""
         rule = {"usage": _usage((input_tokens, output_tokens))}
-        self._call("POST", "answers", rule | {"match": match, "times": times, "after": after})
+        self.add_scenario({"answers": [rule | {"match": match, "times": times, "after": after}]})
 
     def clear_answers(self) -> None:
         """Drop all answers and usages."""
@@ -150,7 +154,7 @@ class SimulatorControl:
 
     def set_latency(self, seconds: float) -> None:
         """Let each answer begin after this time, those that wait already included."""
-        self._call("POST", "latency", {"seconds": seconds})
+        self.add_scenario({"latency": seconds})
 
     def set_quota(
         self,
@@ -171,7 +175,7 @@ class SimulatorControl:
         """
         limits = {"requests_per_second": requests_per_second, "in_flight": in_flight}
         limits |= {"tokens_per_minute": tokens_per_minute, "tokens_per_day": tokens_per_day}
-        self._call("POST", "quota", limits | {"retry_after": retry_after})
+        self.add_scenario({"quota": limits | {"retry_after": retry_after}})
 
     def reset(self) -> None:
         """Back to how it was started: its scenario, latency and quota, the log and the prompt cache empty."""

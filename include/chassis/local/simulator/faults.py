@@ -45,9 +45,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chassis.local.simulator.executor import MARK, blocked_answer
-from chassis.local.simulator.replanner import proposal_for
-from chassis.local.simulator.reply_forms import fitted_reply, json_reply
+from chassis.local.simulator.reply_forms import MARK, fitted_reply, json_reply, proposal
 from chassis.local.simulator.simulator_errors import ApiError
 
 if TYPE_CHECKING:
@@ -180,11 +178,17 @@ def spoil(rule: FaultRule, request: ClaudeRequest, reply: Reply) -> Reply:
             return reply.cut(0.5, "max_tokens")
         case "refusal":
             details = {"type": "refusal", "category": None, "explanation": f"{MARK} Refused on demand."}
-            return replace(reply, text="", stop_reason="refusal", stop_details=details)
+            return replace(reply, text="", stop_reason="refusal", stop_details=details, calls=())
         case "blocked":
-            return fitted_reply(request, blocked_answer(request))
+            return fitted_reply(request, _blocked_answer(request))
         case _:
             return reply
+
+
+def _blocked_answer(request: ClaudeRequest) -> dict[str, object]:
+    about = request.item or request.task or "this task"
+    reason = f"{MARK} Blocked on demand: {about} can't be done with what was given."
+    return {"status": "blocked", "reason": reason, "summary": reason, "output": reason}
 
 
 def _malformed(request: ClaudeRequest, reply: Reply) -> Reply:
@@ -194,7 +198,7 @@ def _malformed(request: ClaudeRequest, reply: Reply) -> Reply:
 
 
 def _wrong_plan(request: ClaudeRequest) -> dict[str, object]:
-    plan = proposal_for(request)
+    plan = proposal(request)
     if "removed" in plan:
         plan["removed"] = [*plan["removed"], "no_such_task"]
         return plan

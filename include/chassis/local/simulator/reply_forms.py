@@ -6,13 +6,15 @@ A form is asked for by the request's fields or, failing these, by a JSON schema 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from chassis.local.simulator.executor import MARK, answer_for, hints_for
+from chassis.local.simulator.plan_edits import changed_plan
 from chassis.local.simulator.prompt_cache import CHARACTERS_PER_TOKEN
-from chassis.local.simulator.replanner import proposal_for
-from chassis.local.simulator.schema_filler import Fitter
+from chassis.local.simulator.scenario import GivenAnswer, default_answer
+from chassis.local.simulator.schema_filler import Fitter, Hints
+from chassis.local.simulator.simulator_errors import ApiError
 from chassis.local.simulator.wire_message import Reply
 
 if TYPE_CHECKING:
@@ -21,21 +23,38 @@ if TYPE_CHECKING:
     from chassis.local.simulator.scenario import AnswerRule
 
 
+MARK = "[simulated]"
+
+
 def make_reply(request: ClaudeRequest, rule: AnswerRule | None = None) -> Reply:
-    """The reply that a rule prescribes, else the simulator's own."""
-    if rule is not None and rule.text is not None:
-        return text_reply(request, rule.text)
-    if rule is not None and "data" in rule.model_fields_set:
-        return json_reply(request, rule.data)
-    if request.kind == "plan":
-        return fitted_reply(
-            request, proposal_for(request) if rule is None or rule.plan is None else rule.plan
-        )
-    if request.kind == "task":
-        return _task_reply(request, rule.result if rule and rule.result else {})
-    if request.schema is None:
-        return text_reply(request, f"{MARK} This is the simulator, not Claude.")
-    return json_reply(request, Fitter(request.schema).instance())
+    """The reply that a rule prescribes, else the simulator's own.
+
+    :raises ApiError: the scenario can't be filled in, or calls a tool that the request doesn't offer
+    """
+    given = rule.filled(request) if rule is not None else GivenAnswer()
+    if given.form is None and request.kind == "other" and request.schema is not None:
+        return json_reply(request, Fitter(request.schema).instance())
+    if given.form is None or given.form == "result":
+        own = default_answer(request).filled(request)
+        if own.form == "result":
+            return _task_reply(request, own, given)
+        given = own
+    match given.form:
+        case "text":
+            return text_reply(request, str(given.content))
+        case "data":
+            return json_reply(request, given.content)
+        case "tools":
+            return _tool_calls(request, given)
+        case _:
+            return fitted_reply(request, proposal(request, given))
+
+
+def proposal(request: ClaudeRequest, given: GivenAnswer | None = None) -> dict[str, Any]:
+    """The plan, or the changes to one, of an answer or of the simulator's own."""
+    given = given or default_answer(request).filled(request)
+    content: dict[str, Any] = given.content
+    return changed_plan(request, content) if given.form == "changes" else content
 
 
 def within(reply: Reply, max_tokens: int) -> Reply:
@@ -43,11 +62,11 @@ def within(reply: Reply, max_tokens: int) -> Reply:
     thought = reply.thought.tokens if reply.thought else 0
     if reply.thought and thought >= max_tokens:
         thinking = replace(reply.thought, tokens=max_tokens)
-        return replace(reply, text="", stop_reason="max_tokens", thought=thinking)
+        return replace(reply, text="", stop_reason="max_tokens", thought=thinking, calls=())
     room = (max_tokens - thought) * CHARACTERS_PER_TOKEN
-    return (
-        replace(reply, text=reply.text[:room], stop_reason="max_tokens") if len(reply.text) > room else reply
-    )
+    if len(reply.said) <= room:
+        return reply
+    return replace(reply, text=reply.text[:room], stop_reason="max_tokens", calls=())
 
 
 def as_played(reply: Reply, request: ClaudeRequest, model: Model) -> Reply:
@@ -67,13 +86,14 @@ def as_played(reply: Reply, request: ClaudeRequest, model: Model) -> Reply:
     return reply
 
 
-def fitted_reply(request: ClaudeRequest, answer: dict[str, Any]) -> Reply:
+def fitted_reply(
+    request: ClaudeRequest, answer: dict[str, Any], numbers: tuple[float, ...] | None = None
+) -> Reply:
     """The answer made to fit the request's schema; without one, a task's output or a plan's JSON."""
     if request.schema is None:
-        return text_reply(
-            request, str(answer["output"]) if request.kind == "task" else json.dumps(answer, indent=2)
-        )
-    return json_reply(request, Fitter(request.schema, hints_for(request)).conform(answer))
+        text = str(answer["output"]) if request.kind == "task" else json.dumps(answer, indent=2)
+        return text_reply(request, text)
+    return json_reply(request, Fitter(request.schema, _hints(request, numbers or ())).conform(answer))
 
 
 def json_reply(request: ClaudeRequest, answer: Any) -> Reply:
@@ -86,14 +106,30 @@ def text_reply(request: ClaudeRequest, text: str) -> Reply:
     return json_reply(request, {"answer": text}) if _tool(request) else _reply(request, text)
 
 
-def _task_reply(request: ClaudeRequest, given: dict[str, Any]) -> Reply:
-    answer = answer_for(request) | given
+def _task_reply(request: ClaudeRequest, own: GivenAnswer, given: GivenAnswer) -> Reply:
+    answer = {"status": "completed", "reason": "", **own.content, **(given.content or {})}
+    numbers = given.numbers or own.numbers
     output = (request.schema or {}).get("properties", {}).get("output")
-    if "output" not in given and output is not None and request.schema is not None:
-        fitter = Fitter(request.schema, hints_for(request))
+    if "output" not in (given.content or {}) and output is not None and request.schema is not None:
+        fitter = Fitter(request.schema, _hints(request, numbers))
         if not fitter.takes_prose(output):
             answer["output"] = fitter.instance(output, name="output")
-    return fitted_reply(request, answer)
+    return fitted_reply(request, answer, numbers)
+
+
+def _hints(request: ClaudeRequest, numbers: tuple[float, ...]) -> Hints:
+    """What to fill a schema with: the services that the prompt names, the answer's numbers."""
+    names = request.services or re.findall(r"^[ \t]*(?:- )?name: *([\w-]+) *$", request.user_text, re.M)
+    return Hints(names=tuple(dict.fromkeys(names)) or Hints().names, numbers=numbers, text=MARK)
+
+
+def _tool_calls(request: ClaudeRequest, given: GivenAnswer) -> Reply:
+    offered = {tool.get("name") for tool in request.body.get("tools") or []}
+    for call in given.calls:
+        if call.name not in offered:
+            message = f"The simulator's scenario calls {call.name!r}, which is none of the request's tools."
+            raise ApiError(400, "ValidationException", message)
+    return Reply(given.text, "tool_use", calls=tuple((call.name, call.input) for call in given.calls))
 
 
 def _reply(request: ClaudeRequest, text: str) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -16,7 +17,7 @@ from chassis.local.simulator.server_state import State
 from chassis.local.simulator.simulator_errors import SimulatorError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
     from types import TracebackType
 
 _GRACE = 0.2  # seconds that answers under way get at the stop; a stalled one would take for ever
@@ -28,7 +29,7 @@ class Simulator:
     :param port: 0 takes a free one, see :attr:`url`
     :param latency: seconds before each answer begins; a scenario's own wins
     :param quota: what all requests share; a scenario's own wins, None is no limit
-    :param scenario: a file of answers and faults, see :mod:`chassis.local.simulator.scenario`
+    :param scenario: file or files of answers and faults, see :mod:`chassis.local.simulator.scenario`
     :param log_file: file that gets a line of JSON for each request
     :raises SimulatorError: the scenario or the log file can't be used
     """
@@ -40,11 +41,12 @@ class Simulator:
         *,
         latency: float = 0.0,
         quota: Quota | None = None,
-        scenario: str | Path | None = None,
+        scenario: str | Path | Sequence[Path] | None = None,
         log_file: str | Path | None = None,
     ) -> None:
         self._host, self._port = host, port
-        loaded = load_scenario(scenario) if scenario else None
+        files = [scenario] if isinstance(scenario, (str, Path)) else scenario or ()
+        loaded = [load_scenario(file) for file in files]
         self._state = State(RequestLog(log_file), latency, quota or Quota(), loaded)
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()

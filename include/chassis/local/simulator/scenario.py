@@ -1,33 +1,32 @@
-"""Rules that a test or a scenario file gives: which requests fail and how, which get a given answer,
-and the quota that all of them share.
+"""Scenario files: what a request looks like and what is answered, turn by turn; which requests fail, and the quota.
 
-A scenario file is YAML (or JSON)::
-
-    latency: 0.1
-    quota: {requests_per_second: 10, in_flight: 20}
-    answers:
-      - match: {kind: plan, requirement: onboarding}
-        plan: {title: Onboarding, id: onboarding, inputs: [], tasks: [...]}
-      - match: {task: discover}
-        result: {output: {services: [pricing, claims]}}
-        usage: {input_tokens: 1000, output_tokens: 500}
-    faults:
-      - match: {task: update_service, item: pricing}
-        fault: throttle
-        times: 2
-        retry_after: 1
+docs/reference/simulator.md describes the format. The simulator's own answers are such files, in ``scenarios/``. A test
+adds answers and faults to a running simulator in the same words, over its control API.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from chassis.local.simulator.claude_request import Kind
+from chassis.local.simulator.scenario_templates import check_templates, fill
 from chassis.local.simulator.simulator_errors import SimulatorError
 
 if TYPE_CHECKING:
@@ -74,8 +73,25 @@ FaultName = Literal[
 _STRICT = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+def _pattern(value: Any) -> Any:
+    try:
+        return re.compile(value, re.IGNORECASE) if isinstance(value, str) else value
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+
+
+Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
+Filled = Annotated[Any, AfterValidator(check_templates)]
+Source = Literal[
+    "requirement", "comment", "instruction", "work", "prompt", "system", "results", "tool_result"
+]
+
+
 class Match(BaseModel):
-    """Which requests a rule is about. What is not given matches everything."""
+    """Which requests are meant. What is not given matches everything.
+
+    The texts are regular expressions that are searched for; case doesn't matter. Their named groups are variables.
+    """
 
     model_config = _STRICT
 
@@ -83,21 +99,33 @@ class Match(BaseModel):
     task: str | None = Field(None, description="Task id, exactly.")
     item: str | None = Field(None, description="Item of a mapped task, exactly.")
     model: str | None = Field(None, description="Bedrock model id; * and ? stand for any characters.")
-    requirement: str | None = Field(
-        None, description="Words that the requirement contains; case doesn't matter."
-    )
+    turn: int | None = Field(None, ge=1, description="1 plus the answers that the conversation holds.")
+    revises: bool | None = Field(None, description="Whether a planner's request holds a current plan.")
+    requirement: Pattern | None = None
+    comment: Pattern | None = Field(None, description="A person's comment on a plan.")
+    instruction: Pattern | None = Field(None, description="A task's instruction.")
+    work: Pattern | None = Field(None, description="A task's id as words, and its instruction.")
+    prompt: Pattern | None = Field(None, description="All text of the user's turns.")
+    system: Pattern | None = Field(None, description="The system prompt.")
+    tool_result: Pattern | None = Field(None, description="What the tools of the turn before returned.")
 
-    def accepts(self, request: ClaudeRequest) -> bool:
-        """Whether the request is meant."""
-        pairs = ((self.kind, request.kind), (self.task, request.task), (self.item, request.item))
-        return (
-            all(wanted is None or wanted == found for wanted, found in pairs)
-            and (self.model is None or fnmatchcase(request.model, self.model))
-            and (
-                self.requirement is None
-                or self.requirement.casefold() in request.text_of("requirement").casefold()
-            )
-        )
+    def captures(self, request: ClaudeRequest) -> dict[str, str | None] | None:
+        """The named groups of the texts that were found; None when the request isn't meant."""
+        for name in ("kind", "task", "item", "turn", "revises"):
+            wanted = getattr(self, name)
+            if wanted is not None and wanted != getattr(request, name):
+                return None
+        if self.model is not None and not fnmatchcase(request.model, self.model):
+            return None
+        found: dict[str, str | None] = {}
+        for name in get_args(Source):
+            pattern = getattr(self, name, None)
+            if pattern is not None:
+                match = pattern.search("\n".join(request.texts(name)))
+                if match is None:
+                    return None
+                found |= match.groupdict()
+        return found
 
 
 class Rule(BaseModel):
@@ -108,6 +136,10 @@ class Rule(BaseModel):
     match: Match = Match()
     times: int | None = Field(None, ge=1, description="How often it applies; None is until it is cleared.")
     after: int = Field(0, ge=0, description="Matching requests that are let through first.")
+
+    def accepts(self, request: ClaudeRequest) -> bool:
+        """Whether the request is meant."""
+        return self.match.captures(request) is not None
 
 
 class FaultRule(Rule):
@@ -139,7 +171,7 @@ class FaultRule(Rule):
             "wrong_plan": request.kind == "plan",
             "blocked": request.kind == "task",
         }
-        return possible.get(self.fault, True) and self.match.accepts(request)
+        return possible.get(self.fault, True) and super().accepts(request)
 
 
 class GivenUsage(BaseModel):
@@ -151,31 +183,140 @@ class GivenUsage(BaseModel):
     output_tokens: int = Field(ge=0)
 
 
-class AnswerRule(Rule):
-    """An answer given beforehand, in one form, or the tokens of the simulator's own answer, or both."""
+class GivenCall(BaseModel):
+    """A tool that is called."""
 
-    data: Any = Field(None, alias="json", description="Any JSON, sent as it is even if it breaks the schema.")
-    text: str | None = Field(None, description="Any text, sent as it is.")
-    plan: dict[str, Any] | None = Field(None, description="A plan, made to fit the request's schema.")
-    result: dict[str, Any] | None = Field(
+    model_config = _STRICT
+
+    name: str
+    input: Annotated[dict[str, Any], AfterValidator(check_templates)] = {}
+
+
+_FORMS = ("data", "text", "tools", "plan", "changes", "result")
+
+
+class Turn(BaseModel):
+    """What is answered: one form, or a text together with the tools that are called."""
+
+    model_config = _STRICT
+
+    data: Filled = Field(
+        None, alias="json", description="Any JSON, sent as it is even if it breaks the schema."
+    )
+    text: Filled = Field(None, description="Any text, sent as it is.")
+    tools: tuple[GivenCall, ...] = Field((), description="Tools to call, after the text if there is one.")
+    plan: Filled = Field(None, description="A plan, made to fit the request's schema.")
+    changes: Filled = Field(None, description="Changes to the current plan, made to fit as well.")
+    result: Filled = Field(
         None,
         description="Parts of a task's answer (status, reason, summary, output); the rest is filled in.",
     )
-    usage: GivenUsage | None = Field(None, description="Tokens of the answer; None counts its characters.")
+
+    @property
+    def form(self) -> str | None:
+        """The one form that is given."""
+        return next(iter(self._forms()), None)
+
+    def _forms(self) -> list[str]:
+        given: list[str] = [form for form in _FORMS if form in self.model_fields_set]
+        return [form for form in given if form != "text" or "tools" not in given]
 
     @model_validator(mode="after")
-    def _has_one_form(self) -> AnswerRule:
-        given = {"data", "text", "plan", "result"} & self.model_fields_set
-        if len(given) > 1 or (not given and self.usage is None):
-            raise ValueError("give exactly one of json, text, plan, result; or usage alone")
+    def _has_one_form(self) -> Turn:
+        self._check_forms(len(self._forms()))
         return self
+
+    def _check_forms(self, count: int) -> None:
+        if count != 1:
+            raise ValueError(
+                "give exactly one of json, text, plan, result, changes; or tools, also with a text"
+            )
+
+
+@dataclass(frozen=True)
+class GivenAnswer:
+    """One turn, its templates filled in. ``form`` is None for the simulator's own answer."""
+
+    form: str | None = None
+    content: Any = None
+    text: str = ""
+    calls: tuple[GivenCall, ...] = ()
+    numbers: tuple[float, ...] = ()
+
+
+class AnswerRule(Rule, Turn):
+    """An answer, or one for each turn of a conversation; or the tokens of the simulator's own answer; or both."""
+
+    name: str | None = Field(None, description="For messages.")
+    literal: bool = Field(False, description="Whether texts are sent as they are, whatever braces they hold.")
+    find: dict[str, dict[Source, Pattern]] = Field(
+        {},
+        description="Variables with every place where a text has the pattern, as a list of its named groups.",
+    )
+    values: dict[str, Filled] = Field({}, alias="set", description="Further variables, in this order.")
+    condition: Filled = Field(None, alias="if", description="It applies only where this is true.")
+    numbers: Filled = Field((), description="Numbers for the fields of a task's output schema.")
+    turns: tuple[Turn, ...] = Field(
+        (), description="One for each turn; the last one answers all later turns, too."
+    )
+    usage: GivenUsage | None = Field(None, description="Tokens of the answer; None counts its characters.")
+
+    def _check_forms(self, count: int) -> None:
+        given = count + bool(self.turns)
+        if given > 1 or (not given and self.usage is None):
+            raise ValueError(
+                "give exactly one of json, text, plan, result, changes, turns; or tools; or usage alone"
+            )
 
     def accepts(self, request: ClaudeRequest) -> bool:
         """Whether the request matches; a plan is for planners only and a result for tasks only."""
-        fits = (self.plan is None or request.kind == "plan") and (
-            self.result is None or request.kind == "task"
+        kinds = {"plan": "plan", "changes": "plan", "result": "task"}
+        return (
+            kinds.get(self.form or "", request.kind) == request.kind and self.variables(request) is not None
         )
-        return fits and self.match.accepts(request)
+
+    def variables(self, request: ClaudeRequest) -> dict[str, Any] | None:
+        """What the texts of this answer may name; None when the request isn't meant.
+
+        :raises ApiError: a template of this answer can't be filled in
+        """
+        captures = self.match.captures(request)
+        if captures is None or self.literal:
+            return captures
+        known: dict[str, Any] = request.facts | captures
+        for name, places in self.find.items():
+            known[name] = [
+                match.groupdict()
+                for source, pattern in places.items()
+                for text in request.texts(source)
+                for match in pattern.finditer(text)
+            ]
+        for name, value in self.values.items():
+            known[name] = fill(value, known, self.label)
+        return known if self.condition is None or fill(self.condition, known, self.label) else None
+
+    @property
+    def label(self) -> str:
+        return self.name or "an answer without a name"
+
+    def filled(self, request: ClaudeRequest) -> GivenAnswer:
+        """What is said at this point of the conversation.
+
+        :raises ApiError: a template of this answer can't be filled in
+        """
+        said = self.turns[min(request.turn, len(self.turns)) - 1] if self.turns else self
+        known = self.variables(request) or {}
+
+        def value(template: Any) -> Any:
+            return template if self.literal else fill(template, known, self.label)
+
+        return GivenAnswer(
+            form=said.form,
+            content=value(getattr(said, said.form)) if said.form and said.form != "tools" else None,
+            text=value(said.text) or "",
+            calls=tuple(GivenCall(name=call.name, input=value(call.input)) for call in said.tools),
+            numbers=tuple(map(float, value(self.numbers))),
+        )
 
 
 class Quota(BaseModel):
@@ -215,12 +356,10 @@ class RuleBook(Generic[_R]):
     """Rules in force, oldest first; the first that accepts a request and is not used up applies."""
 
     def __init__(self, rules: Iterable[_R] = ()) -> None:
-        self._rules: list[tuple[_R, list[int]]] = []
-        for rule in rules:
-            self.add(rule)
+        self._rules: list[tuple[_R, list[int]]] = [(rule, [0]) for rule in rules]
 
-    def add(self, rule: _R) -> None:
-        self._rules.append((rule, [0]))
+    def add(self, *rules: _R) -> None:
+        self._rules += [(rule, [0]) for rule in rules]
 
     def clear(self) -> None:
         self._rules.clear()
@@ -228,7 +367,7 @@ class RuleBook(Generic[_R]):
     def pick(self, request: ClaudeRequest) -> _R | None:
         """The rule that applies to this request, which counts as one use."""
         for rule, seen in self._rules:
-            if not rule.accepts(request) or (rule.times is not None and seen[0] >= rule.after + rule.times):
+            if (rule.times is not None and seen[0] >= rule.after + rule.times) or not rule.accepts(request):
                 continue
             seen[0] += 1
             if seen[0] > rule.after:
@@ -249,8 +388,19 @@ def parse(kind: type[_M], data: Any, where: str) -> _M:
             for fault in error.errors()
         )
         raise SimulatorError(
-            f"{where} can't be used: {faults}.", hint="See chassis.local.simulator.scenario for the fields."
+            f"{where} can't be used: {faults}.", hint="See docs/reference/simulator.md."
         ) from None
+
+
+def read_document(path: str | Path) -> Any:
+    """What stands in a scenario file, unchecked.
+
+    :raises SimulatorError: the file can't be read, or is no YAML
+    """
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SimulatorError(f"The scenario file {path} can't be read: {error}") from None
 
 
 def load_scenario(path: str | Path) -> Scenario:
@@ -258,8 +408,20 @@ def load_scenario(path: str | Path) -> Scenario:
 
     :raises SimulatorError: the file can't be read, is no YAML, or has fields that are wrong
     """
-    try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SimulatorError(f"The scenario file {path} can't be read: {error}") from None
-    return parse(Scenario, data or {}, f"The scenario file {path}")
+    return parse(Scenario, read_document(path), f"The scenario file {path}")
+
+
+@cache
+def default_answers() -> tuple[AnswerRule, ...]:
+    """The simulator's own answers, in the order of their files' names."""
+    folder = resources.files("chassis.local.simulator").joinpath("scenarios")
+    files = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name
+    )
+    scenarios = [parse(Scenario, yaml.safe_load(file.read_text("utf-8")), file.name) for file in files]
+    return tuple(answer for scenario in scenarios for answer in scenario.answers)
+
+
+def default_answer(request: ClaudeRequest) -> AnswerRule:
+    """The simulator's own answer to a request."""
+    return next(answer for answer in default_answers() if answer.accepts(request))

@@ -132,7 +132,7 @@ class _Bedrock:
 
 def _counted(prompt: Prompt, reply: Reply) -> TokenCount:
     thinking = reply.thought.tokens if reply.thought else 0
-    return prompt.count(thinking + (count_tokens(reply.text) if reply.text or not thinking else 0), thinking)
+    return prompt.count(thinking + (count_tokens(reply.said) if reply.said or not thinking else 0), thinking)
 
 
 def _given(rule: AnswerRule | None) -> TokenCount | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,24 +54,32 @@ class Thought:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: text, or the input of the tool ``tool`` when that is set (``text`` is its JSON then)."""
+    """An answer: text, or the input of the tool ``tool`` when that is set (``text`` is its JSON then).
+
+    ``calls`` are tools that are called after the text, each with its input.
+    """
 
     text: str
     stop_reason: str
     tool: str | None = None
+    calls: tuple[tuple[str, dict[str, Any]], ...] = ()
     stop_details: dict[str, Any] | None = None
     thought: Thought | None = None
 
     def cut(self, share: float, stop_reason: str) -> Reply:
-        """The reply ended early."""
-        return replace(self, text=self.text[: int(len(self.text) * share)], stop_reason=stop_reason)
+        """The reply ended early, before any tool was called."""
+        kept = self.text[: int(len(self.text) * share)]
+        return replace(self, text=kept, stop_reason=stop_reason, calls=())
+
+    @property
+    def said(self) -> str:
+        """All that it costs output tokens to say."""
+        return self.text + "".join(name + json.dumps(given) for name, given in self.calls)
 
 
 def whole_message(reply: Reply, message_id: str, tokens: TokenCount) -> dict[str, Any]:
     """The body of an ``invoke`` answer."""
-    content = [_thinking(reply.thought)] if reply.thought else []
-    content += [_block(reply, message_id, _tool_input(reply))] if reply.text else []
-    return _envelope(message_id, content) | {
+    return _envelope(message_id, [block.whole for block in _blocks(reply, message_id)]) | {
         "stop_reason": reply.stop_reason,
         "stop_details": reply.stop_details,
         "usage": tokens.as_usage(),
@@ -82,25 +90,13 @@ def stream_events(reply: Reply, message_id: str, tokens: TokenCount) -> Iterator
     """The events of a streamed answer, from ``message_start`` to ``message_stop``."""
     opening = _envelope(message_id, []) | {"usage": replace(tokens, output=1).as_usage()}
     yield {"type": "message_start", "message": opening}
-    index = 0
-    if reply.thought:
-        deltas = [{"type": "thinking_delta", "thinking": reply.thought.text}] if reply.thought.text else []
-        deltas.append({"type": "signature_delta", "signature": reply.thought.signature})
-        yield from _block_events(index, _thinking(Thought("", "", 0)), deltas)
-        index += 1
-    if reply.text:
-        size = max(1, -(-len(reply.text) // _DELTAS))
-        deltas = [_delta(reply, start, size) for start in range(0, len(reply.text), size)]
-        yield from _block_events(index, _block(reply, message_id, {}, empty=True), deltas)
-    yield {
-        "type": "message_delta",
-        "delta": {
-            "stop_reason": reply.stop_reason,
-            "stop_sequence": None,
-            "stop_details": reply.stop_details,
-        },
-        "usage": tokens.as_usage(),
-    }
+    for index, block in enumerate(_blocks(reply, message_id)):
+        yield {"type": "content_block_start", "index": index, "content_block": block.whole | block.empty}
+        for delta in block.deltas:
+            yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
+    ended = {"stop_reason": reply.stop_reason, "stop_sequence": None, "stop_details": reply.stop_details}
+    yield {"type": "message_delta", "delta": ended, "usage": tokens.as_usage()}
     yield {
         "type": "message_stop",
         "amazon-bedrock-invocationMetrics": {
@@ -112,17 +108,12 @@ def stream_events(reply: Reply, message_id: str, tokens: TokenCount) -> Iterator
     }
 
 
-def _block_events(
-    index: int, block: dict[str, Any], deltas: list[dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    yield {"type": "content_block_start", "index": index, "content_block": block}
-    for delta in deltas:
-        yield {"type": "content_block_delta", "index": index, "delta": delta}
-    yield {"type": "content_block_stop", "index": index}
+class _Block(NamedTuple):
+    """A content block; what of it is empty while its stream begins, and the deltas that fill that."""
 
-
-def _thinking(thought: Thought) -> dict[str, Any]:
-    return {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
+    whole: dict[str, Any]
+    empty: dict[str, Any]
+    deltas: list[dict[str, Any]]
 
 
 def _envelope(message_id: str, content: list[dict[str, Any]]) -> dict[str, Any]:
@@ -137,31 +128,39 @@ def _envelope(message_id: str, content: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _block(
-    reply: Reply, message_id: str, tool_input: dict[str, Any], *, empty: bool = False
-) -> dict[str, Any]:
-    if reply.tool is None:
-        return {"type": "text", "text": "" if empty else reply.text}
-    return {
-        "type": "tool_use",
-        "id": message_id.replace("msg", "toolu", 1),
-        "name": reply.tool,
-        "input": tool_input,
-    }
+def _blocks(reply: Reply, message_id: str) -> list[_Block]:
+    blocks = [_thinking(reply.thought)] if reply.thought else []
+    tool_id = message_id.replace("msg", "toolu", 1)
+    if reply.tool is not None and reply.text:
+        blocks.append(_tool_use(tool_id, reply.tool, _tool_input(reply.text), reply.text))
+    elif reply.text:
+        deltas = [{"type": "text_delta", "text": piece} for piece in _pieces(reply.text)]
+        blocks.append(_Block({"type": "text", "text": reply.text}, {"text": ""}, deltas))
+    for number, (name, given) in enumerate(reply.calls):
+        blocks.append(_tool_use(f"{tool_id}_{number}", name, given, json.dumps(given, ensure_ascii=False)))
+    return blocks
 
 
-def _tool_input(reply: Reply) -> dict[str, Any]:
-    if reply.tool is None:
-        return {}
+def _thinking(thought: Thought) -> _Block:
+    deltas = [{"type": "thinking_delta", "thinking": thought.text}] if thought.text else []
+    deltas.append({"type": "signature_delta", "signature": thought.signature})
+    whole = {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
+    return _Block(whole, {"thinking": "", "signature": ""}, deltas)
+
+
+def _tool_use(tool_id: str, name: str, given: dict[str, Any], text: str) -> _Block:
+    deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in _pieces(text)]
+    return _Block({"type": "tool_use", "id": tool_id, "name": name, "input": given}, {"input": {}}, deltas)
+
+
+def _tool_input(text: str) -> dict[str, Any]:
     try:
-        data = json.loads(reply.text)
+        data = json.loads(text)
     except ValueError:  # an answer cut by max_tokens: Bedrock gives what there was before the cut
         return {}
     return data if isinstance(data, dict) else {"answer": data}
 
 
-def _delta(reply: Reply, start: int, size: int) -> dict[str, Any]:
-    piece = reply.text[start : start + size]
-    if reply.tool is None:
-        return {"type": "text_delta", "text": piece}
-    return {"type": "input_json_delta", "partial_json": piece}
+def _pieces(text: str) -> list[str]:
+    size = max(1, -(-len(text) // _DELTAS))
+    return [text[start : start + size] for start in range(0, len(text), size)]

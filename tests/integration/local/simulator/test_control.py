@@ -111,7 +111,7 @@ def test_a_wrong_rule_is_refused_with_the_reason(control: SimulatorControl) -> N
         control.add_fault("nosuch")
     with pytest.raises(SimulatorError, match=r"match\.itme: Extra inputs are not permitted"):
         control.add_fault("throttle", itme="claims")
-    with pytest.raises(SimulatorError, match="seconds: Input should be greater than or equal to 0"):
+    with pytest.raises(SimulatorError, match="latency: Input should be greater than or equal to 0"):
         control.set_latency(-1)
 
 
@@ -130,7 +130,7 @@ def test_the_browser_of_this_machine_may_not_control_it(
 
 
 def test_a_body_that_is_no_json_is_refused(control: SimulatorControl) -> None:
-    request = urllib.request.Request(f"{control.url}/_simulator/faults", data=b"{", method="POST")
+    request = urllib.request.Request(f"{control.url}/_simulator/scenario", data=b"{", method="POST")
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5)
     assert (refused.value.code, json.load(refused.value)) == (400, {"error": "The body is no JSON."})

@@ -110,7 +110,7 @@ def test_a_wrong_rule_is_refused_with_the_field(data: dict[str, Any], words: str
 
 @pytest.mark.parametrize("forms", [{}, {"json": 1, "text": "x"}], ids=["none", "two"])
 def test_an_answer_has_exactly_one_form(forms: dict[str, Any]) -> None:
-    with pytest.raises(SimulatorError, match="exactly one of json, text, plan, result"):
+    with pytest.raises(SimulatorError, match="exactly one of json, text, plan, result, changes, turns"):
         parse(AnswerRule, forms, "The answer")
 
 

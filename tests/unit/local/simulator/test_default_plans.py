@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from chassis.local.simulator.claude_request import ClaudeRequest
-from chassis.local.simulator.planner import numbers_in, plan_for, service_names
-from chassis.prompts import planner_message
+from chassis.local.simulator.reply_forms import proposal
+from chassis.local.simulator.scenario_templates import numbers
+from chassis.prompts import fence, planner_message
 
 SERVICES = ["availability", "contracts", "recommendation", "pricing", "claims", "notifications", "documents"]
 CATALOGUE = "services:\n" + "".join(f"- name: {name}\n  description: The {name}.\n" for name in SERVICES)
@@ -20,7 +21,11 @@ def plan(
     message = planner_message(
         requirement=requirement, catalogue=catalogue, agents=agents, inputs=inputs, limit=10_000
     )
-    return plan_for(ClaudeRequest("m", {"messages": [{"role": "user", "content": message}]}, False))
+    return proposal(asking(message))
+
+
+def asking(message: str) -> ClaudeRequest:
+    return ClaudeRequest("m", {"messages": [{"role": "user", "content": message}]}, False)
 
 
 def edges(found: dict[str, Any]) -> list[tuple[str, list[str]]]:
@@ -132,22 +137,22 @@ def test_inputs_that_the_person_gave_are_declared_with_their_types() -> None:
 @pytest.mark.parametrize(
     ("catalogue", "names"),
     [
-        (CATALOGUE, tuple(SERVICES)),
-        ("[a, b]", ("a", "b")),
-        ("services: {a: {description: x}, b: {}}", ("a", "b")),
-        ("", ()),
-        ("{{ not yaml", ()),
-        ("just text", ()),
+        (CATALOGUE, SERVICES),
+        ("[a, b]", ["a", "b"]),
+        ("services: {a: {description: x}, b: {}}", ["a", "b"]),
+        ("", []),
+        ("{{ not yaml", []),
+        ("just text", []),
     ],
 )
 def test_service_names_are_read_from_the_usual_shapes_of_a_catalogue(
-    catalogue: str, names: tuple[str, ...]
+    catalogue: str, names: list[str]
 ) -> None:
-    assert service_names(catalogue) == names
+    assert asking(fence("catalogue", catalogue)).services == names
 
 
 @pytest.mark.parametrize(
-    ("text", "numbers"),
+    ("text", "expected"),
     [
         ("the sum of 5 and 3", ["5", "3"]),
         ("5, 3, and -1.5.", ["5", "3", "-1.5"]),
@@ -157,8 +162,8 @@ def test_service_names_are_read_from_the_usual_shapes_of_a_catalogue(
         ("7 then 8", ["7", "8"]),
     ],
 )
-def test_numbers_are_read_from_the_first_list_of_them(text: str, numbers: list[str]) -> None:
-    assert numbers_in(text) == numbers
+def test_numbers_are_read_from_the_first_list_of_them(text: str, expected: list[str]) -> None:
+    assert numbers(text) == expected
 
 
 @pytest.mark.parametrize("filler", ["sum ", "add ", "Add a product to ", "1 ", "1, ", " ", "\n", "1" * 50])

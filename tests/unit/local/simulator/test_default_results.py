@@ -1,13 +1,40 @@
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
 
 from chassis.local.simulator.claude_request import ClaudeRequest
-from chassis.local.simulator.executor import answer_for, blocked_answer, hints_for
+from chassis.local.simulator.faults import spoil
+from chassis.local.simulator.reply_forms import make_reply
+from chassis.local.simulator.scenario import FaultRule
 from chassis.prompts import run_message, task_message
+
+TEXT = {"type": "string"}
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "status": {"enum": ["completed", "blocked"]},
+        "reason": TEXT,
+        "summary": TEXT,
+        "output": TEXT,
+    },
+    "required": ["status", "reason", "summary", "output"],
+}
+
+
+def answer_for(request: ClaudeRequest, **output: Any) -> dict[str, Any]:
+    """The answer, with an output of that schema."""
+    found: dict[str, Any] = json.loads(make_reply(formed(request, **output)).text)
+    return found
+
+
+def formed(request: ClaudeRequest, **output: Any) -> ClaudeRequest:
+    schema = SCHEMA | {"properties": SCHEMA["properties"] | {"output": output or TEXT}}
+    format_ = {"format": {"type": "json_schema", "schema": schema}}
+    return ClaudeRequest("m", request.body | {"output_config": format_}, False)
 
 
 def asked(
@@ -116,17 +143,24 @@ def test_a_product_whose_name_holds_a_number_is_not_added_up() -> None:
 
 
 def test_a_blocked_answer_names_what_is_blocked() -> None:
-    answer = blocked_answer(asked("update_service", "Do.", item="claims"))
+    request = formed(asked("update_service", "Do.", item="claims"))
+    answer = json.loads(spoil(FaultRule(fault="blocked"), request, make_reply(request)).text)
     assert answer["status"] == "blocked"
     assert "claims" in answer["reason"]
 
 
 def test_output_schemas_are_filled_from_the_prompts_names_and_the_answers_numbers() -> None:
+    names, number = {"type": "array", "items": TEXT}, {"type": "number"}
     services = "services:\n- name: pricing\n  description: x\n- name: claims"
-    hints = hints_for(asked("discover", "Discover the services.", ("list", None, services)))
-    assert hints.names == ("pricing", "claims")
-    assert hints_for(asked("add", "Add the numbers.", ("find", None, "Numbers: 5, 3"))).numbers == (8.0,)
-    assert hints_for(asked("discover", "Discover the services.")).names == ("alpha", "beta", "gamma")
+    found = answer_for(asked("discover", "Discover the services.", ("list", None, services)), **names)
+    assert found["output"] == ["pricing", "claims"]
+    added = answer_for(asked("add", "Add the numbers.", ("find", None, "Numbers: 5, 3")), **number)
+    assert added["output"] == 8
+    assert answer_for(asked("discover", "Discover the services."), **names)["output"] == [
+        "alpha",
+        "beta",
+        "gamma",
+    ]
 
 
 @pytest.mark.parametrize("filler", ["\n", " ", "list ", "sum ", "1 ", "- name: ", "1" * 50])
@@ -135,5 +169,4 @@ def test_a_result_of_any_text_is_read_in_no_time(filler: str) -> None:
     request = asked("find_numbers", f"List the sum: {text}", ("other", None, text), requirement=text)
     started = time.process_time()
     answer_for(request)
-    hints_for(request)
     assert time.process_time() - started < 2

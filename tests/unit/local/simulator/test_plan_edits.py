@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chassis.local.simulator.claude_request import ClaudeRequest
-from chassis.local.simulator.replanner import proposal_for
+from chassis.local.simulator.reply_forms import proposal
 from chassis.prompts import planner_message
 from chassis.workflow import (
     Given,
@@ -36,9 +36,7 @@ def asked(requirement: str, **more: Any) -> dict[str, Any]:
         limit=100_000,
         **more,
     )
-    return proposal_for(
-        ClaudeRequest("m", {"messages": [{"role": "user", "content": message}]}, stream=False)
-    )
+    return proposal(ClaudeRequest("m", {"messages": [{"role": "user", "content": message}]}, stream=False))
 
 
 def planned(requirement: str) -> WorkflowSpec:
