@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -164,3 +165,13 @@ class Settings(BaseModel):
                 f"The [chassis] section of Airflow's configuration is wrong: {faults}.",
                 hint="Correct it in airflow.cfg or in AIRFLOW__CHASSIS__<NAME>.",
             ) from None
+
+
+def airflow_path() -> str:
+    """Path of Airflow itself: empty, or ``/sub`` below a sub-path.
+
+    A path and no address: who came to Airflow by another host name stays there.
+    """
+    from airflow.sdk.configuration import conf
+
+    return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")

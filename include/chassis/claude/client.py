@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from botocore.eventstream import EventStreamMessage
 
-    from chassis.claude.hook import BedrockAccess
+    from chassis.claude.access import BedrockAccess
 
 _TALKATIVE = ("anthropic", "botocore.auth", "botocore.parsers")
 """Loggers that at DEBUG write what belongs in no log: whole prompts, session tokens, answers."""

@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import threading
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +26,7 @@ from airflow.sdk.log import mask_secret
 from botocore.config import Config  # noqa: TID253  imported by the base class anyway
 from botocore.credentials import RefreshableCredentials  # noqa: TID253
 
+from chassis.claude.access import BedrockAccess
 from chassis.claude.call_failures import claude_failure, foreign_errors, quoted
 from chassis.claude.connection_form import CONNECTION_TYPE
 from chassis.claude.connection_options import ClaudeOptions, claude_extra, read_options
@@ -55,38 +55,6 @@ _PATIENCE = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standar
 # forty times. Others are cheap to resolve and resolved each time, so that a changed file or variable counts.
 _renewing: dict[str, RefreshableCredentials] = {}
 _renewing_lock = threading.Lock()
-
-
-@dataclass(frozen=True)
-class BedrockAccess:
-    """All that a client needs, read from a connection and its surroundings.
-
-    :ivar conn_id: the connection's id, for messages
-    :ivar region: AWS region, which is part of every signature
-    :ivar endpoint: address to call; None for AWS's own of the region
-    :ivar auth: live AWS credentials, which may renew themselves, or a Bedrock API key
-    :ivar verify: False for no check of certificates, a path for one's own authorities
-    """
-
-    conn_id: str
-    region: str
-    endpoint: str | None
-    auth: Credentials | str = field(repr=False)
-    options: ClaudeOptions
-    verify: bool | str | None
-
-    @property
-    def fingerprint(self) -> str:
-        """The same for two whose clients would do the same. It is hashed: it holds the secret key."""
-        who: list[Any]
-        if isinstance(self.auth, str):
-            who = ["token", self.auth]
-        elif isinstance(self.auth, RefreshableCredentials):
-            who = ["renewing", id(self.auth)]  # the keys change all the time; the object stays, see _renewing
-        else:
-            who = ["keys", *self.auth.get_frozen_credentials()]
-        facts = [self.conn_id, self.region, self.endpoint, self.verify, self.options.model_dump(), who]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 class ClaudeBedrockHook(AwsBaseHook):

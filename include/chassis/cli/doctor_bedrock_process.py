@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from chassis.errors import ChassisError
 
 if TYPE_CHECKING:
-    from chassis.claude.hook import BedrockAccess, ClaudeBedrockHook
+    from chassis.claude.access import BedrockAccess
+    from chassis.claude.hook import ClaudeBedrockHook
     from chassis.claude.live_check import Finding
 
 MARK = "chassis-bedrock:"

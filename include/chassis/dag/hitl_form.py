@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from chassis.approval_policy import answer_text
 from chassis.contract.addresses import Links
 from chassis.contract.names import PLAN_OPTIONS
-from chassis.dag.links import airflow_path
+from chassis.settings import airflow_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,11 +7,11 @@ operator's own would be an XCom that is pushed when the task has ended.)
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
 from chassis.contract.addresses import Links
+from chassis.settings import airflow_path
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -43,13 +43,3 @@ class BoardLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Address of the board: a path, so that it holds under whatever name Airflow is reached."""
         return Links(airflow_path()).airflow_tab(ti_key.dag_id, ti_key.run_id)
-
-
-def airflow_path() -> str:
-    """Path of Airflow itself: empty, or ``/sub`` below a sub-path.
-
-    A path and no address: who came to Airflow by another host name stays there.
-    """
-    from airflow.sdk.configuration import conf
-
-    return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")

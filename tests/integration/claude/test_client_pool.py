@@ -15,9 +15,10 @@ from botocore.credentials import Credentials
 
 from chassis.claude import client_pool
 from chassis.claude import hook as hook_module
+from chassis.claude.access import BedrockAccess
 from chassis.claude.client_pool import connected
 from chassis.claude.connection_options import ClaudeOptions
-from chassis.claude.hook import BedrockAccess, ClaudeBedrockHook
+from chassis.claude.hook import ClaudeBedrockHook
 from chassis.claude.reply import Reply, ask
 from chassis.errors import ConnectionSetupError
 from chassis.local.simulator import ACCESS_KEY, SECRET_KEY
