@@ -26,8 +26,9 @@ from chassis.errors import ChassisError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from chassis.claude.access import BedrockAccess
     from chassis.claude.client import BedrockClient
-    from chassis.claude.hook import BedrockAccess, ClaudeBedrockHook
+    from chassis.claude.hook import ClaudeBedrockHook
 
 _MOST_IDLE = 4
 """Clients that are kept for calls to come, of as many connections. Each holds the sockets of its last calls."""
