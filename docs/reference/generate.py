@@ -19,9 +19,10 @@ from pydantic.fields import FieldInfo
 from chassis.agents import AgentDefinition
 from chassis.catalogue import Service
 from chassis.claude.connection_options import ClaudeOptions
-from chassis.contract.run_view import FailureView, InstanceView, PlanningView, RunView, TaskView
+from chassis.contract.run_view import InstanceView, PlanningView, RunView, TaskView
+from chassis.contract.spending import Bound, Spending, Totals
 from chassis.contract.usage import Usage
-from chassis.contract.xcoms import TaskResult
+from chassis.contract.xcoms import Card, TaskError, TaskResult
 from chassis.errors import ChassisError, ClaudeError
 from chassis.local.simulator.model_files import known_models
 from chassis.settings import Settings
@@ -43,8 +44,9 @@ PARTS: dict[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
         AgentDefinition,
+        Bound,
+        Card,
         ClaudeOptions,
-        FailureView,
         ForEach,
         InputSpec,
         InstanceView,
@@ -56,9 +58,12 @@ PARTS: dict[str, type[BaseModel]] = {
         Service,
         Settings,
         SpendLimits,
+        Spending,
+        TaskError,
         TaskResult,
         TaskSpec,
         TaskView,
+        Totals,
         Usage,
         WorkflowSpec,
     )
@@ -73,7 +78,8 @@ _WORDS: dict[Any, str] = {
     datetime: "ISO 8601 time",
 }
 _HEADINGS: dict[Any, str] = {
-    FailureView: "error",
+    Bound: "bound",
+    Card: "card",
     ForEach: "for_each",
     InputSpec: "input",
     InstanceView: "instance",
@@ -82,8 +88,12 @@ _HEADINGS: dict[Any, str] = {
     Provenance: "provenance",
     Schedule: "schedule",
     SpendLimits: "per_task",
+    Spending: "spending",
+    TaskError: "error",
+    TaskResult: "result",
     TaskSpec: "task",
     TaskView: "task",
+    Totals: "totals",
     Usage: "usage",
 }
 _SETTERS = {"planner": "the planner", "person": "you", "chassis": ""}

@@ -6,27 +6,24 @@ these. A field may be added to version 1; one that changes its meaning, or goes,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.contract.spending import Spending, Totals
+from chassis.contract.usage import Usage
+from chassis.contract.xcoms import Card, TaskError, TaskResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Json = dict[str, Any]
 
 
 class _View(BaseModel):
     # A client may be older than the Airflow it asks: what it doesn't know is passed over.
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
-
-
-class FailureView(_View):
-    """Why a task failed."""
-
-    kind: str = Field(alias="class", description="Name of the error's class.")
-    message: str = Field(description="What happened, and what follows from it.")
-    hint: str = Field("", description="What to do about it.")
-    request_id: str = Field("", description="AWS's id of the call that failed.")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class InstanceView(_View):
@@ -43,19 +40,14 @@ class InstanceView(_View):
     updated: datetime | None = Field(
         None, description="When it last changed; null for what the run doesn't have, or doesn't have yet."
     )
-    card: Json = Field({}, description="What the task left for the board: its first line, tokens and cost.")
-    result: Json | None = Field(
-        None,
-        description="Summary, output, model and request ids; null without a result, or unless asked for.",
+    card: Card | None = Field(None, description="What the task left for the board.")
+    result: TaskResult | None = Field(
+        None, description="What Claude answered; null without an answer, or unless results are asked for."
     )
-    usage: Json | None = Field(
-        None,
-        description="Tokens and cost_usd of the answers that the result came from; null like the result.",
-    )
-    spent: Json | None = Field(
+    spent: Totals | None = Field(
         None, description="What the task spent over all its tries; null where it left no word of it."
     )
-    error: FailureView | None = Field(None, description="Why its last try failed.")
+    error: TaskError | None = Field(None, description="Why its last try failed.")
     amendment: int | None = Field(None, description="Number of the last amendment that it goes by.")
     carried_from: str = Field(
         "", description="Run that its result was taken over from; empty if done in this one."
@@ -78,9 +70,6 @@ class TaskView(_View):
     )
     mapped: bool = Field(False, description="Whether it is done once for each of several items.")
     group: str | None = Field(None, description="Tasks of the same group are steps for the same items.")
-    counts: Mapping[str, int] = Field(
-        {}, description="How many instances are in each state, those left out of this answer too."
-    )
     instances: tuple[InstanceView, ...] = Field(
         (), description="Its instances by map_index. One without an updated isn't in Airflow's database yet."
     )
@@ -94,9 +83,12 @@ class PlanningView(_View):
     model: str = Field("", description="The model that planned.")
     attempts: int = Field(1, description="How many answers it took until the plan was valid.")
     simulated: bool = Field(False, description="Whether the simulator planned.")
-    usage: Json = Field({}, description="Tokens of the planning.")
+    usage: Usage = Field(Usage(), description="Tokens of the planning.")
     cost_usd: float | None = Field(None, description="List price of that; null when the price isn't known.")
-    spending: Json | None = Field(None, description="What all of the planning spent, revisions included.")
+    spending: Spending | None = Field(
+        None,
+        description="What all of the planning spent, revisions included; null where it left no word of it.",
+    )
 
 
 class RunView(_View):
@@ -122,9 +114,8 @@ class RunView(_View):
     usd: float | None = Field(None, description="US dollars spent when the last task ended; null if unknown.")
     tokens: int | None = Field(None, description="Tokens used by then.")
     limit_usd: float | None = Field(None, description="US dollars that the run may spend; null for no limit.")
-    spending: Json | None = Field(
-        None,
-        description="The newest word of the tasks in this answer on what the run spent (run), its limits and prices.",
+    spending: Spending | None = Field(
+        None, description="What the run spent and may spend, by the newest word of the tasks in this answer."
     )
     simulated: bool = Field(False, description="Whether the simulator answered for any of it.")
     amendments: tuple[Json, ...] = Field((), description="All amendments of the run, the oldest first.")
@@ -137,15 +128,16 @@ class RunView(_View):
     def joined(self, other: RunView) -> RunView:
         """This view with another answer about the same run: its next page, or what changed since.
 
-        Of an instance that both have, the other's is taken, and so is all that is known of the run itself, ``since``
-        too: one who follows a run keeps that of the first page.
+        Of an instance that both have, the other's is taken, and so is all that is known of the run itself, but for
+        its spending, which is the newest: ``since`` too, of which a follower keeps that of the first page.
         """
         before = {task.id: task.instances for task in self.tasks}
         tasks = tuple(
             task.model_copy(update={"instances": _joined(before.get(task.id, ()), task.instances)})
             for task in other.tasks
         )
-        return other.model_copy(update={"tasks": tasks})
+        spending = newest_spending([self.spending, other.spending])
+        return other.model_copy(update={"tasks": tasks, "spending": spending})
 
 
 def _joined(old: tuple[InstanceView, ...], new: tuple[InstanceView, ...]) -> tuple[InstanceView, ...]:
@@ -153,6 +145,16 @@ def _joined(old: tuple[InstanceView, ...], new: tuple[InstanceView, ...]) -> tup
     instances = sorted(found.values(), key=lambda each: each.map_index)
     # Once a task is expanded, the items that were still to come are there, one by one.
     return tuple(each for each in instances if each.map_index >= 0) or tuple(instances)
+
+
+def newest_spending(found: Iterable[Spending | None]) -> Spending | None:
+    """By whoever ended last: what has been spent only grows, but for calls that turn out to have ended after all."""
+
+    def order(one: Spending) -> tuple[int, ...]:
+        uncertain = one.run.uncertain.tokens
+        return one.run.usage.tokens, one.run.calls, uncertain, -one.run.open_calls
+
+    return max((one for one in found if one is not None), key=order, default=None)
 
 
 NO_SUCH_RUN = "There is no such run."

@@ -13,18 +13,18 @@ from fastapi.responses import RedirectResponse, Response
 from markupsafe import Markup
 
 from chassis.contract.addresses import Links
-from chassis.contract.names import PLAN_OPERATOR
-from chassis.contract.spending import least
+from chassis.contract.run_view import NO_SUCH_RUN
 from chassis.settings import Settings
 from chassis.text import one_line
 from chassis.ui.access_rules import Read, Routes, may
 from chassis.ui.board_view import Board, Group
-from chassis.ui.failure_reasons import reasons
+from chassis.ui.failure_reasons import silent_failures
 from chassis.ui.graph_svg import Node, draw_plan
 from chassis.ui.page_links import links_of
 from chassis.ui.page_templates import page, parts
-from chassis.ui.queries import EVER, RunState, read_run
+from chassis.ui.queries import EVER, moment, read_run
 from chassis.ui.run_plans import RunPlan, plan_of_run
+from chassis.ui.run_reader import tasks_of_plan, view_run
 
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -34,7 +34,6 @@ router = Routes()
 # A card has the first line of a result.
 SEES_BOARDS = Read(DagAccessEntity.RUN, DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
 
-_PARTS = "board_parts.html"
 _LONGEST_FIRST_LINE = 240
 
 
@@ -46,20 +45,16 @@ def show_changes(
 
     :param since: the ``since`` of the answer before; empty for all of it
     """
-    run = _find(session, dag_id, run_id, _moment(since))
-    plan, board = _board(session, user, run)
-    links, now = links_of(request), datetime.now(UTC)
-    drawn = parts(_PARTS)
+    links, now, drawn = links_of(request), datetime.now(UTC), parts("board_parts.html")
+    plan, board = _board(session, user, dag_id, run_id, moment(since), now)
     changed = board.changed()
-    touched = {group.task_id: group for group, _ in changed}
+    touched = {group.key: group for group, _ in changed if group.task.mapped}
     return {
-        "since": board.since(now).isoformat(),
-        "active": board.active,
-        "head": str(drawn.head(links, board, plan, now, _limit(plan, run))),
-        "graph": str(_graph(links, board)) if changed else None,
-        "groups": {
-            group.key: str(drawn.group_head(links, group)) for group in touched.values() if group.mapped
-        },
+        "since": board.run.since,
+        "active": board.run.active,
+        "head": str(drawn.head(links, board, now)),
+        "graph": str(_graph(links, board, plan)) if changed else None,
+        "groups": {key: str(drawn.group_head(links, group)) for key, group in touched.items()},
         "rows": [
             {
                 "key": row.key,
@@ -75,68 +70,50 @@ def show_changes(
 @router.get("/dags/{dag_id}/runs/{run_id:path}", rule=SEES_BOARDS)
 def show_board(request: Request, session: SessionDep, user: GetUserDep, dag_id: str, run_id: str) -> Response:
     """Where a run stands. For a planner's run that is its plan."""
-    run = _find(session, dag_id, run_id, EVER)
-    links = links_of(request)
-    if any(instance.operator == PLAN_OPERATOR for instance in run.instances):
+    links, now = links_of(request), datetime.now(UTC)
+    plan, board = _board(session, user, dag_id, run_id, EVER, now)
+    if board.run.is_planner:
         return RedirectResponse(links.plan(dag_id, run_id), status.HTTP_303_SEE_OTHER)
-    plan, board = _board(session, user, run)
-    now = datetime.now(UTC)
+    requirement = plan.spec.requirement.strip().partition("\n")[0] if plan else ""
     return page(
         request,
         "board.html",
-        run=run,
+        run=board.run,
         board=board,
-        plan=plan,
-        limit=_limit(plan, run),
-        graph=_graph(links, board),
+        graph=_graph(links, board, plan),
         now=now,
-        since=board.since(now).isoformat(),
-        first_line=one_line(plan.spec.requirement.strip().partition("\n")[0], _LONGEST_FIRST_LINE)
-        if plan
-        else "",
+        first_line=one_line(requirement, _LONGEST_FIRST_LINE),
     )
 
 
-def _find(session: Any, dag_id: str, run_id: str, since: datetime) -> RunState:
+def _board(
+    session: Session, user: BaseUser, dag_id: str, run_id: str, since: datetime, now: datetime
+) -> tuple[RunPlan | None, Board]:
     run = read_run(session, dag_id, run_id, since)
     if run is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, "There is no such run.")
-    return run
+        raise HTTPException(status.HTTP_404_NOT_FOUND, NO_SUCH_RUN)
+    settings = Settings.load()
+    plan = plan_of_run(settings, dag_id, run.bundle_version)
+    may_read_logs = may(user, "GET", dag_id, DagAccessEntity.TASK_LOGS)
+    view = view_run(
+        run,
+        plan,
+        tasks_of_plan(plan.spec) if plan else (),
+        now,
+        ceiling_usd=settings.run_budget_usd,
+        failures=silent_failures(session, run, since) if may_read_logs else {},
+    )
+    return plan, Board(view, since)
 
 
-def _moment(text: str) -> datetime:
-    """A moment as this server gave it out; whatever else is no moment stands for all of the past."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return EVER
-    return moment if moment.tzinfo else EVER
-
-
-def _board(session: Session, user: BaseUser, run: RunState) -> tuple[RunPlan | None, Board]:
-    plan = plan_of_run(Settings.load(), run.dag_id, run.bundle_version)
-    may_read_logs = may(user, "GET", run.dag_id, DagAccessEntity.TASK_LOGS)
-    return plan, Board(run, plan.spec if plan else None, reasons(session, run) if may_read_logs else {})
-
-
-def _limit(plan: RunPlan | None, run: RunState) -> float | None:
-    """US dollars that the run may spend: the plan's limit, or the deployment's if that is less; None for no limit.
-
-    A DAG without a plan has its limits in its file: its tasks' cards know them.
-    """
-    own = plan.spec.limits.budget_usd if plan else run.card.get("budget_usd")
-    return least(own, Settings.load().run_budget_usd)
-
-
-def _graph(links: Links, board: Board) -> Markup:
-    if board.spec is None or len(board.spec.tasks) < 2:
+def _graph(links: Links, board: Board, plan: RunPlan | None) -> Markup:
+    if plan is None or len(plan.spec.tasks) < 2:
         return Markup("")
-    nodes = {group.task_id: _node(links, board.run, group) for group in board.groups}
-    return draw_plan(board.spec.tasks, nodes, label="The tasks of this run and what waits for what")
+    nodes = {group.task.id: _node(links, board, group) for group in board.groups}
+    return draw_plan(plan.spec.tasks, nodes, label="The tasks of this run and what waits for what")
 
 
-def _node(links: Links, run: RunState, group: Group) -> Node:
-    href = f"#{group.key}"
-    if not group.mapped:
-        href = links.task(run.dag_id, run.run_id, group.task_id)
+def _node(links: Links, board: Board, group: Group) -> Node:
+    mapped, run = group.task.mapped, board.run
+    href = f"#{group.key}" if mapped else links.task(run.workflow_id, run.run_id, group.task.id)
     return Node(href=href, counts=group.counts)

@@ -1,71 +1,63 @@
-"""What a board shows, from what the database has: rows by task, who waits for whom, what was spent. Pure."""
+"""What a board shows of a run's view: rows by task, who waits for whom, and which rows a refresh draws. Pure."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 
-from chassis.outdated import outdated_instances
-from chassis.ui.queries import EVER, Instance, RunState
-from chassis.workflow import TaskGraph, TaskSpec, WorkflowSpec
+from chassis.contract.run_view import InstanceView, RunView, TaskView
+from chassis.text import one_line
+from chassis.ui.queries import EVER
+from chassis.ui.run_reader import GONE
 from chassis.workflow.names import items_task
 
 MANY = 40
 """Items of a task from which on only those are shown that need a look, until the rest is asked for."""
-
-OVERLAP = timedelta(seconds=5)
-"""How far a refresh looks back behind the last one: clocks of several machines differ, and commits take time."""
-
-SETTLED = timedelta(seconds=60)
-"""How long after a change nothing that happened before it is still to come."""
-
-ACTIVE = frozenset({"queued", "running"})
-DONE = frozenset({"success", "skipped"})
-GONE = "removed"
-"""State of an item that the run doesn't have any more, and of a task that its plan doesn't."""
 NEVER_BEGUN = frozenset({None, "scheduled", "queued", "upstream_failed", "skipped"})
 """States in which a task did nothing; Airflow gives some of them a start and an end all the same."""
-_ENDED = frozenset({"success", "failed", GONE})
+_DONE = frozenset({"success", "skipped"})
 _NOT_DONE_WELL = {"failed": "failed", "upstream_failed": "did not run"}
 """States that keep what follows from running, in words; the first is the reason of the second."""
-_QUIET = frozenset({None, "success", "skipped", "scheduled", "queued", "removed"})
+_QUIET = frozenset({None, "success", "skipped", "scheduled", "queued", GONE})
+_LONGEST_LINE = 200
 
 
 @dataclass(frozen=True)
 class Row:
     """One task, or one item of a mapped task.
 
-    :ivar task: name of its task
     :ivar waits: names of what it still waits for; empty once it has started
     :ivar problem: why it failed, or did not run, where its card doesn't say so
-    :ivar outdated: whether a task that it depends on, however far upstream, gave its result later: it was amended or
-        cleared, and this one was not run again
-    :ivar quiet: whether it needs no look, and may be folded away among many
     """
 
-    at: Instance
-    name: str
-    mapped: bool
-    waits: tuple[str, ...]
-    task: str = ""
+    task: TaskView
+    at: InstanceView
+    waits: tuple[str, ...] = ()
     problem: str = ""
-    outdated: bool = False
+
+    @property
+    def name(self) -> str:
+        """The task's name, or the item's; an item that nobody knows has a number."""
+        if self.at.map_index < 0:
+            return self.task.name
+        return self.at.item or f"item {self.at.map_index + 1}"
 
     @property
     def key(self) -> str:
         """The row's name within its page."""
-        return f"{self.at.task_id}--{self.at.map_index}"
+        return f"{self.task.id}--{self.at.map_index}"
 
     @property
     def label(self) -> str:
         """Its task's id with its item, as errors name it: no other row has that, while names may be the same."""
-        return f"{self.at.task_id} [{self.name}]" if self.at.map_index >= 0 else self.at.task_id
+        return f"{self.task.id} [{self.name}]" if self.at.map_index >= 0 else self.task.id
 
     @property
     def quiet(self) -> bool:
+        """Whether it needs no look, and may be folded away among many."""
         return self.at.state in _QUIET
 
     def seconds(self, now: datetime) -> float | None:
@@ -77,19 +69,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """A task of the plan with its rows; a task that isn't mapped has one."""
+    """A task with its rows; a task that isn't mapped has one.
 
-    task_id: str
-    name: str
-    mapped: bool
+    :ivar after: names of the tasks that it waits for
+    """
+
+    task: TaskView
     after: tuple[str, ...]
     rows: tuple[Row, ...]
 
-    @cached_property
+    @property
     def counts(self) -> Mapping[str, int]:
         """Instances by state, the state that needs a look first; what is gone from the run isn't counted."""
         found = Counter(row.at.state or "none" for row in self.rows if row.at.state != GONE)
-        return dict(sorted(found.items(), key=lambda each: (each[0] in DONE, each[0])))
+        return dict(sorted(found.items(), key=lambda each: (each[0] in _DONE, each[0])))
 
     @property
     def many(self) -> bool:
@@ -98,209 +91,114 @@ class Group:
     @property
     def key(self) -> str:
         """The group's name within its page."""
-        return f"task--{self.task_id}"
+        return f"task--{self.task.id}"
 
 
 class Board:
     """A run's board.
 
-    :param spec: the run's plan; None for a DAG that isn't from the plan store
-    :param reasons: why tasks failed that left no card, by task id and map index
+    :ivar instances: those that Airflow has, by task id and map index
+    :param since: what changed after this moment is drawn by a refresh
     """
 
-    def __init__(
-        self,
-        run: RunState,
-        spec: WorkflowSpec | None,
-        reasons: Mapping[tuple[str, int], str] | None = None,
-    ) -> None:
+    def __init__(self, run: RunView, since: datetime = EVER) -> None:
         self.run = run
-        self.spec = spec
-        self._reasons = reasons or {}
-        self._tasks: Mapping[str, TaskSpec] = {task.id: task for task in spec.tasks} if spec else {}
-        self._graph = TaskGraph(spec.tasks) if spec else None
-        self._by_task: dict[str, list[Instance]] = {}
-        for instance in run.instances:
-            self._by_task.setdefault(instance.task_id, []).append(instance)
-
-    @property
-    def active(self) -> bool:
-        """Whether anything may still change by itself."""
-        return self.run.state in ACTIVE
+        self._since = since
+        self._tasks = {task.id: task for task in run.tasks}
+        self._there = {task.id: _in_database(task) for task in run.tasks}
+        self.instances = {(name, at.map_index): at for name, there in self._there.items() for at in there}
+        # Looked up once, and not for each of a thousand rows.
+        self._states = {name: {at.state for at in there} for name, there in self._there.items()}
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """The tasks in the plan's order; what the plan doesn't name comes where it belongs, or last."""
-        order = [*self._order(), *sorted(set(self._by_task) - set(self._order()))]
-        return tuple(self._group(task_id) for task_id in order if self._by_task.get(task_id))
+        """The tasks that the run has, in their order."""
+        found = []
+        for task in self.run.tasks:
+            rows = tuple(
+                Row(task, at, self._waits(task, at), self._problem(task, at)) for at in self._there[task.id]
+            )
+            if rows:
+                found.append(Group(task, tuple(self._tasks[up].name for up in self._upstream(task)), rows))
+        return tuple(found)
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
         """Instances by state, of the whole run; what is gone from it isn't counted."""
-        there = (each for each in self.run.instances if each.state != GONE)
-        return dict(Counter(instance.state or "none" for instance in there).most_common())
-
-    @property
-    def simulated(self) -> bool:
-        """Whether anything of the run was answered by the simulator."""
-        return bool(self.run.card.get("simulated"))
-
-    def since(self, now: datetime) -> datetime:
-        """From where the next refresh looks: a little before the last change, while one may be on its way."""
-        newest = max((instance.updated for instance in self.run.instances), default=EVER)
-        return newest - OVERLAP if now - newest < SETTLED else newest
+        found: Counter[str] = Counter()
+        for group in self.groups:
+            found.update(group.counts)
+        return dict(found.most_common())
 
     def changed(self) -> list[tuple[Group, Row]]:
         """The rows to draw anew: what changed, and what waits for a task that did."""
-        moved = {instance.task_id for instance in self.run.instances if instance.changed}
+        moved = {name for name, there in self._there.items() if any(map(self._moved, there))}
         return [
             (group, row)
             for group in self.groups
             for row in group.rows
-            if row.at.changed or (row.waits and moved.intersection(self._dependencies(group.task_id)))
+            if self._moved(row.at) or (row.waits and moved.intersection(self._upstream(group.task)))
         ]
-
-    def _order(self) -> list[str]:
-        if self._graph is None:
-            return []
-        order = []
-        for task_id in self._graph.order:
-            helper = items_task(task_id)
-            order += [helper, task_id] if helper in self._by_task else [task_id]
-        return order
-
-    def _group(self, task_id: str) -> Group:
-        task = self._tasks.get(task_id)
-        instances = self._by_task[task_id]
-        if any(instance.map_index >= 0 for instance in instances):
-            instances = [instance for instance in instances if instance.map_index >= 0]
-        mapped = instances[0].map_index >= 0 or bool(task and task.for_each)
-        name = self._name(task_id)
-        rows = tuple(
-            Row(
-                each,
-                self._item(task_id, each) if each.map_index >= 0 else name,
-                mapped,
-                self._waits(each),
-                task=name,
-                problem=self._problem(each),
-                outdated=(each.task_id, each.map_index) in self._outdated,
-            )
-            for each in instances
-        )
-        return Group(task_id, name, mapped, tuple(map(self._name, self._dependencies(task_id))), rows)
-
-    def _name(self, task_id: str) -> str:
-        root = task_id.removesuffix("__items")
-        if task_id not in self._tasks and root in self._tasks:
-            return f"{self._tasks[root].name}: items"
-        return self._tasks[task_id].name if task_id in self._tasks else task_id
-
-    def _item(self, task_id: str, instance: Instance) -> str:
-        """An item's name: as Airflow labels what has ended, else the plan's, else its label so far, else its number.
-
-        After a change to another plan, what has ended was done for the item of its label.
-        """
-        if instance.label and instance.state in _ENDED:
-            return instance.label
-        source = self._graph.items(task_id) if self._graph else None
-        planned = source.at(instance.map_index) if source else None
-        return planned or instance.label or f"item {instance.map_index + 1}"
-
-    def _dependencies(self, task_id: str) -> tuple[str, ...]:
-        task = self._tasks.get(task_id)
-        if task is None:
-            return ()
-        helper = items_task(task_id)
-        return (*task.depends_on, helper) if helper in self._by_task else tuple(task.depends_on)
-
-    def _waits(self, instance: Instance) -> tuple[str, ...]:
-        if instance.state not in {None, "scheduled"} or not self.active:
-            return ()
-        return tuple(
-            self._name(upstream)
-            for upstream in self._dependencies(instance.task_id)
-            if not all(each.state in DONE for each in self._awaited(upstream, instance))
-        )
 
     def causes(self, task_id: str, map_index: int) -> list[Row]:
         """The failed tasks and items that kept one from running, however far upstream."""
-        todo = [each for each in self._by_task.get(task_id, []) if each.map_index == map_index]
-        seen: set[tuple[str, int]] = set()
-        found: list[Instance] = []
+        todo, seen = [(task_id, map_index)], set[tuple[str, int]]()
         while todo:
-            instance = todo.pop()
-            for upstream in self._dependencies(instance.task_id):
-                for each in self._needed(upstream, instance):
-                    if each.state in _NOT_DONE_WELL and (each.task_id, each.map_index) not in seen:
-                        seen.add((each.task_id, each.map_index))
-                        (found if each.state == "failed" else todo).append(each)
-        wanted = {(each.task_id, each.map_index) for each in found}
-        rows = (row for group in self.groups for row in group.rows)
-        return [row for row in rows if (row.at.task_id, row.at.map_index) in wanted]
+            place = todo.pop()
+            if (at := self.instances.get(place)) is None:
+                continue
+            task = self._tasks[place[0]]
+            for up in self._upstream(task):
+                for each in self._needed(up, task, at):
+                    if each.state in _NOT_DONE_WELL and (up, each.map_index) not in seen:
+                        seen.add((up, each.map_index))
+                        todo += [(up, each.map_index)] if each.state != "failed" else []
+        rows = (row for group in self.groups for row in group.rows if row.at.state == "failed")
+        return [row for row in rows if (row.task.id, row.at.map_index) in seen]
 
-    def is_outdated(self, task_id: str, map_index: int) -> bool:
-        """Whether a task that this one depends on gave its result later than this one began."""
-        return (task_id, map_index) in self._outdated
+    def _moved(self, at: InstanceView) -> bool:
+        return at.updated is not None and at.updated > self._since
 
-    def _problem(self, instance: Instance) -> str:
+    def _upstream(self, task: TaskView) -> Sequence[str]:
+        """The tasks that one waits for, the helper that finds its items among them."""
+        helper = items_task(task.id)
+        return (*task.depends_on, helper) if helper in self._tasks else task.depends_on
+
+    def _own_item(self, up: str, task: TaskView, at: InstanceView) -> InstanceView | None:
+        """The same item of a task upstream, where an instance waits for that alone."""
+        same = at.map_index >= 0 and task.group is not None and self._tasks[up].group == task.group
+        return self.instances.get((up, at.map_index)) if same else None
+
+    def _needed(self, up: str, task: TaskView, at: InstanceView) -> Sequence[InstanceView]:
+        own = self._own_item(up, task, at)
+        return self._there[up] if own is None else [own]
+
+    def _needed_states(self, up: str, task: TaskView, at: InstanceView) -> set[str | None]:
+        own = self._own_item(up, task, at)
+        return self._states[up] if own is None else {own.state}
+
+    def _waits(self, task: TaskView, at: InstanceView) -> tuple[str, ...]:
+        if at.state not in {None, "scheduled"} or not self.run.active:
+            return ()
+        return tuple(
+            self._tasks[up].name
+            for up in self._upstream(task)
+            if not self._needed_states(up, task, at) <= _DONE | {GONE}
+        )
+
+    def _problem(self, task: TaskView, at: InstanceView) -> str:
         """Why an instance failed that left no card, or didn't run at all; else empty."""
-        if instance.state != "upstream_failed":
-            return self._reasons.get((instance.task_id, instance.map_index), "")
+        if at.state != "upstream_failed":
+            return one_line(at.error.message, _LONGEST_LINE) if at.error and not at.card else ""
         told = []
-        for upstream in self._dependencies(instance.task_id):
-            states = self._own_item(upstream, instance) or self._states[upstream]
+        for up in self._upstream(task):
+            states = self._needed_states(up, task, at)
             if words := next((words for state, words in _NOT_DONE_WELL.items() if state in states), ""):
-                told.append(f"{self._name(upstream)} {words}")
+                told.append(f"{self._tasks[up].name} {words}")
         return f"Not started: {'; '.join(told) or 'an upstream task failed'}."
 
-    @cached_property
-    def _outdated(self) -> frozenset[tuple[str, int]]:
-        if self._graph is None:
-            return frozenset()
-        depends_on = {task_id: self._tasks[task_id].depends_on for task_id in self._graph.order}
-        return outdated_instances(self.run.instances, depends_on, self._graph.same_items)
 
-    def _own_item(self, upstream: str, instance: Instance) -> Collection[str | None]:
-        """The state of a dependency's same item, where that alone is awaited; else empty."""
-        if not self._same_items(upstream, instance):
-            return ()
-        return {each.state for each in self._needed(upstream, instance)}
-
-    @cached_property
-    def _states(self) -> Mapping[str, Collection[str | None]]:
-        """The states that each task's instances are in: looked up once, not for each row."""
-        found: defaultdict[str, set[str | None]] = defaultdict(set)
-        for instance in self.run.instances:
-            found[instance.task_id].add(instance.state)
-        return found
-
-    def _same_items(self, upstream: str, instance: Instance) -> bool:
-        """Whether an instance waits for its own item of a dependency only, and not for all of it."""
-        if self._graph is None or instance.map_index < 0:
-            return False
-        return self._graph.same_items(upstream, instance.task_id)
-
-    def _needed(self, upstream: str, instance: Instance) -> list[Instance]:
-        """The instances of a dependency that an instance needs: its own item's, or all."""
-        there = self._by_task.get(upstream, [])
-        if self._same_items(upstream, instance):
-            return [each for each in there if each.map_index == instance.map_index]
-        return there
-
-    def _awaited(self, upstream: str, instance: Instance) -> Iterable[Instance]:
-        """The same; of all of a big task only one that isn't done, if there is any."""
-        if self._same_items(upstream, instance):
-            return self._needed(upstream, instance)
-        pending = self._pending.get(upstream)
-        return (pending,) if pending is not None else ()
-
-    @cached_property
-    def _pending(self) -> Mapping[str, Instance]:
-        """For each task that isn't done, an instance that isn't: looked up once, not for each row."""
-        return {
-            task_id: each
-            for task_id, instances in self._by_task.items()
-            for each in instances
-            if each.state not in DONE and each.state != GONE
-        }
+def _in_database(task: TaskView) -> tuple[InstanceView, ...]:
+    """The instances that Airflow has: of a task that isn't expanded yet one, whatever items it will have."""
+    there = tuple(each for each in task.instances if each.updated is not None)
+    return there if any(each.map_index >= 0 for each in there) else there[:1]

@@ -1,7 +1,7 @@
-"""Why tasks failed that left no error of Chassis's own: killed, timed out, or by another's exception.
+"""Why tasks failed: as they said themselves, or by their logs, where they were killed or failed by another's exception.
 
-That is in their logs, which may be far away and long. So a log is read only for a task that failed and said nothing,
-and for few of them in one request.
+Logs may be far away and long. So one is read only for a task that failed and said nothing, and for few of them in one
+request.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.utils.log.log_reader import TaskLogReader
 
 from chassis.contract.names import ERROR
+from chassis.contract.xcoms import TaskError
 from chassis.errors import failure_of
-from chassis.text import one_line
-from chassis.ui.error_view import ErrorView, view
 from chassis.ui.run_facts import find_instance, xcoms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy.orm import Session
@@ -31,12 +31,10 @@ FAILED = frozenset({"failed", "up_for_retry"})
 """States of a task whose last try failed."""
 
 MOST = 20
-"""Logs that one request reads at most."""
-
-_LONGEST_LINE = 200
+"""Logs that one look at a board reads at most."""
 
 
-def why_failed(session: Session, instance: TaskInstance, *, log: bool = True) -> ErrorView | None:
+def why_failed(session: Session, instance: TaskInstance, *, log: bool = True) -> TaskError | None:
     """The error of a task whose last try failed, as ``chassis status`` tells it; None for any other task.
 
     :param log: whether its log may be read when it left no error
@@ -44,22 +42,27 @@ def why_failed(session: Session, instance: TaskInstance, *, log: bool = True) ->
     if instance.state not in FAILED:
         return None
     left = xcoms(session, instance.dag_id, instance.run_id, instance.task_id, instance.map_index)
-    return view(failure_of(left.get(ERROR), log_events(instance) if log else (), instance.task_id))
+    events = _log_events(instance) if log else ()
+    return TaskError.made(failure_of(left.get(ERROR), events, instance.task_id))
 
 
-def reasons(session: Session, run: RunState) -> Mapping[tuple[str, int], str]:
-    """Why tasks of a run failed that left no card, by task id and map index; only of what changed."""
-    silent = [each for each in run.instances if each.changed and not each.card and each.state in FAILED]
-    found = {(each.task_id, each.map_index): "See its log in Airflow." for each in silent}
-    for each in silent[:MOST]:
-        instance = find_instance(session, run.dag_id, run.run_id, each.task_id, each.map_index)
-        error = why_failed(session, instance) if instance is not None else None
-        if error is not None:
-            found[each.task_id, each.map_index] = one_line(error.message, _LONGEST_LINE)
+def silent_failures(session: Session, run: RunState, since: datetime) -> Mapping[tuple[str, int], TaskError]:
+    """Why tasks of a run failed that left no card, by task id and map index; only of what changed since a moment."""
+    silent = [
+        each for each in run.instances if each.updated > since and not each.card and each.state in FAILED
+    ]
+    found = {
+        (each.task_id, each.map_index): TaskError(kind="TaskFailedError", message="See its log in Airflow.")
+        for each in silent
+    }
+    for task_id, map_index in list(found)[:MOST]:
+        instance = find_instance(session, run.dag_id, run.run_id, task_id, map_index)
+        if instance is not None and (failure := why_failed(session, instance)):
+            found[task_id, map_index] = failure
     return found
 
 
-def log_events(instance: TaskInstance) -> Iterator[Mapping[str, Any]]:
+def _log_events(instance: TaskInstance) -> Iterator[Mapping[str, Any]]:
     """The events of the last try's log; none when it can't be read, by whichever handler reads it here."""
     reader = TaskLogReader()
     if not instance.try_number or not reader.supports_read:

@@ -12,9 +12,9 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.models.dag import DagModel
 
 from chassis.contract.names import APPROVE, PENDING_PLAN, PUBLISH, RETURNED
+from chassis.contract.xcoms import TaskError
 from chassis.text import one_line, signs
 from chassis.ui.access_rules import may
-from chassis.ui.error_view import ErrorView
 from chassis.ui.failure_reasons import why_failed
 from chassis.ui.run_facts import find_instance, first_failed, question_of, xcoms
 
@@ -79,7 +79,7 @@ class PlannerRun:
     approved: Mapping[str, Any]
     published: Mapping[str, Any] | None
     failed_task: str = ""
-    failure: ErrorView | None = None
+    failure: TaskError | None = None
 
     @property
     def stage(self) -> Stage:

@@ -3,17 +3,17 @@
 Invariants that must not be relaxed:
 
 - A refresh of a board is one statement, however many tasks the run has, and reads the cards only of what changed.
-- No result, prompt or transcript is read here: a card is a few hundred bytes, see ``chassis.dag.cards``. Why a task
-  failed that left no card is looked up beside it, for few of them at a time, see ``chassis.ui.failure_reasons``.
+- No result, prompt or transcript is read here: a card is a few hundred bytes. Why a task failed that left no card is
+  looked up beside it, for few of them at a time, see ``chassis.ui.failure_reasons``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow.models.dag import DagModel, DagTag
 from airflow.models.dagrun import DagRun
@@ -23,16 +23,16 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session, aliased
 
 from chassis.contract.names import CARD, ERROR_TAG, digest_tag
+from chassis.contract.xcoms import Card
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 """Since when everything has changed."""
 
 
-@dataclass(frozen=True)
-class Instance:
+class Instance(NamedTuple):
     """A task instance, as far as a board shows it.
 
-    :ivar changed: whether it changed since the moment that was asked for; only then ``card`` is read
+    :ivar card: what it left for the board; read only when it changed since the moment that was asked for
     """
 
     task_id: str
@@ -44,8 +44,7 @@ class Instance:
     label: str | None
     updated: datetime
     operator: str
-    changed: bool
-    card: Mapping[str, Any] = field(default_factory=dict)
+    card: Card | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class RunState:
     start: datetime | None
     end: datetime | None
     bundle_version: str | None
-    card: Mapping[str, Any]
+    card: Card | None
     instances: tuple[Instance, ...]
 
 
@@ -120,28 +119,16 @@ def read_run(session: Session, dag_id: str, run_id: str, since: datetime = EVER)
     if not rows:
         return None
     state, start, end, bundle_version, card = rows[0][:5]
-    instances = tuple(_instance(row[5:], since) for row in rows if row[5] is not None)
+    instances = tuple(_instance(*row[5:]) for row in rows if row[5] is not None)
     return RunState(
-        dag_id, run_id, str(state or "queued"), start, end, bundle_version, plain(card), instances
+        dag_id, run_id, str(state or "queued"), start, end, bundle_version, Card.of(plain(card)), instances
     )
 
 
-def _instance(row: Sequence[Any], since: datetime) -> Instance:
+def _instance(*row: Any) -> Instance:
     task_id, map_index, state, tries, start, end, label, updated, operator, card = row
-    updated = updated or EVER
-    return Instance(
-        task_id=task_id,
-        map_index=map_index,
-        state=None if state is None else str(state),
-        try_number=tries or 0,
-        start=start,
-        end=end,
-        label=label,
-        updated=updated,
-        operator=operator or "",
-        changed=updated > since,
-        card=plain(card),
-    )
+    known = (state, tries or 0, start, end, label, updated or EVER, operator or "")
+    return Instance(task_id, map_index, *known, Card.of(plain(card)))
 
 
 def plain(value: Any) -> Mapping[str, Any]:
@@ -152,6 +139,15 @@ def plain(value: Any) -> Mapping[str, Any]:
         except ValueError:
             return {}
     return value if isinstance(value, dict) else {}
+
+
+def moment(text: str) -> datetime:
+    """A moment as this server gave it out; whatever else is no moment stands for all of the past."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return EVER
+    return found if found.tzinfo else EVER
 
 
 @dataclass(frozen=True)

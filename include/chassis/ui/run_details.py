@@ -5,34 +5,32 @@ Invariant: results and spending are read for the instances of one page of the an
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.models.dag import DagTag
 from airflow.models.xcom import XComModel
-from pydantic import ValidationError
 from sqlalchemy import and_, or_, select
 
-from chassis.contract.names import ERROR, PLANNER_DAG
-from chassis.contract.run_view import FailureView, InstanceView, PlanningView, RunView, TaskView
-from chassis.contract.spending import Totals
-from chassis.errors import ChassisError, failure_of
-from chassis.files import open_files
-from chassis.records.amendments import Amendments
-from chassis.ui.failure_reasons import FAILED, log_events
+from chassis.contract.names import APPROVE, ERROR, PLAN, PLANNER_DAG, RETURNED, SPENDING, planner_run_of
+from chassis.contract.run_view import InstanceView, PlanningView, RunView, TaskView, newest_spending
+from chassis.contract.spending import Spending, Totals
+from chassis.contract.xcoms import CheckedPlan, TaskError, TaskResult
+from chassis.errors import ChassisError
+from chassis.records.run_records import RunRecords
+from chassis.ui.failure_reasons import FAILED, why_failed
 from chassis.ui.run_facts import find_instance, find_run, plain_json, xcoms
 from chassis.ui.run_plans import RunPlan, inputs_of_run, plan_of_run
 from chassis.ui.run_reader import tasks_of_dag, tasks_of_plan, view_run
 from chassis.workflow.names import items_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from airflow.models.dagbag import DBDagBag
+    from airflow.models.dagrun import DagRun
     from sqlalchemy.orm import Session
 
     from chassis.records.amendments import Amendment
@@ -43,11 +41,8 @@ if TYPE_CHECKING:
 MOST_LOGS = 100
 """Logs that one answer reads at most, for tasks that failed and left no error."""
 
-STARTED_RUN = "planned__"
-"""Before the planner's run id: the id of the run that it started."""
-
-Left = defaultdict[tuple[str, int], dict[str, Any]]
-"""XComs of instances by their keys; an instance is its task id and map index."""
+Place = tuple[str, int]
+"""A task id and a map index."""
 
 
 @dataclass(frozen=True)
@@ -60,209 +55,169 @@ class Wanted:
     offset: int
 
 
-class Detailed:
-    """A run and what is known of it beyond its board.
+@dataclass(frozen=True)
+class DetailReader:
+    """Reads what is known of a run beyond its board.
 
-    :param allowed: whether the user may read that of a DAG
+    :ivar allowed: whether the user may read that of a DAG
     """
 
-    def __init__(
-        self,
-        session: Session,
-        dag_bag: DBDagBag,
-        settings: Settings,
-        run: RunState,
-        allowed: Callable[[str, DagAccessEntity], bool],
-    ) -> None:
-        self._session = session
-        self._dag_bag = dag_bag
-        self._settings = settings
-        self._run = run
-        self._allowed = allowed
+    session: Session
+    dag_bag: DBDagBag
+    settings: Settings
+    allowed: Callable[[str, DagAccessEntity], bool]
 
-    def view(self, wanted: Wanted, now: datetime) -> RunView:
-        """The part of the run that is asked for.
+    def view(self, run: RunState, wanted: Wanted, now: datetime) -> RunView:
+        """The part of a run that is asked for.
 
         :raises StoreError: the run's records are out of reach
         """
-        row = find_run(self._session, self._run.dag_id, self._run.run_id)
-        plan = self._plan()
-        tasks = self._tasks(plan, row)
-        view = view_run(self._run, plan, tasks, now, ceiling_usd=self._settings.run_budget_usd)
+        row = find_run(self.session, run.dag_id, run.run_id)
+        plan = self._plan(run)
+        spec = plan.spec if plan else None
+        view = view_run(run, plan, self._tasks(plan, row), now, ceiling_usd=self.settings.run_budget_usd)
         changed = [
-            (task, each)
+            (task, at)
             for task in view.tasks
-            for each in task.instances
-            if each.outdated or each.updated is None or each.updated > wanted.since
+            for at in task.instances
+            if at.outdated or at.updated is None or at.updated > wanted.since
         ]
         end = wanted.offset + wanted.limit
         page = changed[wanted.offset : end]
-        left = self._left(page, results=wanted.results)
-        amendments = self._amendments()
-        logs = MOST_LOGS if self._allowed(self._run.dag_id, DagAccessEntity.TASK_LOGS) else 0
+        left = self._left(row, page, results=wanted.results)
+        spending = {place: Spending.of(values.get(SPENDING)) for place, values in left.items()}
+        errors = self._errors(row, page, left, logs=wanted.results)
+        amendments = RunRecords.open(self.settings, run.dag_id, run.run_id).amendments.all()
         kept: dict[str, list[InstanceView]] = {}
-        for task, each in page:
-            values = left[task.id, each.map_index]
-            silent = each.state in FAILED and ERROR not in values
-            reads_log = wanted.results and silent and logs > 0
-            logs -= reads_log
-            error = self._failure(task.id, each, values, log=reads_log)
+        for task, at in page:
+            place = (task.id, at.map_index)
+            result = TaskResult.of(left[place].get(RETURNED)) if at.state == "success" else None
             facts = {
-                "amendment": _last(amendments, task.id, each.item),
-                "error": error,
-                **_facts(each, values),
+                **(_of_result(result, at) if result else {}),
+                "error": errors.get(place),
+                "amendment": _last(amendments, task.id, at.item),
             }
-            kept.setdefault(task.id, []).append(each.model_copy(update=facts))
-        spec = plan.spec if plan else None
-        update = {
-            "revision": plan.ref.revision if plan else self._tagged_revision(),
+            if known := spending[place]:
+                facts["spent"] = known.task
+            kept.setdefault(task.id, []).append(at.model_copy(update=facts))
+        tasks = (task.model_copy(update={"instances": tuple(kept.get(task.id, ()))}) for task in view.tasks)
+        facts = {
+            "revision": plan.ref.revision if plan else self._tagged_revision(run.dag_id),
             "inputs": inputs_of_run(spec, row),
-            "input_types": {name: each.type for name, each in spec.inputs.items()} if spec else {},
-            "planning": self._planning(),
-            "spending": newest_spending(values.get("spending") for values in left.values()),
+            "input_types": {name: given.type for name, given in spec.inputs.items()} if spec else {},
+            "planning": self._planning(run.run_id),
+            "spending": newest_spending(spending.values()),
             "amendments": tuple(each.model_dump(mode="json") for each in amendments),
-            "tasks": tuple(
-                task.model_copy(update={"instances": tuple(kept.get(task.id, ()))}) for task in view.tasks
-            ),
+            "tasks": tuple(tasks),
             "next": end if end < len(changed) else None,
         }
-        return view.model_copy(update=update)
+        return view.model_copy(update=facts)
 
-    def _plan(self) -> RunPlan | None:
+    def _plan(self, run: RunState) -> RunPlan | None:
         try:
-            return plan_of_run(self._settings, self._run.dag_id, self._run.bundle_version)
+            return plan_of_run(self.settings, run.dag_id, run.bundle_version)
         except ChassisError:
             return None  # A broken plan, say: its DAG says more than nothing at all.
 
-    def _tasks(self, plan: RunPlan | None, row: Any) -> list[Task]:
+    def _tasks(self, plan: RunPlan | None, run: DagRun) -> Sequence[Task]:
         if plan is None:
-            dag = self._dag_bag.get_dag_for_run(row, self._session)
-            return tasks_of_dag(dag) if dag is not None else []
-        lists: dict[str, Sequence[str]] = {}
+            dag = self.dag_bag.get_dag_for_run(run, self.session)
+            return tasks_of_dag(dag) if dag is not None else ()
+        inputs, lists = inputs_of_run(plan.spec, run), dict[str, Sequence[str]]()
         for task in plan.spec.tasks:
-            if task.for_each is None or task.for_each.same_as is not None or task.for_each.items is not None:
+            source = task.for_each
+            if source is None or source.same_as is not None or source.items is not None:
                 continue
-            helper = items_task(task.id)
-            found = xcoms(self._session, self._run.dag_id, self._run.run_id, helper).get("return_value")
-            if found is None and task.for_each.input is not None:
-                found = inputs_of_run(plan.spec, row).get(task.for_each.input)
-            if isinstance(found, list | tuple):
-                lists[task.id] = found
+            found = xcoms(self.session, run.dag_id, run.run_id, items_task(task.id)).get(RETURNED)
+            found = inputs.get(source.input) if found is None and source.input else found
+            lists[task.id] = found if isinstance(found, list | tuple) else ()
         return tasks_of_plan(plan.spec, lists)
 
-    def _left(self, page: Iterable[tuple[TaskView, InstanceView]], *, results: bool) -> Left:
-        """What the instances of a page left, by one statement."""
-        spans: dict[str, tuple[int, int]] = {}
-        for task, each in page:
-            first, last = spans.get(task.id, (each.map_index, each.map_index))
-            spans[task.id] = min(first, each.map_index), max(last, each.map_index)
-        found = Left(dict)
-        if not spans:
-            return found
-        keys = ["spending", ERROR, *(["return_value"] if results else [])]
-        statement = select(XComModel.task_id, XComModel.map_index, XComModel.key, XComModel.value).where(
-            XComModel.dag_id == self._run.dag_id,
-            XComModel.run_id == self._run.run_id,
-            XComModel.key.in_(keys),
-            or_(
-                *(
-                    and_(XComModel.task_id == task_id, XComModel.map_index.between(*span))
-                    for task_id, span in spans.items()
-                )
-            ),
+    def _left(
+        self, run: DagRun, page: Sequence[tuple[TaskView, InstanceView]], *, results: bool
+    ) -> Mapping[Place, dict[str, Any]]:
+        """What the instances of a page left, by key: one statement."""
+        found: dict[Place, dict[str, Any]] = {(task.id, at.map_index): {} for task, at in page}
+        spans: dict[str, list[int]] = {}
+        for task_id, index in found:
+            spans.setdefault(task_id, []).append(index)
+        which = (
+            and_(XComModel.task_id == task_id, XComModel.map_index.between(min(places), max(places)))
+            for task_id, places in spans.items()
         )
-        wanted = {(task.id, each.map_index) for task, each in page}
-        for task_id, map_index, key, value in self._session.execute(statement):
-            if (task_id, map_index) in wanted:
-                found[task_id, map_index][key] = plain_json(value)
+        statement = select(XComModel.task_id, XComModel.map_index, XComModel.key, XComModel.value).where(
+            XComModel.dag_id == run.dag_id,
+            XComModel.run_id == run.run_id,
+            XComModel.key.in_([SPENDING, ERROR, *([RETURNED] if results else [])]),
+            or_(False, *which),
+        )
+        for task_id, index, key, value in self.session.execute(statement):
+            if (task_id, index) in found:
+                found[task_id, index][key] = plain_json(value)
         return found
 
-    def _failure(
-        self, task_id: str, at: InstanceView, values: Mapping[str, Any], *, log: bool
-    ) -> FailureView | None:
-        if at.state not in FAILED or (ERROR not in values and not log):
-            return at.error
-        instance = (
-            find_instance(self._session, self._run.dag_id, self._run.run_id, task_id, at.map_index)
-            if log
-            else None
-        )
-        error = failure_of(values.get(ERROR), log_events(instance) if instance else (), task_id)
-        return failure_view(error)
+    def _errors(
+        self,
+        run: DagRun,
+        page: Iterable[tuple[TaskView, InstanceView]],
+        left: Mapping[Place, Mapping[str, Any]],
+        *,
+        logs: bool,
+    ) -> Mapping[Place, TaskError | None]:
+        """Why tasks failed: as they said, else by their logs, if these may be read."""
+        failed = [(task.id, at.map_index) for task, at in page if at.state in FAILED]
+        found = {place: TaskError.of(left[place].get(ERROR)) for place in failed}
+        silent = [place for place, error in found.items() if error is None]
+        if logs and silent and self.allowed(run.dag_id, DagAccessEntity.TASK_LOGS):
+            for place in silent[:MOST_LOGS]:
+                instance = find_instance(self.session, run.dag_id, run.run_id, *place)
+                found[place] = why_failed(self.session, instance) if instance is not None else None
+        return found
 
-    def _planning(self) -> PlanningView | None:
-        run_id = self._run.run_id
-        if not run_id.startswith(STARTED_RUN) or not self._allowed(PLANNER_DAG, DagAccessEntity.XCOM):
+    def _planning(self, run_id: str) -> PlanningView | None:
+        planner_run = planner_run_of(run_id)
+        if planner_run is None or not self.allowed(PLANNER_DAG, DagAccessEntity.XCOM):
             return None
-        planner_run = run_id.removeprefix(STARTED_RUN)
-        planned = xcoms(self._session, PLANNER_DAG, planner_run, "plan")
-        value = planned.get("return_value")
-        if not isinstance(value, dict):
+        left = xcoms(self.session, PLANNER_DAG, planner_run, PLAN)
+        planned = CheckedPlan.of(left.get(RETURNED))
+        if planned is None:
             return None
         # The planner's last word: revisions that a reviewer asked for are in it.
-        approved = xcoms(self._session, PLANNER_DAG, planner_run, "approve")
-        spending = approved.get("spending") or planned.get("spending")
-        known = {name: value[name] for name in PlanningView.model_fields if name in value}
-        return PlanningView(**{**known, "dag_id": PLANNER_DAG, "run_id": planner_run, "spending": spending})
+        spending = xcoms(self.session, PLANNER_DAG, planner_run, APPROVE).get(SPENDING) or left.get(SPENDING)
+        return PlanningView(
+            dag_id=PLANNER_DAG,
+            run_id=planner_run,
+            model=planned.model,
+            attempts=planned.attempts,
+            simulated=planned.simulated,
+            usage=planned.usage,
+            cost_usd=planned.cost_usd,
+            spending=Spending.of(spending),
+        )
 
-    def _amendments(self) -> list[Amendment]:
-        files = open_files(self._settings.records_root, self._settings.storage_conn_id, what="record store")
-        return Amendments(files, self._run.dag_id, self._run.run_id).all()
-
-    def _tagged_revision(self) -> int | None:
-        names = self._session.scalars(select(DagTag.name).where(DagTag.dag_id == self._run.dag_id))
+    def _tagged_revision(self, dag_id: str) -> int | None:
+        names = self.session.scalars(select(DagTag.name).where(DagTag.dag_id == dag_id))
         numbers = (name.removeprefix("revision:") for name in names if name.startswith("revision:"))
         return next((int(number) for number in numbers if number.isdecimal()), None)
 
 
-def failure_view(error: ChassisError) -> FailureView:
-    """An error as it is shown."""
-    return FailureView(
-        kind=type(error).__name__,
-        message=error.message.rstrip(),
-        hint=error.hint,
-        request_id=str(getattr(error, "request_id", "")),
+def _of_result(result: TaskResult, at: InstanceView) -> dict[str, Any]:
+    """What a result tells of its instance, as fields of its view."""
+    spent = Totals(
+        calls=result.usage.calls,
+        usage=result.usage,
+        cost_usd=result.cost_usd or 0.0,
+        unpriced_calls=result.usage.calls if result.cost_usd is None else 0,
     )
-
-
-def _facts(at: InstanceView, left: Mapping[str, Any]) -> dict[str, Any]:
-    """What an instance gave and spent, as fields of its view."""
-    spending, value = left.get("spending"), left.get("return_value")
-    facts: dict[str, Any] = {}
-    if isinstance(spending, dict) and isinstance(spending.get("task"), dict):
-        facts["spent"] = spending["task"]
-    # Not of a helper, of the planner, or of another task of a hand-written DAG.
-    if at.state != "success" or not isinstance(value, dict) or not value.keys() >= {"summary", "usage"}:
-        return facts
-    return facts | {
-        "item": value.get("item") or at.item,
-        "result": {key: value.get(key) for key in ("summary", "output", "model", "request_ids")},
-        "usage": {**value["usage"], "cost_usd": value.get("cost_usd")},
-        "simulated": bool(value.get("simulated")),
-        "carried_from": str(value.get("carried_from") or ""),
+    return {
+        "item": result.item or at.item,
+        "result": result,
+        "spent": spent,
+        "simulated": result.simulated,
+        "carried_from": result.carried_from,
     }
 
 
 def _last(amendments: Iterable[Amendment], task_id: str, item: str | None) -> int | None:
     own = [each.number for each in amendments if not each.withdrawn and each.concerns(task_id, item)]
     return own[-1] if own else None
-
-
-def newest_spending(found: Iterable[Any]) -> dict[str, Any] | None:
-    """What the run spent by the task that ended last: it only grows, but for calls that ended after all."""
-
-    def order(spending: dict[str, Any]) -> tuple[int, ...]:
-        run = Totals.model_validate(spending["run"])
-        uncertain = run.uncertain.tokens
-        return run.tokens - uncertain, run.calls, uncertain, -run.open_calls
-
-    known = []
-    for each in found:
-        try:
-            known.append((order(each), each))
-        except (ValidationError, TypeError, KeyError):
-            continue
-    if not known:
-        return None
-    _, newest = max(known, key=lambda each: each[0])
-    return {name: newest.get(name) for name in ("run", "limits", "prices")}

@@ -6,13 +6,14 @@ reads for the instances of one page of the answer, however many the run has.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from chassis.contract.names import PLAN_OPERATOR
-from chassis.contract.run_view import FailureView, InstanceView, RunView, TaskView
+from chassis.contract.run_view import InstanceView, RunView, TaskView
+from chassis.contract.spending import least
+from chassis.contract.xcoms import Card, TaskError
 from chassis.outdated import outdated_instances
 from chassis.ui.queries import EVER, Instance, RunState
 from chassis.workflow import TaskGraph
@@ -99,7 +100,7 @@ def view_run(
     now: datetime,
     *,
     ceiling_usd: float | None = None,
-    failures: Mapping[tuple[str, int], FailureView] | None = None,
+    failures: Mapping[tuple[str, int], TaskError] | None = None,
 ) -> RunView:
     """A run, from what one statement reads of it.
 
@@ -125,7 +126,7 @@ def view_run(
         if task.group is not None and not expanded and task.items:
             yield from (_instance(mine[0] if mine else None, item) for item in task.items)
             return
-        shown: Sequence[Instance | None] = expanded or mine or [None]
+        shown: Sequence[Instance | None] = expanded or mine or (None,)
         for each in shown:
             failure = (failures or {}).get((task.id, each.map_index)) if each else None
             late = each is not None and (task.id, each.map_index) in outdated
@@ -142,11 +143,11 @@ def view_run(
                 depends_on=task.depends_on,
                 mapped=task.group is not None or any(each.map_index >= 0 for each in found),
                 group=task.group,
-                counts=Counter(each.state or "none" for each in found),
                 instances=found,
             )
         )
-    own_limit = plan.spec.limits.budget_usd if plan else run.card.get("budget_usd")
+    card = run.card or Card(line="")
+    own_limit = plan.spec.limits.budget_usd if plan else card.budget_usd
     started = None if run.start is None else ((run.end or now) - run.start).total_seconds()
     return RunView(
         workflow_id=run.dag_id,
@@ -160,10 +161,10 @@ def view_run(
         start=run.start,
         end=run.end,
         seconds=started,
-        usd=run.card.get("run_usd"),
-        tokens=run.card.get("run_tokens"),
-        limit_usd=min((each for each in (own_limit, ceiling_usd) if each is not None), default=None),
-        simulated=bool(run.card.get("simulated")),
+        usd=card.run_usd,
+        tokens=card.run_tokens,
+        limit_usd=least(own_limit, ceiling_usd),
+        simulated=card.simulated,
         tasks=tuple(views),
         since=_since(run, now).isoformat(),
     )
@@ -190,7 +191,7 @@ def _with_others(tasks: Sequence[Task], by_task: Mapping[str, Sequence[Instance]
 
 
 def _instance(
-    at: Instance | None, item: str | None, failure: FailureView | None = None, *, outdated: bool = False
+    at: Instance | None, item: str | None, failure: TaskError | None = None, *, outdated: bool = False
 ) -> InstanceView:
     if at is None:
         return InstanceView(item=item)
@@ -204,8 +205,8 @@ def _instance(
         updated=at.updated,
         card=at.card,
         error=failure,
-        carried_from=at.card.get("carried_from") or "",
-        simulated=bool(at.card.get("simulated")),
+        carried_from=at.card.carried_from if at.card else "",
+        simulated=at.card is not None and at.card.simulated,
         outdated=outdated,
     )
 

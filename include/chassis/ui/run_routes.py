@@ -15,8 +15,8 @@ from chassis.contract.run_view import NO_SUCH_RUN
 from chassis.settings import Settings
 from chassis.ui.access_rules import Routes, may
 from chassis.ui.board_page import SEES_BOARDS
-from chassis.ui.queries import EVER, read_run
-from chassis.ui.run_details import Detailed, Wanted
+from chassis.ui.queries import moment, read_run
+from chassis.ui.run_details import DetailReader, Wanted
 
 router = Routes()
 
@@ -51,14 +51,6 @@ def run_view(
     def allowed(of: str, entity: DagAccessEntity) -> bool:
         return may(user, "GET", of, entity)
 
-    detailed = Detailed(session, dag_bag, Settings.load(), run, allowed)
-    return Response(detailed.view(wanted, datetime.now(UTC)).model_dump_json(), media_type="application/json")
-
-
-def moment(text: str) -> datetime:
-    """A moment as this server gave it out; whatever else is no moment stands for all of the past."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return EVER
-    return found if found.tzinfo else EVER
+    reader = DetailReader(session, dag_bag, Settings.load(), allowed)
+    view = reader.view(run, wanted, datetime.now(UTC))
+    return Response(view.model_dump_json(by_alias=True), media_type="application/json")

@@ -11,7 +11,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import HTTPException, Query, Request, status
 from fastapi.responses import HTMLResponse
 
-from chassis.contract.names import PLAN_OPERATOR, RETURNED, SPENDING
+from chassis.contract.names import PLAN_OPERATOR, RETURNED
 from chassis.records.amendments import what_holds
 from chassis.records.run_records import RunRecords
 from chassis.rerun_scope import FAILED
@@ -25,6 +25,7 @@ from chassis.ui.page_templates import page
 from chassis.ui.queries import read_run
 from chassis.ui.run_facts import failed_instances, find_instance, find_run, xcoms
 from chassis.ui.run_plans import inputs_of_run, plan_of_run
+from chassis.ui.run_reader import tasks_of_plan, view_run
 from chassis.ui.task_view import InputField, input_fields, view_amendments, view_result, view_turns
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from chassis.records.amendments import Amended, Amendment
+    from chassis.ui.run_plans import RunPlan
     from chassis.workflow import TaskSpec, WorkflowSpec
 
 router = Routes()
@@ -72,7 +74,7 @@ def show_task(
     known = records.amendments.all()
     own = [each for each in known if each.concerns(task_id, item)]
     given = inputs_of_run(spec, run)
-    board = _board(session, spec, instance)
+    board = _board(session, found, instance)
     return page(
         request,
         "task.html",
@@ -88,8 +90,8 @@ def show_task(
         result=view_result(left.get(RETURNED)),
         error=why_failed(session, instance),
         causes=board.causes(task_id, map_index) if board and instance.state == "upstream_failed" else [],
-        outdated=board is not None and board.is_outdated(task_id, map_index),
-        spending=left.get(SPENDING),
+        outdated=board is not None and board.instances[task_id, map_index].outdated,
+        spending=left.get("spending"),
         tries=tries,
         number=number,
         transcript=transcript,
@@ -103,12 +105,13 @@ def show_task(
     )
 
 
-def _board(session: Session, spec: WorkflowSpec | None, instance: TaskInstance) -> Board | None:
+def _board(session: Session, plan: RunPlan | None, instance: TaskInstance) -> Board | None:
     """The board, for a task that its upstream tasks tell something about; None for any other."""
-    if spec is None or instance.state not in {"success", "upstream_failed"}:
+    if plan is None or instance.state not in {"success", "upstream_failed"}:
         return None
-    run = read_run(session, instance.dag_id, instance.run_id, datetime.now(UTC))
-    return Board(run, spec) if run else None
+    now = datetime.now(UTC)
+    run = read_run(session, instance.dag_id, instance.run_id, now)
+    return Board(view_run(run, plan, tasks_of_plan(plan.spec), now)) if run else None
 
 
 def _form(

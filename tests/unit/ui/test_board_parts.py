@@ -9,19 +9,22 @@ from typing import Any
 import pytest
 
 from chassis.contract.addresses import Links
+from chassis.contract.run_view import InstanceView, RunView, TaskView
+from chassis.contract.xcoms import Card
 from chassis.ui.board_view import Row
 from chassis.ui.page_templates import parts
-from chassis.ui.queries import EVER, Instance, RunState
 from tests.injection.corpus import Attack, each_text
 
-RUN = RunState("d", "r", "running", None, None, None, {}, ())
+RUN = RunView(workflow_id="d", run_id="r", title="d", state="running", active=True)
 
 
-def row(name: str = "one", state: str | None = "success", **card: Any) -> str:
+def row(name: str = "one", state: str | None = "success", task_id: str = "t", **card: Any) -> str:
     known = {"line": "Done.", "usd": 0.5, "tokens": 1200} | card
-    instance = Instance("t", 0, state, 2, None, None, None, EVER, "", changed=True, card=known)
-    drawn = parts("board_parts.html").row(Links(), RUN, Row(instance, name, True, ()), datetime.now(UTC))
-    return str(drawn)
+    task = TaskView(id=task_id, name="T", mapped=True)
+    at = InstanceView(
+        map_index=0, item=name, state=state, card=Card(**known), carried_from=card.get("carried_from", "")
+    )
+    return str(parts("board_parts.html").row(Links(), RUN, Row(task, at), datetime.now(UTC)))
 
 
 @each_text
@@ -56,12 +59,7 @@ def test_costs_in_a_column_have_the_same_number_of_decimals() -> None:
 def test_rows_of_several_tasks_with_the_same_item_have_links_that_are_not_called_the_same() -> None:
     labels = []
     for task_id in ("review", "fix"):
-        instance = Instance(task_id, 0, "success", 1, None, None, None, EVER, "", changed=True, card={})
-        drawn = str(
-            parts("board_parts.html").row(
-                Links(), RUN, Row(instance, "claims", True, (), task="T"), datetime.now(UTC)
-            )
-        )
+        drawn = row("claims", task_id=task_id)
         labels += [re.sub(r"<[^>]+>", "", link) for link in re.findall(r"<a [^>]+>(.*?)</a>", drawn)]
     assert len(labels) == len(set(labels)) == 6
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from chassis.ui.board_view import OVERLAP, SETTLED, Board
-from chassis.ui.queries import Instance, RunState
-from chassis.workflow import load_plan
+from chassis.contract.xcoms import TaskError
+from chassis.ui.board_view import Board
+from chassis.ui.queries import EVER, Instance, RunState
+from chassis.ui.run_reader import tasks_of_plan, view_run
+from chassis.workflow import WorkflowSpec, load_plan
 
 PLAN = """
 schema_version: 1
@@ -27,25 +30,21 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def at(task_id: str, map_index: int, state: str | None, *, changed: bool = False, **facts: Any) -> Instance:
-    return Instance(
-        **{
-            "task_id": task_id,
-            "map_index": map_index,
-            "state": state,
-            "try_number": 1,
-            "start": None,
-            "end": None,
-            "label": None,
-            "updated": NOW,
-            "operator": "ClaudeTaskOperator",
-            "changed": changed,
-            **facts,
-        }
-    )
+    known = {"try_number": 1, "start": None, "end": None, "label": None, "operator": "PlannedTaskOperator"}
+    updated = NOW if changed else NOW - timedelta(minutes=1)
+    return Instance(task_id, map_index, state, **{**known, "updated": updated, **facts})
 
 
-def board(*instances: Instance, state: str = "running") -> Board:
-    return Board(RunState("two_steps", "r", state, NOW, None, None, {}, instances), SPEC)
+def board(
+    *instances: Instance,
+    state: str = "running",
+    spec: WorkflowSpec = SPEC,
+    since: datetime = EVER,
+    failures: dict[tuple[str, int], TaskError] | None = None,
+) -> Board:
+    run = RunState("two_steps", "r", state, NOW, None, None, None, instances)
+    plan: Any = SimpleNamespace(spec=spec, ref=SimpleNamespace(revision=1), pinned=True)
+    return Board(view_run(run, plan, tasks_of_plan(spec), NOW, failures=failures), since)
 
 
 HALFWAY = (
@@ -64,7 +63,7 @@ def waits(shown: Board) -> dict[str, tuple[str, ...]]:
 
 def test_the_tasks_stand_in_the_plans_order_with_a_row_for_each_item() -> None:
     shown = board(*reversed(HALFWAY))
-    assert [group.task_id for group in shown.groups] == ["prepare", "do", "verify", "join"]
+    assert [group.task.id for group in shown.groups] == ["prepare", "do", "verify", "join"]
     assert {row.name for row in shown.groups[1].rows} == {"one", "two"}
     assert shown.groups[3].after == ("Verify",)
 
@@ -82,14 +81,14 @@ def test_nothing_waits_in_a_run_that_has_ended() -> None:
 def test_a_refresh_draws_what_changed_and_what_waits_for_it_and_nothing_else() -> None:
     waiting = [each if each.task_id != "do" else at("do", each.map_index, "running") for each in HALFWAY]
     waiting[1] = at("do", 0, "running", changed=True)
-    changed = {row.key for _, row in board(*waiting).changed()}
+    changed = {row.key for _, row in board(*waiting, since=NOW - timedelta(seconds=1)).changed()}
     assert changed == {"do--0", "verify--0"}
 
 
 def test_a_mapped_task_has_one_row_until_its_items_are_known() -> None:
     shown = board(at("do", -1, None))
     assert [row.key for row in shown.groups[0].rows] == ["do---1"]
-    assert shown.groups[0].mapped
+    assert shown.groups[0].task.mapped
 
 
 def test_an_item_that_only_the_run_knows_is_called_by_its_label_or_its_number() -> None:
@@ -99,25 +98,16 @@ def test_an_item_that_only_the_run_knows_is_called_by_its_label_or_its_number() 
         ),
         source="the test",
     )
-    run = RunState(
-        "two_steps",
-        "r",
-        "running",
-        NOW,
-        None,
-        None,
-        {},
-        (at("do__items", -1, "success"), at("do", 0, "running", label="claims"), at("do", 1, None)),
-    )
-    items, do = Board(run, spec).groups
-    assert items.name == "Do it: items"
+    run = (at("do__items", -1, "success"), at("do", 0, "running", label="claims"), at("do", 1, None))
+    items, do = board(*run, spec=spec).groups
+    assert items.task.name == "Do it: items"
     assert [row.name for row in do.rows] == ["claims", "item 2"]
     assert do.after == ("Prepare", "Do it: items")
 
 
 def test_a_task_that_the_plan_does_not_name_is_shown_all_the_same() -> None:
     shown = board(at("other", -1, "removed"), at("prepare", -1, "success"))
-    assert [group.task_id for group in shown.groups] == ["prepare", "other"]
+    assert [group.task.id for group in shown.groups] == ["prepare", "other"]
 
 
 def test_how_long_a_try_takes_counts_on_while_it_runs() -> None:
@@ -152,8 +142,8 @@ class TestWhyATaskFailedOrNeverRan:
         assert rows["do--0"] == ""
 
     def test_a_row_without_a_card_tells_the_reason_that_was_found(self) -> None:
-        reasons = {("do", 1): "Task do failed: ValueError"}
-        shown = Board(RunState("two_steps", "r", "failed", NOW, None, None, {}, self.RUN), SPEC, reasons)
+        failures = {("do", 1): TaskError(kind="TaskFailedError", message="Task do failed: ValueError")}
+        shown = board(*self.RUN, state="failed", failures=failures)
         assert shown.groups[1].rows[1].problem == "Task do failed: ValueError"
 
     def test_the_causes_are_the_failed_ones_however_far_upstream_and_of_an_item_its_own(self) -> None:
@@ -181,7 +171,7 @@ class TestOutdatedResults:
             return at(task_id, index, "success", start=start, end=stop)
 
         shown = board(*(instance(*place) for place in places), state="success")
-        return [row.label for group in shown.groups for row in group.rows if row.outdated]
+        return [row.label for group in shown.groups for row in group.rows if row.at.outdated]
 
     def test_what_ran_in_its_turn_is_not(self) -> None:
         assert self.outdated() == []
@@ -204,9 +194,3 @@ def test_an_item_that_is_gone_is_shown_and_neither_counted_nor_waited_for() -> N
     assert [row.at.state for row in shown.groups[0].rows] == ["success", "removed"]
     gone[2] = at("verify", 0, "removed")
     assert waits(board(*gone)) == {}
-
-
-def test_a_refresh_looks_back_a_little_until_the_run_has_settled() -> None:
-    shown = board(*HALFWAY)
-    assert shown.since(NOW) == NOW - OVERLAP
-    assert shown.since(NOW + SETTLED) == NOW

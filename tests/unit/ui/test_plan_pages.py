@@ -9,8 +9,8 @@ import pytest
 
 from chassis.catalogue import Catalogue, Service
 from chassis.contract.addresses import Links
+from chassis.contract.xcoms import TaskError
 from chassis.ui.budget_view import BudgetView
-from chassis.ui.error_view import ErrorView
 from chassis.ui.page_templates import templates
 from chassis.ui.plan_page import Compared, Draft, Message
 from chassis.ui.plan_view import view_plan
@@ -88,7 +88,7 @@ def test_a_page_that_holds_what_somebody_typed_says_so_to_its_refresh() -> None:
 )
 def test_a_planner_that_ended_without_a_plan_says_by_what(kind: str, title: str) -> None:
     failed = replace(
-        run("success", "failed", proposal={"plan": "p"}), failure=ErrorView(kind, "Why.", "", "")
+        run("success", "failed", proposal={"plan": "p"}), failure=TaskError(kind=kind, message="Why.")
     )
     shown = (
         templates()

@@ -41,7 +41,6 @@ def at(task_id: str, map_index: int, state: str | None, **facts: Any) -> Instanc
             "label": None,
             "updated": NOW,
             "operator": "PlannedTaskOperator",
-            "changed": True,
             **facts,
         }
     )
@@ -49,7 +48,7 @@ def at(task_id: str, map_index: int, state: str | None, **facts: Any) -> Instanc
 
 def viewed(*instances: Instance, plan: str = PLAN, now: datetime = NOW, **lists: Any) -> RunView:
     spec = load_plan(plan, source="the test")
-    run = RunState("two_steps", "r", "running", NOW, None, None, {}, instances)
+    run = RunState("two_steps", "r", "running", NOW, None, None, None, instances)
     found: Any = SimpleNamespace(spec=spec, ref=SimpleNamespace(revision=3), pinned=True)
     return view_run(run, found, tasks_of_plan(spec, lists), now)
 

@@ -7,7 +7,6 @@ from typing import Any
 from chassis.contract.usage import Usage
 from chassis.records.amendments import Amendment
 from chassis.records.transcripts import TryTranscript, Turn
-from chassis.ui.error_view import view_error
 from chassis.ui.task_view import input_fields, view_amendments, view_result, view_turns
 from chassis.workflow import InputSpec, TaskSpec, WorkflowSpec
 
@@ -93,23 +92,3 @@ def test_the_form_begins_with_the_values_of_the_run() -> None:
     spec = WorkflowSpec(schema_version=1, id="w", title="W", requirement="r", inputs=inputs, tasks=(TASK,))
     fields = input_fields(spec, {"a": ["x", "y"], "b": True, "c": "z"})
     assert [(field.name, field.text) for field in fields] == [("a", "x\ny"), ("b", "true"), ("c", "z")]
-
-
-class TestErrors:
-    def test_an_error_is_told_with_its_hint_and_request(self) -> None:
-        view = view_error({"class": "ThrottledError", "message": "slow", "hint": "wait", "request_id": "r"})
-        assert view is not None
-        assert (view.kind, view.message, view.hint, view.request_id) == (
-            "ThrottledError",
-            "slow",
-            "wait",
-            "r",
-        )
-
-    def test_what_is_no_error_is_none(self) -> None:
-        assert view_error("text") is None
-        assert view_error(None) is None
-
-    def test_whatever_an_xcom_holds_can_be_shown(self) -> None:
-        for value in ({}, {"class": 1}, {"class": "PlanError", "faults": 3}, {"message": ["x"]}):
-            assert view_error(value) is not None
