@@ -17,55 +17,39 @@ from chassis.workflow.output_schemas import list_fault
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from chassis.workflow.spec import InputSpec, TaskSpec
-
-Fault = tuple[str, str]
-"""A fault's code and message."""
+    from chassis.workflow.plan_draft import Draft
+    from chassis.workflow.spec import TaskSpec
 
 
-def source_faults(
-    task: TaskSpec,
-    tasks: Mapping[str, TaskSpec],
-    waits_for: Mapping[str, Sequence[str]],
-    inputs: Mapping[str, InputSpec],
-) -> Iterator[Fault]:
-    """What is wrong with where a mapped task gets its items."""
-    source = task.for_each
-    if source is None:
+def source_faults(draft: Draft, task: TaskSpec) -> Iterator[tuple[str, str]]:
+    """What is wrong with where a mapped task gets its items: code and message of each fault."""
+    if task.for_each is None:
         return
-    if source.input is not None:
-        yield from _input_faults(source.input, inputs)
-    if source.same_as is not None:
-        yield from _same_as_faults(task, source.same_as, tasks)
-    if source.output_of is not None:
-        yield from _output_faults(task, source.output_of, tasks, waits_for)
+    if task.for_each.input is not None:
+        yield from _input_faults(draft, task.for_each.input)
+    if task.for_each.same_as is not None:
+        yield from _same_as_faults(draft, task, task.for_each.same_as)
+    if task.for_each.output_of is not None:
+        yield from _output_faults(draft, task, task.for_each.output_of, task.for_each.path)
 
 
-def _input_faults(name: str, inputs: Mapping[str, InputSpec]) -> Iterator[Fault]:
+def _input_faults(draft: Draft, name: str) -> Iterator[tuple[str, str]]:
+    inputs, says = draft.spec.inputs, f"for_each names the input {shown(name)}"
     if name not in inputs:
         arrays = [other for other, given in inputs.items() if given.type == "array"]
-        yield (
-            "unknown_input",
-            f"for_each names the input {shown(name)}, which does not exist{suggestion(name, arrays)}",
-        )
+        yield "unknown_input", f"{says}, which does not exist{suggestion(name, arrays)}"
     elif inputs[name].type != "array":
-        message = (
-            f"for_each names the input {shown(name)}, which is not an array but of type {inputs[name].type}"
-        )
-        yield "input_not_array", message
+        yield "input_not_array", f"{says}, which is not an array but of type {inputs[name].type}"
 
 
-def _same_as_faults(task: TaskSpec, name: str, tasks: Mapping[str, TaskSpec]) -> Iterator[Fault]:
-    roots = [other.id for other in tasks.values() if other.for_each and other.for_each.same_as is None]
+def _same_as_faults(draft: Draft, task: TaskSpec, name: str) -> Iterator[tuple[str, str]]:
+    roots = [other.id for other in draft.tasks.values() if other.for_each and other.for_each.same_as is None]
     says = f"for_each says same_as {shown(name)}"
     if name == task.id:
         yield "same_as_itself", f"{says}, which is the task itself{suggestion(name, set(roots))}"
-        return
-    if name not in tasks:
+    elif name not in draft.tasks:
         yield "unknown_task", f"{says}, which does not exist{suggestion(name, roots)}"
-        return
-    theirs = tasks[name].for_each
-    if theirs is None:
+    elif (theirs := draft.tasks[name].for_each) is None:
         yield "same_as_unmapped", f"{says}, which has no for_each{suggestion(name, roots)}"
     elif theirs.same_as is not None:
         root = shown(theirs.same_as)
@@ -73,27 +57,27 @@ def _same_as_faults(task: TaskSpec, name: str, tasks: Mapping[str, TaskSpec]) ->
         yield "same_as_chain", message
 
 
-def _output_faults(
-    task: TaskSpec, name: str, tasks: Mapping[str, TaskSpec], waits_for: Mapping[str, Sequence[str]]
-) -> Iterator[Fault]:
+def _output_faults(draft: Draft, task: TaskSpec, name: str, path: str) -> Iterator[tuple[str, str]]:
     says = f"for_each takes its items from the output of {shown(name)}"
-    if name not in tasks:
-        yield "unknown_task", f"{says}, which does not exist{suggestion(name, tasks.keys() - {task.id})}"
+    if name not in draft.tasks:
+        others = draft.tasks.keys() - {task.id}
+        yield "unknown_task", f"{says}, which does not exist{suggestion(name, others)}"
         return
-    if name not in reachable(waits_for, task.id):
+    source = draft.tasks[name]
+    if name not in reachable(draft.waits_for, task.id):
         yield "items_not_upstream", f"{says}, which it doesn't wait for; add {name} to depends_on"
-    if tasks[name].for_each is not None:
+    if source.for_each is not None:
         yield "nested_for_each", f"{says}, which is mapped itself: a fan-out inside a fan-out isn't possible"
-    elif tasks[name].output_schema is None:
-        yield (
-            "items_without_schema",
-            f"{says}, which has no output_schema and so answers in prose; give it one",
-        )
-    elif task.for_each and (wrong := list_fault(tasks[name].output_schema or {}, task.for_each.path)):
+    elif source.output_schema is None:
+        message = f"{says}, which has no output_schema and so answers in prose; give it one"
+        yield "items_without_schema", message
+    elif wrong := list_fault(source.output_schema, path):
         yield "items_no_list", f"{says}, whose output_schema {wrong}"
 
 
-def waiting_faults(tasks: Sequence[TaskSpec], waits_for: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
+def waiting_faults(
+    tasks: Sequence[TaskSpec], waits_for: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, str]]:
     """Groups of mapped tasks that wait for themselves: the id of a task of the group, and the message.
 
     Says nothing of a plan whose tasks are in a cycle already.

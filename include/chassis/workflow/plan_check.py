@@ -16,7 +16,8 @@ from chassis.errors import PlanError, PlanFault
 from chassis.workflow.fault_messages import Loc, fault_at, fault_of
 from chassis.workflow.input_values import kind_of
 from chassis.workflow.names import nearest
-from chassis.workflow.plan_rules import RULES, Draft
+from chassis.workflow.plan_draft import Draft
+from chassis.workflow.plan_rules import RULES
 from chassis.workflow.spec import SCHEMA_VERSION, InputSpec, TaskSpec, WorkflowSpec
 from chassis.workflow.yaml_text import MAX_DEPTH, MAX_FAULTS, MAX_TEXT, WrittenFloat, write_yaml
 

@@ -1,0 +1,38 @@
+"""A plan while it is held to the rules between its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from chassis.workflow.names import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from chassis.workflow.spec import TaskSpec, WorkflowSpec
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A plan whose parts are right by themselves, and what it may name. None: anything may be named."""
+
+    spec: WorkflowSpec
+    agents: Collection[str] | None
+    services: Collection[str] | None
+
+    @cached_property
+    def tasks(self) -> dict[str, TaskSpec]:
+        """By id; of two with the same id the first."""
+        return {task.id: task for task in reversed(self.spec.tasks)}
+
+    @cached_property
+    def waits_for(self) -> dict[str, tuple[str, ...]]:
+        """The plan's edges, in the plan's order."""
+        return {task.id: self.tasks[task.id].depends_on for task in self.spec.tasks}
+
+
+def place(task: TaskSpec) -> str:
+    """How a fault says which task it is in."""
+    return f"task {shown(task.id)}"
