@@ -18,8 +18,10 @@ from chassis.catalogue import load_catalogue
 from chassis.claude.models import facts_of
 from chassis.errors import PlanError, PlanFault
 from chassis.workflow import load_plan, plan_warnings
+from chassis.workflow.given import wrong_input
 from chassis.workflow.model_ids import model_fault
 from chassis.workflow.names import shown, suggestion
+from chassis.workflow.plan_check import HINT
 from chassis.workflow.service_lists import service_faults
 
 if TYPE_CHECKING:
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from chassis.claude.connection_options import ClaudeOptions
     from chassis.settings import Settings
     from chassis.workflow import Limits, TaskSpec, WorkflowSpec
-
-_HINT = "Correct the plan and try again; chassis validate FILE checks it without running anything."
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Deployment:
         self.require(spec, subject=f"The plan {source}".rstrip())
         return spec
 
-    def require(self, spec: WorkflowSpec, *, subject: str = "The plan", hint: str = _HINT) -> None:
+    def require(self, spec: WorkflowSpec, *, subject: str = "The plan", hint: str = HINT) -> None:
         """Let nothing pass that can't run here.
 
         :raises PlanError: lists all faults
@@ -113,19 +113,16 @@ class Deployment:
         return [*plan_warnings(spec, self.catalogue.names), *self.folder.faults, *self.catalogue.faults]
 
     def _agent_faults(self, task: TaskSpec) -> Iterator[PlanFault]:
+        named, place = shown(task.agent), f"task {shown(task.id)}"
         if task.agent in self.agents:
             return
-        place = f"task {shown(task.id)}"
         if wrong := self.folder.wrong.get(task.agent):
             whose = "; ".join(str(each) for each in wrong)
-            yield PlanFault(
-                "wrong_agent", place, f"names the agent {shown(task.agent)}, whose file is wrong: {whose}"
-            )
+            message = f"names the agent {named}, whose file is wrong: {whose}"
+            yield PlanFault("wrong_agent", place, message)
         else:
-            near = suggestion(task.agent, self.agents)
-            yield PlanFault(
-                "unknown_agent", place, f"names an agent that doesn't exist: {shown(task.agent)}{near}"
-            )
+            message = f"names an agent that doesn't exist: {named}{suggestion(task.agent, self.agents)}"
+            yield PlanFault("unknown_agent", place, message)
 
     def _model_faults(self, task: TaskSpec) -> Iterator[PlanFault]:
         agent = self.agents.get(task.agent)
@@ -136,9 +133,9 @@ class Deployment:
     def _model_fault(self, model: str | None) -> str | None:
         if model is None or model_fault(model, ()) is None:
             return None
+        options = self.connection
         return model_fault(
-            model,
-            {self.settings.model, *filter(None, [self.connection.model]), *self.connection.model_behind},
+            model, {self.settings.model, *filter(None, [options.model]), *options.model_behind}
         )
 
     def _thinking_faults(self, task: TaskSpec) -> Iterator[PlanFault]:
@@ -160,12 +157,8 @@ class Deployment:
         :raises PlanError: no agent has a model whose price is known
         """
         faults = [self._unpriced(limits, agent.model) for agent in self.askable.values()]
-        if faults and (owner := faults[0]) and all(faults):
-            raise PlanError(
-                [PlanFault("price_unknown", "limits", owner)],
-                subject="Your input",
-                hint="Correct it and start the planner again.",
-            )
+        if faults and (wrong := faults[0]) and all(faults):
+            raise wrong_input(PlanFault("price_unknown", "limits", wrong))
 
     def _price_faults(self, spec: WorkflowSpec, task: TaskSpec) -> Iterator[PlanFault]:
         """A limit in dollars that nobody can hold, since nobody knows the price: the first call would be refused."""
@@ -190,11 +183,10 @@ class Deployment:
         model = model or self.connection.model or self.settings.model
         if cost_usd(self.connection.behind(model), Usage()) is not None:
             return None
-        way_out = (
-            "add max_tokens beside it, name a model whose price is known, or name the model behind it as "
-            "model_behind of the connection"
+        return (
+            f"the price of model {shown(model)} isn't known, so {owner} can't be held; add max_tokens beside it, name "
+            "a model whose price is known, or name the model behind it as model_behind of the connection"
         )
-        return f"the price of model {shown(model)} isn't known, so {owner} can't be held; {way_out}"
 
     @staticmethod
     def _schedule_faults(spec: WorkflowSpec) -> Iterator[PlanFault]:
@@ -213,17 +205,3 @@ class Deployment:
 def _refusals_of(agent: AgentDefinition) -> dict[str, str]:
     """What the model of an agent's file refuses of that file's thinking and effort."""
     return facts_of(agent.model).refusals(agent.thinking, agent.effort) if agent.model else {}
-
-
-def deployment_faults(spec: WorkflowSpec, settings: Settings) -> list[PlanFault]:
-    """All that keeps a plan from running in the deployment that these settings describe; none: it can run.
-
-    :raises DefinitionError: there is no agent at all, or the catalogue can't be read
-    :raises ConnectionSetupError: the connection's options are wrong
-    """
-    return Deployment.read(settings).faults(spec)
-
-
-def deployment_warnings(spec: WorkflowSpec, settings: Settings) -> list[PlanFault]:
-    """What a person should look at before the plan runs; no warning keeps it from running. Errors as above."""
-    return Deployment.read(settings).warnings(spec)

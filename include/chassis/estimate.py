@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +21,7 @@ from chassis.claude.prices import cost_usd
 from chassis.claude.reply import BYTES_PER_TOKEN
 from chassis.claude.thinking import asked_for
 from chassis.contract.usage import Usage
+from chassis.figures import counted
 from chassis.prompts import DATA_RULES, run_message, task_message
 from chassis.workflow import TaskGraph, render_instruction
 from chassis.workflow.placeholders import ITEM
@@ -38,6 +41,13 @@ FAULTS_TOKENS = 500
 """Input tokens that a message with the faults of an answer is taken to have at most."""
 
 
+_BASIS = (
+    "An answer is taken to have {answer:,} tokens, and at most as many as its agent or max_tokens allows, {attempts} "
+    "times when it has to be corrected; {bytes} bytes of a prompt are a token; prices are list prices, without "
+    "Airflow's retries, and as if nothing was cached or carried over."
+)
+
+
 class TaskEstimate(BaseModel):
     """What one task of a plan will take."""
 
@@ -45,9 +55,7 @@ class TaskEstimate(BaseModel):
 
     task: str
     instances: int = Field(description="How often it is done: once, or once for each item.")
-    open_ended: bool = Field(
-        description="Whether the number of items is known only at run time; counted as 1."
-    )
+    open_ended: bool = Field(description="Whether only a run can tell the number of items; counted as 1.")
     model: str = Field(description="Bedrock model that will be asked.")
     tokens_expected: int
     tokens_at_most: int
@@ -61,9 +69,7 @@ class Estimate(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     calls: int = Field(description="Calls to Claude, one for each task or item.")
-    calls_at_most: int = Field(
-        description="The same, when each answer has to be corrected as often as may be."
-    )
+    calls_at_most: int = Field(description="The same, with each answer corrected as often as may be.")
     tokens_expected: int = Field(description="Tokens read and written.")
     tokens_at_most: int
     usd_expected: float | None = Field(description="List price; None when the price of a model isn't known.")
@@ -72,15 +78,11 @@ class Estimate(BaseModel):
         description="Ids of the longest chain of tasks that wait for each other: no run is shorter."
     )
     depth: int = Field(description="Tasks on that path.")
-    width: int = Field(
-        description="Calls that can be made at a time: of tasks that are equally deep in the plan."
-    )
+    width: int = Field(description="Calls that can be made at a time: of tasks equally deep in the plan.")
     width_bound_by: Literal["plan", "max_parallel"] = Field(
         description="Whether the plan has no more side by side, or its limits.max_parallel allows no more."
     )
-    open_ended: bool = Field(
-        description="Whether a task's items are known only at run time: all figures may grow."
-    )
+    open_ended: bool = Field(description="Whether it is so of any task: all figures may grow.")
     basis: str = Field(description="What is assumed, in a sentence.")
     tasks: tuple[TaskEstimate, ...] = Field(description="In the plan's order.")
 
@@ -88,15 +90,13 @@ class Estimate(BaseModel):
     def line(self) -> str:
         """The figures on one line, for a terminal or a log."""
         least = "at least " if self.open_ended else ""
-        money = (
-            "price unknown"
-            if self.usd_expected is None or self.usd_at_most is None
-            else f"{least}about {_dollars(self.usd_expected)}, at most {_dollars(self.usd_at_most)}"
-        )
+        money = "price unknown"
+        if self.usd_expected is not None and self.usd_at_most is not None:
+            money = f"{least}about {_dollars(self.usd_expected)}, at most {_dollars(self.usd_at_most)}"
         return (
-            f"{least}{_counted(self.calls, 'call')}, at most {self.calls_at_most:,}"
+            f"{least}{counted(self.calls, 'call')}, at most {self.calls_at_most:,}"
             f" · about {self.tokens_expected:,} tokens, at most {self.tokens_at_most:,} · {money}"
-            f" · longest path {_counted(self.depth, 'task')}, {_counted(self.width, 'parallel call')}"
+            f" · longest path {counted(self.depth, 'task')}, {counted(self.width, 'parallel call')}"
         )
 
 
@@ -114,11 +114,11 @@ def estimate_plan(
     :param catalogue: the services, whose entries stand in the prompts of their items; None: no item is a service
     :param options: what the connection sets: its model is for tasks that neither the plan nor an agent names one for
     """
-    graph = TaskGraph(spec.tasks)
-    prices = _Tasks(spec, graph, agents, settings, catalogue, options)
-    tasks = tuple(prices.estimate(task) for task in spec.tasks)
-    side_by_side = max(sum(prices.instances(task_id) for task_id in level) for level in graph.levels)
+    plan = _Plan(spec, agents, settings, catalogue, options)
+    tasks, levels = tuple(plan.estimate(task) for task in spec.tasks), plan.graph.levels
+    side_by_side = max(sum(plan.instances(task_id) for task_id in level) for level in levels)
     width = min(side_by_side, spec.limits.max_parallel)
+    unknown = [task.task for task in tasks if task.open_ended]
     return Estimate(
         calls=sum(task.instances for task in tasks),
         calls_at_most=sum(task.instances for task in tasks) * (1 + settings.repair_attempts),
@@ -126,38 +126,58 @@ def estimate_plan(
         tokens_at_most=sum(task.tokens_at_most for task in tasks),
         usd_expected=_sum([task.usd_expected for task in tasks]),
         usd_at_most=_sum([task.usd_at_most for task in tasks]),
-        critical_path=graph.critical_path,
-        depth=len(graph.levels),
+        critical_path=plan.graph.critical_path,
+        depth=len(levels),
         width=width,
         width_bound_by="max_parallel" if side_by_side > width else "plan",
-        open_ended=any(task.open_ended for task in tasks),
-        basis=_basis(settings, [task.task for task in tasks if task.open_ended]),
+        open_ended=bool(unknown),
+        basis=_BASIS.format(
+            attempts=settings.repair_attempts + 1, answer=ANSWER_TOKENS, bytes=BYTES_PER_TOKEN
+        )
+        + (
+            f" The items of {', '.join(unknown)} are known only at run time and count as one."
+            if unknown
+            else ""
+        ),
         tasks=tasks,
     )
 
 
-class _Tasks:
+@dataclass(frozen=True)
+class _Plan:
     """Estimates the tasks of one plan. Prompts are made as for a run, with as many letters as results may have."""
 
-    def __init__(
-        self,
-        spec: WorkflowSpec,
-        graph: TaskGraph,
-        agents: Mapping[str, AgentDefinition],
-        settings: Settings,
-        catalogue: Catalogue | None,
-        options: ClaudeOptions,
-    ) -> None:
-        self.graph = graph
-        self.agents = agents
-        self.settings = settings
-        self.options = options
-        self.inputs = {name: given.default for name, given in spec.inputs.items()}
-        self.run = _size(
-            run_message(requirement=spec.requirement, inputs=self.inputs, limit=settings.context_chars)
+    spec: WorkflowSpec
+    agents: Mapping[str, AgentDefinition]
+    settings: Settings
+    catalogue: Catalogue | None
+    options: ClaudeOptions
+
+    @cached_property
+    def graph(self) -> TaskGraph:
+        return TaskGraph(self.spec.tasks)
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        return {name: given.default for name, given in self.spec.inputs.items()}
+
+    @cached_property
+    def items(self) -> dict[str, Sequence[str | None] | None]:
+        """Each task's items: a single None for one that isn't mapped; None when only a run can tell."""
+        found: dict[str, Sequence[str | None] | None] = {}
+        for task in self.spec.tasks:
+            source = self.graph.items(task.id)
+            # An empty default is a place for items, and no run is meant to have none.
+            found[task.id] = [None] if source is None else source.known(self.inputs) or None
+        return found
+
+    @cached_property
+    def run_size(self) -> int:
+        """Bytes of what the prompts of all tasks begin with."""
+        message = run_message(
+            requirement=self.spec.requirement, inputs=self.inputs, limit=self.settings.context_chars
         )
-        self.catalogue = catalogue
-        self.items = {task.id: self._items(task) for task in spec.tasks}
+        return _size(message)
 
     def estimate(self, task: TaskSpec) -> TaskEstimate:
         agent = self.agents.get(task.agent)
@@ -171,9 +191,8 @@ class _Tasks:
         attempts = 1 + self.settings.repair_attempts
         expected = Usage(input_tokens=fixed + self._results(task, answer), output_tokens=answer)
         # Each attempt reads what was said before it again. The whole prompt written to the cache is the dearest.
-        read = attempts * (fixed + self._results(task, most)) + (attempts * (attempts - 1) // 2) * (
-            most + FAULTS_TOKENS
-        )
+        read = attempts * (fixed + self._results(task, most))
+        read += attempts * (attempts - 1) // 2 * (most + FAULTS_TOKENS)
         at_most = Usage(cache_write_tokens=read, output_tokens=attempts * most)
         instances = self.instances(task.id)
         return TaskEstimate(
@@ -194,47 +213,26 @@ class _Tasks:
         items = self.items[task.id] or ["item"]
         mean_item = sum(_size(item or "") for item in items) / len(items)
         # A plan may have a hundred thousand instances, so no instruction is rendered for each: its item is its length.
-        instruction = _size(
-            render_instruction(task.instruction, self.inputs, None if items == [None] else "")
-        )
+        item = None if items == [None] else ""
+        instruction = _size(render_instruction(task.instruction, self.inputs, item))
         items_named = 1 + task.instruction.count(f"{{{ITEM}}}")
         entries = [self.catalogue.find(item) for item in items if item and self.catalogue]
         services = sum(_size(entry.to_yaml()) for entry in entries if entry) / len(items)
         fences = _size(
-            task_message(task_id=task.id, item=None, instruction="", service=None, results=[], limit=1_000)
+            task_message(task_id=task.id, item=None, instruction="", service=None, results=[], limit=1)
         )
         schema = _size(json.dumps(task.output_schema)) if task.output_schema else 0
-        whole = system + self.run + instruction + items_named * mean_item + services + fences + schema
+        whole = system + self.run_size + instruction + items_named * mean_item + services + fences + schema
         return math.ceil(whole / BYTES_PER_TOKEN)
 
     def instances(self, task_id: str) -> int:
         """How often a task is done; once where only a run can tell."""
         return len(self.items[task_id] or "1")
 
-    def _items(self, task: TaskSpec) -> Sequence[str | None] | None:
-        """A task's items, a single None for a task that isn't mapped; None when only a run can tell."""
-        source = self.graph.items(task.id)
-        # An empty default is a place for items, and no run is meant to have none.
-        return [None] if source is None else source.known(self.inputs) or None
-
     def _results(self, task: TaskSpec, answer: int) -> int:
         """Tokens of the results that a task is given, each as long as an answer."""
-        results = sum(
-            1 if self.graph.same_items(task.id, up) else self.instances(up) for up in task.depends_on
-        )
-        return min(results * answer, math.ceil(self.settings.context_chars / BYTES_PER_TOKEN))
-
-
-def _basis(settings: Settings, open_ended: list[str]) -> str:
-    unknown = ""
-    if open_ended:
-        unknown = f" The items of {', '.join(open_ended)} are known only at run time and count as one."
-    return (
-        f"An answer is taken to have {ANSWER_TOKENS:,} tokens, and at most as many as its agent or max_tokens allows,"
-        f" {settings.repair_attempts + 1} times when it has to be corrected; {BYTES_PER_TOKEN} bytes of a prompt are"
-        " a token; prices are list prices, without Airflow's retries, and as if nothing was cached or carried over."
-        + unknown
-    )
+        counts = (1 if self.graph.same_items(task.id, up) else self.instances(up) for up in task.depends_on)
+        return min(sum(counts) * answer, math.ceil(self.settings.context_chars / BYTES_PER_TOKEN))
 
 
 def _size(text: str) -> int:
@@ -248,10 +246,6 @@ def _times(price: float | None, count: int) -> float | None:
 def _sum(prices: list[float | None]) -> float | None:
     known = [price for price in prices if price is not None]
     return round(sum(known), 6) if len(known) == len(prices) else None
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _dollars(usd: float) -> str:

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from chassis.dag.factory import build_dag
-from chassis.deployment import Deployment, deployment_faults, deployment_warnings
+from chassis.deployment import Deployment
 from chassis.errors import PlanError
 from chassis.settings import Settings
 from chassis.workflow import Limits, check_plan
@@ -52,7 +52,7 @@ def plan(*, task: dict[str, Any] | None = None, **parts: Any) -> dict[str, Any]:
 
 
 def faults(data: dict[str, Any], settings: Settings) -> list[str]:
-    return [str(fault) for fault in deployment_faults(check_plan(data), settings)]
+    return [str(fault) for fault in Deployment.read(settings).faults(check_plan(data))]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_faults_of_the_plan_and_of_the_deployment_are_listed_at_once(settings: S
 def test_wrong_files_that_a_plan_does_not_need_are_warnings(settings: Settings) -> None:
     Path(settings.services_file).write_text("services:\n- {name: claims}\n")
     assert faults(plan(), settings) == []
-    assert [str(each) for each in deployment_warnings(check_plan(plan()), settings)] == [
+    assert [str(each) for each in Deployment.read(settings).warnings(check_plan(plan()))] == [
         "broken.md: max_tokens must be a whole number, not the text 'many'",
         "services[0]: description is missing",
     ]

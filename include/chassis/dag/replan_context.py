@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chassis.contract.names import ERROR
-from chassis.errors import PlanError, PlanFault, RunNotFoundError
+from chassis.errors import PlanFault, RunNotFoundError
 from chassis.text import one_line
 from chassis.workflow import TaskGraph, nearest
+from chassis.workflow.given import wrong_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,11 +67,7 @@ def read_continuation(context: Context, settings: Settings) -> Continuation | No
         return None
     if not workflow_id:
         message = f"names {'a run' if wanted != LATEST else 'the newest run'} of a workflow; give its workflow_id, too"
-        raise PlanError(
-            [PlanFault("no_workflow", "continue_from", message)],
-            subject="Your input",
-            hint="Correct it and start the planner again.",
-        )
+        raise wrong_input(PlanFault("no_workflow", "continue_from", message))
     store = PlanStore(settings.plans_root, settings.storage_conn_id)
     current = store.read(store.get(workflow_id))
     files = open_records(settings)

@@ -99,6 +99,11 @@ class Given(BaseModel):
         return None if part is None else part.model_dump(mode="json", exclude_unset=True)
 
 
+def wrong_input(*faults: PlanFault) -> PlanError:
+    """The error for what a person gave to the planner."""
+    return PlanError(faults, subject="Your input", hint="Correct it and start the planner again.")
+
+
 def check_given(data: Mapping[str, Any]) -> Given:
     """What the person gave, from the parameters of a run or the options of a command.
 
@@ -108,9 +113,7 @@ def check_given(data: Mapping[str, Any]) -> Given:
         return Given.model_validate(dict(data))
     except ValidationError as error:
         faults = [fault_of(each, data, root=Given) for each in error.errors(include_url=False)]
-        raise PlanError(
-            faults, subject="Your input", hint="Correct it and start the planner again."
-        ) from None
+        raise wrong_input(*faults) from None
 
 
 def size_fault(inputs: Mapping[str, Any], most: int) -> str | None:
@@ -135,11 +138,7 @@ def check_inputs_size(inputs: Mapping[str, Any], most: int) -> None:
     :raises PlanError: they can't
     """
     if wrong := size_fault(inputs, most):
-        raise PlanError(
-            [PlanFault("too_long", "inputs", wrong)],
-            subject="Your input",
-            hint="Correct it and start the planner again.",
-        )
+        raise wrong_input(PlanFault("too_long", "inputs", wrong))
 
 
 def check_timezone(given: Given, head: WorkflowSpec | None) -> None:
@@ -148,16 +147,11 @@ def check_timezone(given: Given, head: WorkflowSpec | None) -> None:
     :param head: the workflow's last plan; None when there is none
     :raises PlanError: it has none
     """
-    if given.timezone is None or (
-        head is not None and head.schedule is not None and head.schedule.asset is None
+    if given.timezone is not None and (
+        head is None or head.schedule is None or head.schedule.asset is not None
     ):
-        return
-    message = "is given without a schedule, and the workflow has none of its own; give a schedule, too"
-    raise PlanError(
-        [PlanFault("timezone_alone", "timezone", message)],
-        subject="Your input",
-        hint="Correct it and start the planner again.",
-    )
+        message = "is given without a schedule, and the workflow has none of its own; give a schedule, too"
+        raise wrong_input(PlanFault("timezone_alone", "timezone", message))
 
 
 def kept_parts(head: WorkflowSpec | None) -> dict[str, Any]:
