@@ -9,10 +9,9 @@ from chassis.workflow.input_values import check_items
 from chassis.workflow.names import CARRY_OVER, nearest
 from chassis.workflow.placeholders import render_instruction
 from chassis.workflow.plan_check import check_plan
-from chassis.workflow.plan_delta import plan_from_delta
 from chassis.workflow.plan_text import dump_plan, load_plan, plan_digest
+from chassis.workflow.planner_answer import plan_from_delta, plan_from_proposal
 from chassis.workflow.planner_schemas import delta_schema, proposal_schema
-from chassis.workflow.proposal import plan_from_proposal
 from chassis.workflow.schedules import Schedule
 from chassis.workflow.service_lists import plan_warnings
 from chassis.workflow.spec import (

@@ -154,11 +154,6 @@ def check_timezone(given: Given, head: WorkflowSpec | None) -> None:
         raise wrong_input(PlanFault("timezone_alone", "timezone", message))
 
 
-def kept_parts(head: WorkflowSpec | None) -> dict[str, Any]:
-    """The parts of a workflow's last plan that people set, as data."""
-    return {} if head is None else set_by_person(head)
-
-
 def set_by_person(part: WorkflowSpec | TaskSpec) -> dict[str, Any]:
     """The fields of a plan, or of a task, that people set and planning again keeps, as data."""
     names = set(fields_set_by(type(part), "person"))
