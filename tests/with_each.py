@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -13,27 +13,32 @@ _NAMED = 10
 _LONGEST = 100
 
 
-def with_each(names: str, cases: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+Test = Callable[..., None]
+
+
+def with_each(names: str, cases: Iterable[Any] | Mapping[str, Any]) -> Callable[[Test], Test]:
     """Call a test with each case, as ``pytest.mark.parametrize`` would, but as one test.
 
     For many examples of one rule; cases that are rules of their own are parametrised. The cases share the test's
     fixtures: what one leaves there (a log, a folder) is there for the next.
 
     :param names: names of the test's arguments that the cases give, with commas
+    :param cases: a value, or a tuple for several arguments; in a mapping, each by a name that tells it
     """
-    wanted, listed = [name.strip() for name in names.split(",")], list(cases)
+    wanted = [name.strip() for name in names.split(",")]
+    listed = list(cases.items()) if isinstance(cases, Mapping) else [(str(case), case) for case in cases]
     assert listed, f"no case of {names}: the test would show nothing"
 
-    def made(test: Callable[..., None]) -> Callable[..., None]:
+    def made(test: Test) -> Test:
         @functools.wraps(test)
         def tries_all(*args: Any, **fixtures: Any) -> None:
             failed: list[tuple[str, BaseException]] = []
-            for case in listed:
+            for name, case in listed:
                 given = dict(zip(wanted, case if len(wanted) > 1 else (case,), strict=True))
                 try:
                     test(*args, **fixtures, **given)
                 except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  it is raised below
-                    failed.append((str(case)[:_LONGEST], error))
+                    failed.append((name[:_LONGEST], error))
             if failed:
                 error = failed[0][1]
                 others = "\n".join(name for name, _ in failed[:_NAMED])

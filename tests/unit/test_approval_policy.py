@@ -8,6 +8,7 @@ from chassis.approval_policy import answer_text, checked_edit, names_plan, plan_
 from chassis.errors import PlanError
 from chassis.estimate import Estimate
 from chassis.workflow import TaskSpec, WorkflowSpec, dump_plan, plan_digest
+from tests.with_each import with_each
 
 DIGEST = "123456789012ab34" + 48 * "0"
 
@@ -38,8 +39,8 @@ def estimate(usd: float | None = 2.0, *, open_ended: bool = False) -> Estimate:
     )
 
 
-@pytest.mark.parametrize(
-    ("configured", "demanded", "over_usd", "unchanged", "priced", "asked"),
+@with_each(
+    "configured, demanded, over_usd, unchanged, priced, asked",
     [
         ("always", None, None, True, estimate(), True),
         ("always", None, 2.0, False, estimate(2.0), False),

@@ -14,6 +14,7 @@ from chassis.catalogue import Service
 from chassis.claude.connection_options import ClaudeOptions
 from chassis.work.brief import GivenValue, Sharing, TaskBrief, UpstreamResult
 from chassis.workflow import TaskSpec
+from tests.with_each import with_each
 
 AGENT = {"name": "task-executor", "description": "Does a task.", "prompt": "You do one task."}
 TASK = {"id": "update", "name": "Update", "instruction": "Add {product} to {item}."}
@@ -46,7 +47,7 @@ def of(
     return TaskBrief(**told | other).fingerprint()
 
 
-@pytest.mark.parametrize(
+@with_each(
     "changed",
     [
         {"agent": {"prompt": "You do one task well."}},
@@ -81,7 +82,6 @@ def of(
         {"upstream": [{"output": "{'n': 1}"}]},
         {"inputs": {"services": ["documents"]}, "task": {"instruction": "Add to {item}, one of {services}."}},
     ],
-    ids=str,
 )
 def test_whatever_a_task_is_told_changes_its_fingerprint(changed: dict[str, Any]) -> None:
     base = {"task": changed["task"]} if "inputs" in changed and "task" in changed else {}

@@ -14,6 +14,7 @@ from chassis.claude.reply import Reply
 from chassis.claude.request import ClaudeRequest, Message, text_block
 from chassis.errors import AnswerTruncatedError, ClaudeError, ModelNotFoundError, RequestRefusedError
 from chassis.prompts import schema_message
+from tests.with_each import with_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,8 +192,8 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize("status", [200, 400, 422])
-@pytest.mark.parametrize(("form", "words"), REFUSALS)
+@with_each("status", [200, 400, 422])
+@with_each("form, words", REFUSALS)
 def test_a_form_is_refused_by_its_words_whatever_the_status(form: Form, words: str, status: int) -> None:
     assert form.refused_by(refused(words, status))
 

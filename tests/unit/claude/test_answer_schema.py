@@ -17,6 +17,7 @@ from chassis.contract.usage import Usage
 from chassis.contract.xcoms import TaskResult
 from chassis.local.simulator.constrained_decoding import check_decodable
 from chassis.workflow.input_values import AIRFLOW_KEYS, reserved_key
+from tests.with_each import with_each
 
 TEXT = {"type": "string"}
 
@@ -30,8 +31,8 @@ def closed(**properties: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(
-    ("text", "fault"),
+@with_each(
+    "text, fault",
     [
         ("", "it is empty"),
         (" \n", "it is empty"),
@@ -125,10 +126,9 @@ def test_one_list_among_words_is_taken_where_there_is_no_object() -> None:
     assert parse_answer('As in [1] and [2]: {"a": 3}') == ({"a": 3}, [])
 
 
-@pytest.mark.parametrize(
+@with_each(
     "unit",
     ["[", "[1,", '{"a":', "{", '["[', "[ ", "[a](b) ", "[1,a] ", "{ ", '{"a":[', "```\n", '[{"', '{"a": 1} '],
-    ids=repr,
 )
 def test_a_long_answer_of_brackets_is_read_in_no_time(unit: str) -> None:
     started = time.monotonic()
@@ -210,8 +210,8 @@ def test_a_remote_reference_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> N
     assert opened == []
 
 
-@pytest.mark.parametrize(
-    ("schema", "expected"),
+@with_each(
+    "schema, expected",
     [
         (closed(a=TEXT, b={"type": "array", "items": {"type": "integer"}}), True),
         (closed(a={"enum": ["x", "y", None]}), True),

@@ -22,6 +22,7 @@ from chassis.claude.hook import ClaudeBedrockHook
 from chassis.claude.reply import ask
 from chassis.errors import ClaudeError, ConnectionSetupError, restore_error
 from chassis.text import DECEIVING
+from tests.with_each import with_each
 
 SECRET = "FwoGZXIvYXdzEXAMPLETOKEN"
 CLIENT = anthropic.AsyncAnthropicBedrock(aws_region="us-east-1", api_key="unused")
@@ -200,10 +201,9 @@ TABLE: list[tuple[Exception, str, bool]] = [
     (sts("Throttling", 400), "ThrottledError", True),
     (sts("ServiceUnavailable", 503), "CongestedError", True),
 ]
-every_failure = pytest.mark.parametrize(
-    ("error", "expected", "retryable"),
-    TABLE,
-    ids=[f"{type(e).__name__}-{name}-{n}" for n, (e, name, _) in enumerate(TABLE)],
+every_failure = with_each(
+    "error, expected, retryable",
+    {f"{n}: {type(e).__name__}, {name}": (e, name, r) for n, (e, name, r) in enumerate(TABLE)},
 )
 
 
@@ -254,9 +254,7 @@ NEXT_STEPS: list[tuple[Exception, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("error", "step"), NEXT_STEPS, ids=[f"{step}-{n}" for n, (_, step) in enumerate(NEXT_STEPS)]
-)
+@with_each("error, step", NEXT_STEPS)
 def test_a_refusal_says_the_place_and_the_step_that_mend_it(error: Exception, step: str) -> None:
     assert step in claude_failure(error, place=PLACE).hint
 

@@ -4,10 +4,11 @@ import pytest
 
 from chassis.claude.endpoint import check_endpoint
 from chassis.errors import ConnectionSetupError
+from tests.with_each import with_each
 
 
-@pytest.mark.parametrize(
-    ("url", "fault", "way_out"),
+@with_each(
+    "url, fault, way_out",
     [
         (
             "https://bedrock-mantle.us-east-1.api.aws/anthropic",

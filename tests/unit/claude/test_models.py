@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from chassis.claude.models import MAX_TOKENS, MAX_TOKENS_WITH_THINKING, facts_of
+from tests.with_each import with_each
 
 
-@pytest.mark.parametrize(
-    ("model", "family"),
+@with_each(
+    "model, family",
     [
         ("us.anthropic.claude-opus-4-6-v1", "Opus 4.6"),
         ("anthropic.claude-haiku-4-5-20251001-v1:0", "Haiku 4.5"),
@@ -31,8 +30,8 @@ def test_a_family_is_found_inside_every_kind_of_id(model: str, family: str) -> N
     assert facts_of(model).family == family
 
 
-@pytest.mark.parametrize(
-    ("model", "minimum"),
+@with_each(
+    "model, minimum",
     [
         ("claude-opus-4-6", 4096),
         ("claude-opus-4-5", 4096),

@@ -9,6 +9,7 @@ from chassis.claude.blocks import sent_back, tool_input
 from chassis.claude.reply import Reply
 from chassis.contract.usage import Usage
 from chassis.text import one_line
+from tests.with_each import with_each
 
 START = {"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 7, "output_tokens": 1}}}
 
@@ -59,7 +60,7 @@ def test_events_of_a_kind_yet_unknown_are_passed_over() -> None:
     assert reply.text == ""
 
 
-@pytest.mark.parametrize(
+@with_each(
     "event",
     [
         {"type": "message_start", "message": {}},
@@ -81,7 +82,6 @@ def test_events_of_a_kind_yet_unknown_are_passed_over() -> None:
         {"type": "message_delta", "delta": {}, "usage": {"output_tokens": "many"}},
         {"type": "message_stop", "amazon-bedrock-invocationMetrics": None},
     ],
-    ids=lambda event: event["type"],
 )
 def test_an_event_that_lacks_what_its_type_promises_takes_nothing_from_the_answer(
     event: dict[str, Any],

@@ -22,6 +22,7 @@ from chassis.plans.store import PlanStore
 from chassis.workflow import check_plan
 from tests.unit.cli.made_up_runs import RUN, SPEC, workflow_run
 from tests.unit.fake_airflow import FakeDag, task
+from tests.with_each import with_each
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,10 +175,9 @@ def world(fake: FakeAirflow, chassis: Chassis, monkeypatch: pytest.MonkeyPatch, 
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("name", "parameter"),
-    [(name, each) for name, command in COMMANDS.items() for each in command.params],
-    ids=lambda part: part if isinstance(part, str) else part.name,
+@with_each(
+    "name, parameter",
+    {f"{name} {each.name}": (name, each) for name, command in COMMANDS.items() for each in command.params},
 )
 def test_no_argument_ends_in_a_traceback(
     name: str, parameter: Any, world: Path, monkeypatch: pytest.MonkeyPatch

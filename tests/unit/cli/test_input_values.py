@@ -11,6 +11,7 @@ from chassis.errors.client import UsageError
 from chassis.plans.store import PlanStore
 from chassis.workflow import check_plan
 from tests.unit.cli.made_up_runs import RUN, SPEC
+from tests.with_each import with_each
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ def value(entry: str, type_: str | None = None) -> Any:
     return found
 
 
-@pytest.mark.parametrize(
+@with_each(
     "text",
     [
         *("pet insurance", "3", "1.10", "12e4567", "true", "null", '["a"]', '{"a": 1}', '"3"', "NaN", "-0"),
@@ -51,7 +52,7 @@ def test_a_value_after_colon_equals_is_json(text: str, wanted: object) -> None:
     assert type(found) is type(wanted)
 
 
-@pytest.mark.parametrize(
+@with_each(
     "text",
     [
         *("pricing", "", "{", "NaN", "Infinity", "1e999", "12e4567", str(2**63), HUGE, DEEP),
@@ -79,8 +80,8 @@ def test_a_declared_type_reads_the_text_as_that(type_: str, text: str, wanted: o
     assert type(found) is type(wanted)
 
 
-@pytest.mark.parametrize(
-    ("type_", "text", "reason"),
+@with_each(
+    "type_, text, reason",
     [
         *(("integer", text, "must be a whole number") for text in ("1.0", "x", "", "1e3", "٣", HUGE)),
         *(("number", text, "must be a number") for text in ("inf", "nan", "12e456", "1_0", "1,5")),

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import unicodedata
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.cli.console import safe_line, safe_text
+from tests.with_each import with_each
 
 TURNING = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
 
 
-@pytest.mark.parametrize(
-    ("hostile", "shown"),
+@with_each(
+    "hostile, shown",
     [
         ("\x1b[31mred\x1b[0m", "red"),
         ("\x1b[1;38;5;9mbright\x1b[m", "bright"),

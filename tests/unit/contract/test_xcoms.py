@@ -11,6 +11,7 @@ from chassis.contract.xcoms import ApprovedPlan, Card, PendingPlan, PublishedPla
 from chassis.dag.cards import card_on_error
 from chassis.errors import ItemsError, PlanError, PlanFault
 from chassis.workflow import SpendLimits
+from tests.with_each import with_each
 
 TASK = Totals(calls=2, usage=Usage(input_tokens=900, output_tokens=100, calls=2), cost_usd=0.25)
 RUN = Totals(calls=9, usage=Usage(input_tokens=9000, output_tokens=1000, calls=9), cost_usd=1.5)
@@ -67,10 +68,8 @@ def test_an_error_before_any_call_leaves_its_first_line() -> None:
     assert pushed["card"]["line"] == "The items can't be used."
 
 
-@pytest.mark.parametrize(
-    "kind", [TaskResult, Card, TaskError, PendingPlan, ApprovedPlan, PublishedPlan, Spending]
-)
-@pytest.mark.parametrize("value", [None, 7, "text", [], {"workflow_id": 3}, {"line": 3, "class": 3}])
+@with_each("kind", [TaskResult, Card, TaskError, PendingPlan, ApprovedPlan, PublishedPlan, Spending])
+@with_each("value", [None, 7, "text", [], {"workflow_id": 3}, {"line": 3, "class": 3}])
 def test_what_somebody_put_in_the_place_of_an_xcom_is_none_of_its_kind(kind: Any, value: Any) -> None:
     assert kind.of(value) is None
 

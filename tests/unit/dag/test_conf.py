@@ -14,6 +14,7 @@ from chassis.dag.planner import planner_dag
 from chassis.errors import PlanError
 from chassis.settings import Settings
 from chassis.workflow import check_plan
+from tests.with_each import with_each
 
 PLAN = check_plan(
     {
@@ -55,10 +56,8 @@ def workflow() -> Any:
     return build_dag(PLAN, revision=1, settings=Settings())
 
 
-@pytest.mark.parametrize(
-    "conf", [None, {}, {"product": "boats", "carry_over_from": "r"}, {"openlineage": {}}]
-)
-@pytest.mark.parametrize("task_id", ["each__items", "each", "all"])
+@with_each("conf", [None, {}, {"product": "boats", "carry_over_from": "r"}, {"openlineage": {}}])
+@with_each("task_id", ["each__items", "each", "all"])
 def test_declared_inputs_pass(workflow: Any, conf: dict[str, Any] | None, task_id: str) -> None:
     assert started(workflow, conf, task_id) == {}
 

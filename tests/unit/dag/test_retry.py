@@ -8,6 +8,7 @@ from airflow.sdk.definitions.retry_policy import RetryAction
 from chassis import errors
 from chassis.dag.retry import LONGEST_WAIT, ClaudeRetryPolicy
 from chassis.errors import ChassisError, ClaudeError
+from tests.with_each import with_each
 
 CLASSES = [
     value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, ChassisError)
@@ -24,7 +25,7 @@ def an_error(kind: type[ChassisError]) -> ChassisError:
     return kind("it happened")
 
 
-@pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)
+@with_each("error", CLASSES)
 def test_an_error_is_retried_if_and_only_if_its_class_says_that_it_can_help(
     error: type[ChassisError],
 ) -> None:

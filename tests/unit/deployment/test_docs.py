@@ -20,8 +20,10 @@ from chassis.agents import load_agents
 from chassis.catalogue import load_catalogue
 from chassis.workflow import dump_plan, load_plan
 from tests.unit.deployment.compose_file import COMPOSE_FILE, PROJECT
+from tests.with_each import Test, with_each
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 DOCS = PROJECT / "docs"
@@ -43,8 +45,8 @@ def blocks(language: str) -> list[tuple[str, str]]:
     return found
 
 
-def by_name(found: list[tuple[str, str]]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("block", [block for _, block in found], ids=[name for name, _ in found])
+def by_name(found: list[tuple[str, str]]) -> Callable[[Test], Test]:
+    return with_each("block", dict(found))
 
 
 PLANS = [(name, block) for name, block in blocks("yaml") if block.startswith("schema_version")]
@@ -88,7 +90,7 @@ def test_every_block_says_what_it_is() -> None:
         assert {match[2] for match in _BLOCK.finditer(text)} <= LANGUAGES, page
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+@with_each("page", PAGES)
 def test_every_link_leads_somewhere(page: Path) -> None:
     text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
     for target in re.findall(r"\]\(([^)]+)\)", text):
@@ -109,7 +111,7 @@ class TestReference:
     def generator(self) -> dict[str, Any]:
         return runpy.run_path(str(DOCS / "reference" / "generate.py"))
 
-    @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+    @with_each("page", PAGES)
     def test_the_tables_are_those_of_the_code(self, page: Path, generator: dict[str, Any]) -> None:
         text = page.read_text(encoding="utf-8")
         assert generator["page"](text) == text, "run: python docs/reference/generate.py"

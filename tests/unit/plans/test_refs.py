@@ -6,6 +6,7 @@ import pytest
 
 from chassis.errors import PlanError
 from chassis.plans.refs import PlanRef, manifest_of, newest, shard_of, version_of
+from tests.with_each import with_each
 
 DIGEST = "0123456789ab"
 
@@ -17,7 +18,7 @@ def test_a_revisions_name_is_read_back_as_the_same_revision(retired: bool) -> No
     assert ref.path == f"add_pet/000012-{DIGEST}{'.retired' if retired else ''}.yaml"
 
 
-@pytest.mark.parametrize(
+@with_each(
     "workflow_id",
     [
         "",

@@ -10,6 +10,7 @@ from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 from airflow.sdk.log import mask_secret
 
 from chassis.records.masking import KEY_FORMATS, MASK, masked, masked_data
+from tests.with_each import with_each
 
 HEAD, TAIL = "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----"
 # Put together here, so that no scanner takes this file for a leak.
@@ -45,8 +46,8 @@ def test_each_format_has_an_example() -> None:
     assert {*EXAMPLES, "AWS secret key"} == KEY_FORMATS.keys()
 
 
-@pytest.mark.parametrize("secret", [secret for secrets in EXAMPLES.values() for secret in secrets])
-@pytest.mark.parametrize("around", ["{}", "Use {}, please.", "key={}\n", '{{"key": "{}"}}', "(`{}`)"])
+@with_each("secret", [secret for secrets in EXAMPLES.values() for secret in secrets])
+@with_each("around", ["{}", "Use {}, please.", "key={}\n", '{{"key": "{}"}}', "(`{}`)"])
 def test_a_well_known_key_is_masked_wherever_it_stands(secret: str, around: str) -> None:
     text = masked(around.format(secret))
     assert MASK in text

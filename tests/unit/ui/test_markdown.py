@@ -11,6 +11,7 @@ from chassis.text import DECEIVING
 from chassis.ui.json_view import pretty
 from chassis.ui.markdown import ATTRIBUTES, LIMIT, TAGS, is_safe_address, to_html
 from tests.injection.corpus import OBJECTS, Attack, each_text
+from tests.with_each import with_each
 
 GIVEN_TO_LINKS = {"target", "rel"}
 
@@ -99,7 +100,7 @@ def assert_only_readable(reader: Reader) -> None:
 
 
 class TestHostileTexts:
-    @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+    @with_each("text", HOSTILE)
     def test_only_what_can_be_read_comes_out(self, text: str) -> None:
         assert_only_readable(read(text))
 
@@ -184,7 +185,7 @@ class TestSize:
         assert len(html) < LIMIT + 1_000
         assert f"{1_000_000 - LIMIT:,} more characters are not shown here." in html
 
-    @pytest.mark.parametrize(
+    @with_each(
         "unit", ["[", "![", "*", "**a", "`", "> ", "- ", "|a", "<", "&", "[a](", "_a ", "\n", "[a]: x\n"]
     )
     def test_no_text_takes_long(self, unit: str) -> None:

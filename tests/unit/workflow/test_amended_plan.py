@@ -9,6 +9,7 @@ import pytest
 from chassis.errors import PlanError
 from chassis.workflow import load_plan, plan_digest
 from chassis.workflow.amended_plan import amended_plan
+from tests.with_each import with_each
 
 PLAN = load_plan("""
 schema_version: 1
@@ -40,8 +41,8 @@ def test_only_what_is_amended_changes() -> None:
     assert amended_plan(PLAN, "plan", instruction=None, inputs={}) == PLAN
 
 
-@pytest.mark.parametrize(
-    ("task", "instruction", "inputs", "words"),
+@with_each(
+    "task, instruction, inputs, words",
     [
         ("updat", None, {"count": 1}, ["is not a task of the plan; did you mean 'update'?"]),
         ("update", "Add {produkt}.", {}, ["{produkt}", "did you mean {product}?"]),

@@ -10,6 +10,7 @@ from chassis.errors import PlanError
 from chassis.workflow import Given, WorkflowSpec, check_given, check_plan, plan_from_delta, plan_from_proposal
 from chassis.workflow.given import check_inputs_size, check_timezone, with_given_inputs
 from chassis.workflow.plan_changes import told_changes
+from tests.with_each import with_each
 
 HEAD = check_plan(
     {
@@ -85,9 +86,9 @@ def test_what_claude_said_of_an_input_is_claudes_to_change() -> None:
     assert planned(inputs={"product": None}).inputs["product"].default == "boats", "null: no longer given"
 
 
-@pytest.mark.parametrize("plan", [planned, changed])
-@pytest.mark.parametrize(
-    ("given", "part", "expected"),
+@with_each("plan", [planned, changed])
+@with_each(
+    "given, part, expected",
     [
         ({"schedule": {"cron": "0 7 * * 1"}}, "schedule", ("0 7 * * 1", None, "Europe/Berlin", True)),
         (
@@ -106,7 +107,6 @@ def test_what_claude_said_of_an_input_is_claudes_to_change() -> None:
         ({"owner": "bob"}, "owner", "bob"),
         ({"inputs": {"product": "cars"}}, "inputs", "cars"),
     ],
-    ids=str,
 )
 def test_what_is_given_takes_the_place_of_that_alone_and_none_takes_it_away(
     plan: Any, given: dict[str, Any], part: str, expected: Any

@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from chassis.text import DECEIVING
 from chassis.workflow import WorkflowSpec, check_plan, plan_digest
 from chassis.workflow.plan_changes import PlanChanges, plan_changes
 from tests.unit.workflow.strategies import plans
+from tests.with_each import with_each
 
 PLAN: dict[str, Any] = {
     "schema_version": 1,
@@ -90,8 +90,8 @@ def test_values_that_python_takes_for_equal_are_changes_if_the_digest_says_so() 
             assert plan_changes(one, other).empty is (plan_digest(one) == plan_digest(other))
 
 
-@pytest.mark.parametrize(
-    ("changes", "lines"),
+@with_each(
+    "changes, lines",
     [
         (changed(), []),
         (changed(title="Add two"), ["title: Add a product -> Add two"]),
@@ -137,7 +137,6 @@ def test_values_that_python_takes_for_equal_are_changes_if_the_digest_says_so() 
         (changed(tasks=PLAN["tasks"][:1]), ["task 'report': removed"]),
         (changed(tasks=PLAN["tasks"][::-1]), ["tasks: in another order"]),
     ],
-    ids=lambda value: value[0] if isinstance(value, list) and value else None,
 )  # fmt: skip
 def test_changes_are_told_in_a_reviewers_words(changes: PlanChanges, lines: list[str]) -> None:
     assert changes.lines() == lines

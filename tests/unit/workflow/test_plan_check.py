@@ -15,6 +15,7 @@ from chassis.workflow.output_schemas import _expanded
 from chassis.workflow.yaml_text import MAX_FAULTS, read_yaml
 from tests.unit.workflow.strategies import plan_data
 from tests.unit.workflow.wrong_plans import CASES, FAN_OUT, PLAN, SCHEDULES, STRUCTURE, TEXTS, Case
+from tests.with_each import with_each
 
 
 def codes(data: Any, **offered: Any) -> list[str]:
@@ -57,7 +58,7 @@ def test_faults_of_all_kinds_are_listed_at_once() -> None:
     }
 
 
-@pytest.mark.parametrize("case", [*STRUCTURE, *FAN_OUT, *TEXTS, *SCHEDULES], ids=str)
+@with_each("case", [*STRUCTURE, *FAN_OUT, *TEXTS, *SCHEDULES])
 def test_one_wrong_field_brings_about_no_other_fault(case: Case) -> None:
     with pytest.raises(PlanError) as refused:
         load_plan(case.text)
@@ -192,9 +193,9 @@ def test_items_may_come_from_any_output_that_can_have_a_list_there(schema: dict[
     )
 
 
-@pytest.mark.parametrize("keyword", ["properties", "$defs", "patternProperties", "dependentSchemas"])
-@pytest.mark.parametrize("name", ["default", "enum", "const", "examples"])
-@pytest.mark.parametrize("reference", ["$ref", "$dynamicRef"])
+@with_each("keyword", ["properties", "$defs", "patternProperties", "dependentSchemas"])
+@with_each("name", ["default", "enum", "const", "examples"])
+@with_each("reference", ["$ref", "$dynamicRef"])
 def test_a_reference_out_of_a_schema_is_found_under_any_name(keyword: str, name: str, reference: str) -> None:
     schema = {"type": "object", keyword: {name: {reference: "http://127.0.0.1/x"}}}
     with pytest.raises(PlanError) as refused:

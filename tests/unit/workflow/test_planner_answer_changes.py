@@ -21,6 +21,7 @@ from chassis.workflow import (
 )
 from chassis.workflow.plan_changes import plan_changes
 from tests.unit.workflow.strategies import ids, plans, spoken
+from tests.with_each import with_each
 
 CURRENT = check_plan(
     {
@@ -158,8 +159,8 @@ def test_what_the_person_gave_is_laid_over_the_changes() -> None:
     assert found.limits == Limits(budget_usd=9.0, max_parallel=3, max_minutes=9)
 
 
-@pytest.mark.parametrize(
-    ("changes", "code", "where", "part"),
+@with_each(
+    "changes, code, where, part",
     [
         ({"tasks": [task("changed", "updat")]}, "unknown_task", "task 'updat'", "did you mean 'update'?"),
         ({"tasks": [task("new", "update")]}, "duplicate_id", "task 'update'", "say changed"),
@@ -184,7 +185,6 @@ def test_what_the_person_gave_is_laid_over_the_changes() -> None:
         ({"remove": []}, "unknown_key", "the changes", "did you mean 'removed'?"),
         ({"tasks": [task("new", "a", colour="red")]}, "unknown_key", "task 'a'", "'colour'"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_changes_that_do_not_fit_are_told_with_the_nearest_name(
     changes: dict[str, Any], code: str, where: str, part: str

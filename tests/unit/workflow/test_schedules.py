@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from chassis.workflow import Schedule
 from chassis.workflow.schedules import timezone_fault
+from tests.with_each import with_each
 
 
-@pytest.mark.parametrize("field", ["cron", "preset"])
-@pytest.mark.parametrize(
-    ("written", "meant"),
+@with_each("field", ["cron", "preset"])
+@with_each(
+    "written, meant",
     [
         ("@daily", {"preset": "@daily"}),
         (" @Daily ", {"preset": "@daily"}),
@@ -36,8 +37,8 @@ def test_both_a_cron_and_a_preset_are_still_one_too_many() -> None:
         Schedule.model_validate({"cron": "0 6 * * 1", "preset": "@daily"})
 
 
-@pytest.mark.parametrize(
-    ("written", "advice"),
+@with_each(
+    "written, advice",
     [
         ("Z", "write UTC"),
         ("utc", "write UTC"),

@@ -16,6 +16,7 @@ from chassis.text import DECEIVING
 from chassis.workflow import yaml_text
 from chassis.workflow.yaml_text import MAX_FAULTS, YamlError, read_yaml, write_yaml
 from tests.unit.workflow.strategies import json_values, spoken
+from tests.with_each import with_each
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ BIG = {
 }
 
 
-@pytest.mark.parametrize("text", BIG.values(), ids=BIG.keys())
+@with_each("text", BIG)
 def test_a_megabyte_of_anything_is_read_or_refused_within_seconds_and_in_bounded_words(text: str) -> None:
     started = time.process_time()
     faults = faults_of(text)

@@ -8,6 +8,7 @@ from chassis.local.simulator.body_checks import check_body
 from chassis.local.simulator.constrained_decoding import check_decodable
 from chassis.local.simulator.model_files import known_models
 from chassis.local.simulator.simulator_errors import ApiError
+from tests.with_each import with_each
 
 GOOD = {
     "anthropic_version": "bedrock-2023-05-31",
@@ -35,8 +36,8 @@ def test_a_body_with_everything_that_chassis_sends_is_taken_as_it_is() -> None:
     assert check_body(body, OPUS) == body
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
+@with_each(
+    "change, words",
     [
         ({"anthropic_version": None}, "anthropic_version"),
         ({"max_tokens": 0}, "max_tokens"),
@@ -60,7 +61,6 @@ def test_a_body_with_everything_that_chassis_sends_is_taken_as_it_is() -> None:
         ({"output_config": {"format": {"type": "json", "schema": {}}}}, "output_config.format.type"),
         ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema"),
     ],
-    ids=lambda value: str(value)[:40],
 )
 def test_a_wrong_body_is_refused_with_the_field(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ApiError) as refused:
@@ -106,8 +106,8 @@ def test_a_schema_within_the_documented_limits_is_taken() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("schema", "words"),
+@with_each(
+    "schema, words",
     [
         ({"type": "object"}, "additionalProperties"),
         (closed({"a": {"type": "object", "additionalProperties": True}}), "additionalProperties"),
@@ -142,7 +142,6 @@ def test_a_schema_within_the_documented_limits_is_taken() -> None:
             "optional parameters (25)",
         ),
     ],
-    ids=lambda value: str(value)[:40],
 )
 def test_a_schema_beyond_constrained_decoding_is_refused_with_the_limit(
     schema: dict[str, Any], words: str

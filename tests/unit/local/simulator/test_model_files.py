@@ -6,11 +6,12 @@ import pytest
 
 from chassis.local.simulator.model_files import Cast, Play, known_models
 from chassis.local.simulator.simulator_errors import ApiError, SimulatorError
+from tests.with_each import with_each
 
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"
 
 
-@pytest.mark.parametrize("family", known_models())
+@with_each("family", known_models().keys())
 def test_a_models_file_is_named_after_it_and_agrees_with_itself(family: str) -> None:
     model = known_models()[family]
     assert model.default_effort is None or model.default_effort in model.efforts

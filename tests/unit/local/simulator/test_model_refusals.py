@@ -9,6 +9,7 @@ import pytest
 from chassis.local.simulator.model_files import Model, known_models
 from chassis.local.simulator.model_refusals import check_features
 from chassis.local.simulator.simulator_errors import ApiError
+from tests.with_each import with_each
 
 GOOD = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 4000, "messages": []}
 SCHEMA = {"type": "object", "properties": {}, "additionalProperties": False}
@@ -28,7 +29,7 @@ def refusal(model: Model, **asked: Any) -> ApiError | None:
     return None
 
 
-@pytest.mark.parametrize("model", known_models().values(), ids=known_models())
+@with_each("model", known_models())
 def test_a_model_takes_what_its_file_says_and_refuses_the_rest_in_its_shape(model: Model) -> None:
     thinking_tool = TOOL | (ADAPTIVE if model.shape == "anthropic" else ENABLED)
     tried = {

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import jsonschema
@@ -9,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.local.simulator.schema_filler import Fitter, Hints
+from tests.with_each import with_each
 
 OBJECT = {
     "type": "object",
@@ -26,7 +26,7 @@ OBJECT = {
 }
 
 
-@pytest.mark.parametrize(
+@with_each(
     "schema",
     [
         OBJECT,
@@ -63,7 +63,6 @@ OBJECT = {
         },
         {"type": ["array", "null"], "items": {"type": "number"}},
     ],
-    ids=lambda schema: json.dumps(schema)[:50],
 )
 def test_an_instance_satisfies_its_schema_and_so_does_anything_made_to_fit(schema: dict[str, Any]) -> None:
     for hints in (Hints(), Hints(names=["pricing"], numbers=[8.0, 2.5])):

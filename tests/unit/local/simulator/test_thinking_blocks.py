@@ -11,6 +11,7 @@ import pytest
 from chassis.local.simulator.model_files import Model, known_models
 from chassis.local.simulator.simulator_errors import ApiError
 from chassis.local.simulator.thinking_blocks import check_history, thought_for
+from tests.with_each import with_each
 
 OPUS_5 = known_models()["claude-opus-5"]
 OPUS_5_5 = known_models()["claude-opus-5-5"]
@@ -43,7 +44,7 @@ def refusal(body: Body, model: Model) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("model", known_models().values(), ids=known_models())
+@with_each("model", known_models())
 def test_a_model_thinks_by_itself_or_when_it_is_told_to_and_its_text_is_shown_before_4_7(
     model: Model,
 ) -> None:
@@ -82,7 +83,7 @@ def test_a_block_that_comes_back_as_it_was_is_taken_turn_after_turn(model: Model
     assert refusal(continued(second, model), model) is None
 
 
-@pytest.mark.parametrize(
+@with_each(
     "change",
     [
         {"thinking": "I thought of more."},
@@ -90,9 +91,8 @@ def test_a_block_that_comes_back_as_it_was_is_taken_turn_after_turn(model: Model
         {"signature": ""},
         {"signature": "no base64"},
     ],
-    ids=str,
 )
-@pytest.mark.parametrize("model", THINKING, ids=lambda model: model.family)
+@with_each("model", THINKING)
 def test_a_changed_block_is_refused_by_every_model(model: Model, change: dict[str, str]) -> None:
     body = continued(asked(), model)
     body["messages"][1]["content"][0] |= change
@@ -122,8 +122,8 @@ CHANGES: dict[str, Callable[[Body], Any]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("model", THINKING, ids=lambda model: model.family)
+@with_each("change", CHANGES.keys())
+@with_each("model", THINKING)
 def test_a_changed_history_is_refused_by_the_models_that_bind_their_thinking(
     model: Model, change: str
 ) -> None:
