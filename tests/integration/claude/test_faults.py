@@ -131,12 +131,10 @@ def test_a_refusal_of_claudes_keeps_what_it_said(
 
 
 def test_all_faults_of_the_simulator_are_tried() -> None:
-    from typing import get_args
-
-    from chassis.local.simulator.scenario import FaultName
+    from chassis.local.simulator.scenario import fault_names
 
     elsewhere = {"no_structured_output", "wrong_plan", "blocked"}
-    assert {fault for fault, _ in FAULTS} | elsewhere == set(get_args(FaultName))
+    assert {fault for fault, _ in FAULTS} | elsewhere == set(fault_names())
 
 
 def test_a_model_that_refuses_constrained_decoding_is_asked_through_a_tool_from_then_on(

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -30,45 +30,30 @@ from chassis.local.simulator.scenario_templates import check_templates, fill
 from chassis.local.simulator.simulator_errors import SimulatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from chassis.local.simulator.claude_request import ClaudeRequest
 
-FaultName = Literal[
-    "throttle",
-    "internal",
-    "unavailable",
-    "overloaded",
-    "too_many_tokens",
-    "tokens_per_day",
-    "too_many_connections",
-    "model_not_ready",
-    "model_error",
-    "access_denied",
-    "expired_token",
-    "unknown_model",
-    "use_case",
-    "marketplace",
-    "agreement_pending",
-    "legacy",
-    "not_for_account",
-    "not_allowed",
-    "data_retention",
-    "on_demand",
-    "bearer_key",
-    "clock",
-    "no_structured_output",
-    "stall",
-    "reset",
-    "truncate",
-    "exception_frame",
-    "malformed_json",
-    "wrong_schema",
-    "wrong_plan",
-    "max_tokens",
-    "refusal",
-    "blocked",
-]
+_FILES = resources.files("chassis.local.simulator")
+ANSWER_FAULTS = ("malformed_json", "wrong_schema", "wrong_plan", "max_tokens", "refusal", "blocked")
+WIRE_FAULTS = ("stall", "reset", "truncate", "exception_frame")
+
+
+@cache
+def error_faults() -> dict[str, dict[str, str]]:
+    """Status, type and message of the faults that are an error instead of an answer, by name."""
+    found: dict[str, dict[str, str]] = yaml.safe_load(_FILES.joinpath("error_faults.yaml").read_text("utf-8"))
+    return found
+
+
+def fault_names() -> list[str]:
+    """The names of all faults, see :mod:`chassis.local.simulator.faults`."""
+    return [*error_faults(), *ANSWER_FAULTS, *WIRE_FAULTS]
+
+
+def _fault_name(name: str) -> str:
+    if name not in fault_names():
+        raise ValueError(f"there is no fault {name!r}, but {', '.join(fault_names())}")
+    return name
+
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -145,7 +130,7 @@ class Rule(BaseModel):
 class FaultRule(Rule):
     """A fault on demand, see :mod:`chassis.local.simulator.faults`."""
 
-    fault: FaultName
+    fault: Annotated[str, AfterValidator(_fault_name)]
     retry_after: float | None = Field(
         None, ge=0, description="throttle, unavailable: seconds in the retry-after header."
     )
@@ -348,31 +333,7 @@ class Scenario(BaseModel):
     faults: tuple[FaultRule, ...] = ()
 
 
-_R = TypeVar("_R", FaultRule, AnswerRule)
 _M = TypeVar("_M", bound=BaseModel)
-
-
-class RuleBook(Generic[_R]):
-    """Rules in force, oldest first; the first that accepts a request and is not used up applies."""
-
-    def __init__(self, rules: Iterable[_R] = ()) -> None:
-        self._rules: list[tuple[_R, list[int]]] = [(rule, [0]) for rule in rules]
-
-    def add(self, *rules: _R) -> None:
-        self._rules += [(rule, [0]) for rule in rules]
-
-    def clear(self) -> None:
-        self._rules.clear()
-
-    def pick(self, request: ClaudeRequest) -> _R | None:
-        """The rule that applies to this request, which counts as one use."""
-        for rule, seen in self._rules:
-            if (rule.times is not None and seen[0] >= rule.after + rule.times) or not rule.accepts(request):
-                continue
-            seen[0] += 1
-            if seen[0] > rule.after:
-                return rule
-        return None
 
 
 def parse(kind: type[_M], data: Any, where: str) -> _M:
@@ -384,7 +345,7 @@ def parse(kind: type[_M], data: Any, where: str) -> _M:
         return kind.model_validate(data)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'the whole'}: {fault['msg']}"
+            f"{'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         )
         raise SimulatorError(

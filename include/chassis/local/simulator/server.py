@@ -16,10 +16,11 @@ from chassis.local.simulator.body_checks import check_body
 from chassis.local.simulator.claude_request import ClaudeRequest
 from chassis.local.simulator.control_api import ControlApi
 from chassis.local.simulator.delivery import Delivery, error_response, send_error_in_stream
-from chassis.local.simulator.faults import WIRE_FAULTS, error_for, spoil
+from chassis.local.simulator.faults import error_for, spoil
 from chassis.local.simulator.model_refusals import as_throttled, check_features
 from chassis.local.simulator.prompt_cache import count_tokens, prompt_tokens
 from chassis.local.simulator.reply_forms import as_played, make_reply, within
+from chassis.local.simulator.scenario import WIRE_FAULTS
 from chassis.local.simulator.sigv4 import AuthError, SignedRequest, verify
 from chassis.local.simulator.simulator_errors import ApiError
 from chassis.local.simulator.thinking_blocks import thought_for

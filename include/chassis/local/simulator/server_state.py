@@ -2,18 +2,74 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from chassis.local.simulator.latency import Latency
 from chassis.local.simulator.model_files import Cast
 from chassis.local.simulator.prompt_cache import PromptCache
 from chassis.local.simulator.quota import Gate
-from chassis.local.simulator.scenario import AnswerRule, FaultRule, Quota, RuleBook, Scenario
+from chassis.local.simulator.scenario import AnswerRule, FaultRule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from chassis.local.simulator.claude_request import ClaudeRequest
     from chassis.local.simulator.request_log import RequestLog
+    from chassis.local.simulator.scenario import Quota, Scenario
+
+
+_R = TypeVar("_R", FaultRule, AnswerRule)
+
+
+class RuleBook(Generic[_R]):
+    """Rules in force, oldest first; the first that accepts a request and is not used up applies."""
+
+    def __init__(self, rules: Iterable[_R] = ()) -> None:
+        self._rules: list[tuple[_R, list[int]]] = [(rule, [0]) for rule in rules]
+
+    def add(self, *rules: _R) -> None:
+        self._rules += [(rule, [0]) for rule in rules]
+
+    def clear(self) -> None:
+        self._rules.clear()
+
+    def pick(self, request: ClaudeRequest) -> _R | None:
+        """The rule that applies to this request, which counts as one use."""
+        for rule, seen in self._rules:
+            if (rule.times is not None and seen[0] >= rule.after + rule.times) or not rule.accepts(request):
+                continue
+            seen[0] += 1
+            if seen[0] > rule.after:
+                return rule
+        return None
+
+
+class Latency:
+    """Seconds before each answer begins. A change counts for the answers that wait already, too."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._changed = asyncio.Event()
+
+    @property
+    def seconds(self) -> float:
+        return self._seconds
+
+    @seconds.setter
+    def seconds(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Return when the time is over, counted from this call."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        while (left := started + self._seconds - clock()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._changed.wait()
 
 
 class State:

@@ -107,7 +107,7 @@ def test_cleared_faults_and_answers_are_gone(
 
 
 def test_a_wrong_rule_is_refused_with_the_reason(control: SimulatorControl) -> None:
-    with pytest.raises(SimulatorError, match="fault: Input should be 'throttle'"):
+    with pytest.raises(SimulatorError, match="fault: there is no fault 'nosuch', but throttle"):
         control.add_fault("nosuch")
     with pytest.raises(SimulatorError, match=r"match\.itme: Extra inputs are not permitted"):
         control.add_fault("throttle", itme="claims")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import anthropic
 import httpx2
 import jsonschema
 import pytest
 
-from chassis.local.simulator.scenario import FaultName
+from chassis.local.simulator.scenario import fault_names
 from tests.integration.local.simulator.calls import (
     PLAN_SCHEMA,
     RESULT_SCHEMA,
@@ -56,7 +56,7 @@ CONNECTIONS = {"stall", "reset", "truncate", "exception_frame"}
 
 
 def test_every_fault_is_tested_here() -> None:
-    assert {*ERRORS, *ANSWERS, *CONNECTIONS} == set(get_args(FaultName))
+    assert {*ERRORS, *ANSWERS, *CONNECTIONS} == set(fault_names())
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -145,10 +145,10 @@ def test_a_template_that_fails_is_told_to_the_caller(
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ({"text": "{{ 1 +"}, r"answers\.0\.text: .*is no template"),
-        ({"text": "x", "match": {"comment": "("}}, r"match\.comment: .*is no regular expression"),
+        ({"text": "{{ 1 +"}, r"answers\.0\.text: is no template"),
+        ({"text": "x", "match": {"comment": "("}}, r"match\.comment: is no regular expression"),
         ({"text": "x", "turns": [{"text": "y"}]}, "give exactly one"),
-        ({"turns": [{}]}, r"turns\.0: .*give exactly one"),
+        ({"turns": [{}]}, r"turns\.0: give exactly one"),
     ],
 )
 def test_a_wrong_scenario_is_refused(control: SimulatorControl, answer: dict[str, Any], words: str) -> None:

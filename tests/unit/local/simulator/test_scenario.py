@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chassis.local.simulator.claude_request import ClaudeRequest
-from chassis.local.simulator.scenario import AnswerRule, FaultRule, Quota, RuleBook, load_scenario, parse
+from chassis.local.simulator.scenario import AnswerRule, FaultRule, Quota, load_scenario, parse
+from chassis.local.simulator.server_state import RuleBook
 from chassis.local.simulator.simulator_errors import SimulatorError
 from chassis.prompts import run_message, task_message
 
