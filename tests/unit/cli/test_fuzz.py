@@ -168,7 +168,7 @@ def world(fake: FakeAirflow, chassis: Chassis, monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr("subprocess.Popen", nobody)
     monkeypatch.setattr("chassis.local.stack.LocalStack.start", nobody)
-    monkeypatch.setattr("chassis.local.simulator.command.serve", none)
+    monkeypatch.setattr("chassis.local.simulator.runner.serve", none)
     monkeypatch.setattr("chassis.cli.doctor.examine", lambda home: [])
     monkeypatch.setattr("time.sleep", none)
     monkeypatch.chdir(tmp_path)

@@ -164,12 +164,12 @@ def simulator(
 ) -> None:
     """Run the simulator of Amazon Bedrock alone, until Ctrl-C."""
     from chassis.errors.client import StackError
-    from chassis.local.simulator.command import serve
+    from chassis.local.simulator.runner import serve
     from chassis.local.simulator.scenario import Quota
     from chassis.local.simulator.simulator_errors import SimulatorError
 
     quota = Quota(requests_per_second=requests_per_second, in_flight=in_flight)
     try:
-        serve(port=port, latency=latency, quota=quota, scenario=scenario or ())
+        serve(port=port, latency=latency, quota=quota, scenario=scenario)
     except SimulatorError as error:
         raise StackError(str(error)) from None

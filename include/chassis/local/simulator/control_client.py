@@ -8,19 +8,21 @@ import urllib.error
 import urllib.request
 from typing import Any, Literal
 
+from chassis.local.simulator.scenario import AnswerRule, FaultRule
 from chassis.local.simulator.simulator_errors import SimulatorError
 
 # No proxy: the simulator is on this machine, whatever the environment says about the way out.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _TIMEOUT = 10.0  # seconds
+_RULE_FIELDS = {"literal", "json", *AnswerRule.model_fields, *FaultRule.model_fields}
 
 
 class SimulatorControl:
     """Reads the request log and sets faults, answers, models, latency and quota of the simulator at ``url``.
 
-    ``match`` stands for the keywords ``kind``, ``task``, ``item``, ``model`` and ``requirement``, as in
-    :class:`chassis.local.simulator.scenario.Match`. Each method raises :class:`SimulatorError` when the simulator
-    doesn't answer or doesn't accept what it is told.
+    What a request must match is told by the keywords of :class:`chassis.local.simulator.scenario.Match`: ``kind``,
+    ``task``, ``item``, ``requirement`` and so on. Each method raises :class:`SimulatorError` when the simulator doesn't
+    answer or doesn't accept what it is told.
     """
 
     def __init__(self, url: str) -> None:
@@ -72,32 +74,13 @@ class SimulatorControl:
         """Add answers and faults, and set latency and quota, in the words of a scenario file."""
         self._call("POST", "scenario", document)
 
-    def add_fault(
-        self,
-        name: str,
-        *,
-        times: int | None = None,
-        after: int = 0,
-        retry_after: float | None = None,
-        seconds: float | None = None,
-        message: str | None = None,
-        in_stream: bool = False,
-        form: Literal["aws", "anthropic"] = "aws",
-        **match: Any,
-    ) -> None:
-        """Let matching requests fail, see :mod:`chassis.local.simulator.faults` for the names.
+    def add_fault(self, name: str, **fields: Any) -> None:
+        """Let matching requests fail.
 
-        :param times: how many of them; None is until :meth:`clear_faults`
-        :param after: how many are let through first
-        :param retry_after: seconds in the ``retry-after`` header
-        :param seconds: how long a stall lasts
-        :param message: the server's words
-        :param in_stream: whether an error is the first frame of a stream whose status is 200
-        :param form: the shape of an error: AWS's own, or Anthropic's
+        :param name: see :mod:`chassis.local.simulator.faults`
+        :param fields: of :class:`chassis.local.simulator.scenario.FaultRule`, and what the request must match
         """
-        rule = {"fault": name, "retry_after": retry_after, "seconds": seconds, "message": message}
-        rule |= {"in_stream": in_stream, "form": form}
-        self.add_scenario({"faults": [rule | {"match": match, "times": times, "after": after}]})
+        self.add_scenario({"faults": [_rule({"fault": name} | fields)]})
 
     def clear_faults(self) -> None:
         """Drop all faults."""
@@ -109,30 +92,20 @@ class SimulatorControl:
         *,
         form: Literal["json", "text", "plan", "result"] = "json",
         usage: tuple[int, int] | None = None,
-        times: int | None = None,
-        after: int = 0,
-        **match: Any,
+        **fields: Any,
     ) -> None:
         """Give matching requests this answer as it stands: braces in it are no template.
 
         :param form: ``json`` or ``text``, sent as it is; ``plan`` or ``result``, made to fit the schema
         :param usage: input and output tokens that it is said to have; None counts its characters
+        :param fields: ``times``, ``after``, and what the request must match
         """
-        rule = {form: answer, "literal": True, "usage": _usage(usage) if usage else None}
-        self.add_scenario({"answers": [rule | {"match": match, "times": times, "after": after}]})
+        given = _usage(*usage) if usage else {}
+        self.add_scenario({"answers": [_rule({form: answer, "literal": True} | given | fields)]})
 
-    def add_usage(
-        self,
-        input_tokens: int,
-        output_tokens: int,
-        *,
-        times: int | None = None,
-        after: int = 0,
-        **match: Any,
-    ) -> None:
+    def add_usage(self, input_tokens: int, output_tokens: int, **fields: Any) -> None:
         """Give matching requests the simulator's own answer, said to have so many tokens, none of them cached."""
-        rule = {"usage": _usage((input_tokens, output_tokens))}
-        self.add_scenario({"answers": [rule | {"match": match, "times": times, "after": after}]})
+        self.add_scenario({"answers": [_rule(_usage(input_tokens, output_tokens) | fields)]})
 
     def clear_answers(self) -> None:
         """Drop all answers and usages."""
@@ -156,26 +129,9 @@ class SimulatorControl:
         """Let each answer begin after this time, those that wait already included."""
         self.add_scenario({"latency": seconds})
 
-    def set_quota(
-        self,
-        *,
-        requests_per_second: int | None = None,
-        in_flight: int | None = None,
-        tokens_per_minute: int | None = None,
-        tokens_per_day: int | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        """Refuse what is over with 429; None is no limit.
-
-        :param requests_per_second: requests admitted in any one second
-        :param in_flight: requests answered at once
-        :param tokens_per_minute: tokens of one model in any one minute: a call reserves its prompt and max_tokens
-        :param tokens_per_day: the same for a day
-        :param retry_after: seconds in the ``retry-after`` header of a refusal; None sends none, as AWS
-        """
-        limits = {"requests_per_second": requests_per_second, "in_flight": in_flight}
-        limits |= {"tokens_per_minute": tokens_per_minute, "tokens_per_day": tokens_per_day}
-        self.add_scenario({"quota": limits | {"retry_after": retry_after}})
+    def set_quota(self, **limits: Any) -> None:
+        """Refuse what is over with 429: fields of :class:`chassis.local.simulator.scenario.Quota`, others unlimited."""
+        self.add_scenario({"quota": limits})
 
     def reset(self) -> None:
         """Back to how it was started: its scenario, latency and quota, the log and the prompt cache empty."""
@@ -196,5 +152,11 @@ class SimulatorControl:
             raise SimulatorError(f"The simulator at {self.url} does not answer: {error}.") from None
 
 
-def _usage(tokens: tuple[int, int]) -> dict[str, int]:
-    return {"input_tokens": tokens[0], "output_tokens": tokens[1]}
+def _usage(input_tokens: int, output_tokens: int) -> dict[str, Any]:
+    return {"usage": {"input_tokens": input_tokens, "output_tokens": output_tokens}}
+
+
+def _rule(fields: dict[str, Any]) -> dict[str, Any]:
+    """A rule of a scenario; what is none of its own fields tells the requests that it is about."""
+    match = {name: value for name, value in fields.items() if name not in _RULE_FIELDS}
+    return {name: value for name, value in fields.items() if name in _RULE_FIELDS} | {"match": match}

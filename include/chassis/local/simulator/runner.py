@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -116,3 +117,22 @@ class Simulator:
             self._state.stopping = True
         finally:
             await runner.cleanup()
+
+
+def serve(**options: Any) -> None:
+    """Run a simulator with these options until SIGTERM or SIGINT. Call it from the main thread: only that gets signals.
+
+    Prints one line with the address, which is news when the port is 0.
+
+    :raises SimulatorError: port in use, scenario wrong, log file not writable
+    """
+    ended = threading.Event()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: ended.set()) for number in numbers]
+    try:
+        with Simulator(**options) as simulator:
+            print(f"Simulator (not Claude) of Amazon Bedrock: {simulator.url}", flush=True)
+            ended.wait()
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

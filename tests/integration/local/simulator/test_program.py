@@ -96,7 +96,7 @@ def test_what_keeps_it_from_starting_is_one_line_and_exit_code_2(
 
 def test_it_loads_neither_airflow_nor_a_client_of_bedrock() -> None:
     code = (
-        "import sys, chassis.local.simulator.command; "
+        "import sys, chassis.local.simulator.runner; "
         "print(sorted({'airflow', 'anthropic', 'boto3', 'botocore', 'fastapi'} & set(sys.modules)))"
     )
     done = subprocess.run(
