@@ -101,6 +101,7 @@ def measure_json(client: Any) -> dict[str, Any]:
     """The figures of the run's JSON: its pages, with and without results, and a look at what changed."""
     address = f"/chassis/api/v1/dags/{WORKFLOW}/runs/{RUN}"
     figures: dict[str, Any] = {}
+    _asked(client, address)  # loads what the pages don't need
     for name, query in (("JSON", ""), ("JSON with results", "&results=true")):
         asked, offset = [], 0
         while offset is not None:

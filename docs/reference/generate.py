@@ -22,6 +22,7 @@ from chassis.claude.connection_options import ClaudeOptions
 from chassis.contract.run_view import InstanceView, PlanningView, RunView, TaskView
 from chassis.contract.spending import Bound, Spending, Totals
 from chassis.contract.usage import Usage
+from chassis.contract.workflow_rows import WaitingPlan, WorkflowRow
 from chassis.contract.xcoms import Card, TaskError, TaskResult
 from chassis.errors import ChassisError, ClaudeError
 from chassis.local.simulator.model_files import known_models
@@ -65,6 +66,8 @@ PARTS: dict[str, type[BaseModel]] = {
         TaskView,
         Totals,
         Usage,
+        WaitingPlan,
+        WorkflowRow,
         WorkflowSpec,
     )
 }

@@ -166,11 +166,12 @@ def test_who_has_no_access_to_a_dag_has_none_to_its_pages(site: Site, method: st
 def test_the_list_has_only_what_one_may_read(site: Site) -> None:
     with site.client("viewer") as viewer:
         assert f"/{site.workflow_id}/" in viewer.get(f"{URL_PREFIX}/workflows").text
-    with site.client(OUTSIDER) as outsider:
-        text = outsider.get(f"{URL_PREFIX}/workflows").text
-    assert site.workflow_id not in text
-    assert "pet insurance" not in text
-    assert OPEN_DAG in text, "the list isn't empty for want of a right to see it at all"
+    for path in ("/workflows", "/api/v1/workflows"):
+        with site.client(OUTSIDER) as outsider:
+            text = outsider.get(f"{URL_PREFIX}{path}").text
+        assert site.workflow_id not in text
+        assert "pet insurance" not in text
+        assert OPEN_DAG in text, "the list isn't empty for want of a right to see it at all"
 
 
 def test_every_address_on_a_page_leads_somewhere(site: Site) -> None:

@@ -141,7 +141,12 @@ class RunView(_View):
 
 
 def _joined(old: tuple[InstanceView, ...], new: tuple[InstanceView, ...]) -> tuple[InstanceView, ...]:
-    found = {(each.map_index, each.item if each.map_index < 0 else None): each for each in (*old, *new)}
+    found: dict[tuple[int, str | None], InstanceView] = {}
+    for each in (*old, *new):
+        at = each.map_index, each.item if each.map_index < 0 else None
+        # Airflow drops what a task left when it runs again: what it had spent, it has spent.
+        spent = each.spent or (found[at].spent if at in found else None)
+        found[at] = each if spent is each.spent else each.model_copy(update={"spent": spent})
     instances = sorted(found.values(), key=lambda each: each.map_index)
     # Once a task is expanded, the items that were still to come are there, one by one.
     return tuple(each for each in instances if each.map_index >= 0) or tuple(instances)
@@ -157,5 +162,7 @@ def newest_spending(found: Iterable[Spending | None]) -> Spending | None:
     return max((one for one in found if one is not None), key=order, default=None)
 
 
+NEWEST_RUN = "~"
+"""In the place of a run's id: the newest run of its DAG."""
 NO_SUCH_RUN = "There is no such run."
 """The ``detail`` of a 404 from the route itself; any other 404 comes from an Airflow that doesn't have the route."""

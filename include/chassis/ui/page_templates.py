@@ -7,10 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import escape
+from pydantic import BaseModel
 
 from chassis.text import signs
 from chassis.ui.page_links import links_of
@@ -57,6 +58,11 @@ def page(request: Request, template: str, *, status_code: int = 200, **values: A
     return HTMLResponse(
         templates().get_template(template).render(links=links_of(request), **values), status_code=status_code
     )
+
+
+def json_answer(view: BaseModel) -> Response:
+    """A view as JSON."""
+    return Response(view.model_dump_json(by_alias=True), media_type="application/json")
 
 
 def parts(template: str) -> Any:

@@ -22,8 +22,9 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session, aliased
 
-from chassis.contract.names import CARD, ERROR_TAG, digest_tag
-from chassis.contract.xcoms import Card
+from chassis.contract.names import CARD, PENDING_PLAN, TAG
+from chassis.contract.workflow_rows import WaitingPlan, WorkflowRow
+from chassis.contract.xcoms import Card, PendingPlan
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 """Since when everything has changed."""
@@ -150,37 +151,15 @@ def moment(text: str) -> datetime:
     return found if found.tzinfo else EVER
 
 
-@dataclass(frozen=True)
-class Newest:
-    """A DAG with its newest run, as the page of all workflows shows it; run facts are None before the first run."""
-
-    dag_id: str
-    title: str
-    tags: tuple[str, ...]
-    paused: bool
-    schedule: str
-    next_run: datetime | None
-    run_id: str | None
-    state: str | None
-    start: datetime | None
-    end: datetime | None
-    card: Mapping[str, Any]
-
-    @property
-    def planned(self) -> bool:
-        """Whether it comes from a plan; a planner, too, has the tag of all that is Chassis's."""
-        return ERROR_TAG in self.tags or any(tag.startswith(digest_tag("")) for tag in self.tags)
-
-
-def read_workflows(session: Session, readable: Collection[str], tag: str) -> list[Newest]:
-    """Every workflow that may be read, those first that ran last.
+def read_workflows(session: Session, readable: Collection[str]) -> list[WorkflowRow]:
+    """Every workflow that may be read, and every planner, those first that ran last.
 
     :param readable: the DAGs that the user may read
-    :param tag: which all workflows have
     """
+    ours = select(DagTag.dag_id).where(DagTag.name == TAG)
     newest_id = (
         select(func.max(DagRun.id).label("id"))
-        .where(DagRun.dag_id.in_(select(DagTag.dag_id).where(DagTag.name == tag)))
+        .where(DagRun.dag_id.in_(ours))
         .group_by(DagRun.dag_id)
         .subquery()
     )
@@ -195,72 +174,37 @@ def read_workflows(session: Session, readable: Collection[str], tag: str) -> lis
     statement = (
         select(
             DagModel.dag_id,
-            DagModel._dag_display_property_value,
-            DagModel.is_paused,
-            DagModel.timetable_summary,
-            DagModel.next_dagrun_create_after,
+            func.coalesce(DagModel._dag_display_property_value, DagModel.dag_id).label("title"),
+            DagModel.is_paused.label("paused"),
+            func.coalesce(DagModel.timetable_summary, "").label("schedule"),
+            DagModel.next_dagrun_create_after.label("next_run"),
             run.c.run_id,
             run.c.state,
-            run.c.start_date,
-            run.c.end_date,
-            card,
+            run.c.start_date.label("start"),
+            run.c.end_date.label("end"),
+            card.label("card"),
         )
         .outerjoin(run, run.c.dag_id == DagModel.dag_id)
-        .where(
-            DagModel.dag_id.in_(readable),
-            DagModel.dag_id.in_(select(DagTag.dag_id).where(DagTag.name == tag)),
-            DagModel.is_stale.is_(False),
-        )
+        .where(DagModel.dag_id.in_(readable), DagModel.dag_id.in_(ours), DagModel.is_stale.is_(False))
     )
-    found = session.execute(statement).all()
+    found = [dict(row) for row in session.execute(statement).mappings()]
     tags: dict[str, list[str]] = {}
-    for dag_id, name in session.execute(
-        select(DagTag.dag_id, DagTag.name).where(DagTag.dag_id.in_([row[0] for row in found]))
-    ):
+    of_these = select(DagTag.dag_id, DagTag.name).where(DagTag.dag_id.in_([row["dag_id"] for row in found]))
+    for dag_id, name in session.execute(of_these):
         tags.setdefault(dag_id, []).append(name)
-    workflows = [
-        Newest(
-            dag_id=row[0],
-            title=row[1] or row[0],
-            tags=tuple(tags.get(row[0], ())),
-            paused=bool(row[2]),
-            schedule=row[3] or "",
-            next_run=row[4],
-            run_id=row[5],
-            state=row[6],
-            start=row[7],
-            end=row[8],
-            card=plain(row[9]),
+    rows = (
+        WorkflowRow.model_validate(
+            {**row, "tags": tags.get(row["dag_id"], ()), "card": Card.of(plain(row["card"]))}
         )
         for row in found
-    ]
-    return sorted(workflows, key=lambda each: (-(each.start or EVER).timestamp(), each.dag_id))
+    )
+    return sorted(rows, key=lambda row: (-(row.start or EVER).timestamp(), row.dag_id))
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """A task that waits for a person."""
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    since: datetime | None
-    proposal: Mapping[str, Any]
-
-
-def read_waiting(session: Session, readable: Collection[str], key: str) -> list[Waiting]:
-    """The planners' runs that wait for a decision, in the DAGs that may be read; the oldest first.
-
-    :param key: of the XCom that has the proposal
-    """
+def read_waiting(session: Session, readable: Collection[str]) -> list[WaitingPlan]:
+    """The plans that wait for a decision, of the DAGs that may be read; the oldest first."""
     statement = (
-        select(
-            TaskInstance.dag_id,
-            TaskInstance.run_id,
-            TaskInstance.task_id,
-            TaskInstance.start_date,
-            XComModel.value,
-        )
+        select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.start_date, XComModel.value)
         .join(
             XComModel,
             and_(
@@ -268,13 +212,19 @@ def read_waiting(session: Session, readable: Collection[str], key: str) -> list[
                 XComModel.run_id == TaskInstance.run_id,
                 XComModel.task_id == TaskInstance.task_id,
                 XComModel.map_index == TaskInstance.map_index,
-                XComModel.key == key,
+                XComModel.key == PENDING_PLAN,
             ),
         )
         .where(TaskInstance.dag_id.in_(readable), TaskInstance.state == "awaiting_input")
         .order_by(TaskInstance.start_date)
     )
     return [
-        Waiting(dag_id, run_id, task_id, since, plain(proposal))
-        for dag_id, run_id, task_id, since, proposal in session.execute(statement)
+        WaitingPlan(dag_id=dag_id, run_id=run_id, since=since, plan=PendingPlan.of(plain(value)))
+        for dag_id, run_id, since, value in session.execute(statement)
     ]
+
+
+def newest_run(session: Session, dag_id: str) -> str | None:
+    """Id of a DAG's newest run; None when it has none."""
+    statement = select(DagRun.run_id).where(DagRun.dag_id == dag_id)
+    return session.scalar(statement.order_by(DagRun.run_after.desc(), DagRun.id.desc()).limit(1))

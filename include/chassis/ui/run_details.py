@@ -123,7 +123,8 @@ class DetailReader:
         if plan is None:
             dag = self.dag_bag.get_dag_for_run(run, self.session)
             return tasks_of_dag(dag) if dag is not None else ()
-        inputs, lists = inputs_of_run(plan.spec, run), dict[str, Sequence[str]]()
+        inputs = inputs_of_run(plan.spec, run)
+        lists: dict[str, Sequence[str]] = {}
         for task in plan.spec.tasks:
             source = task.for_each
             if source is None or source.same_as is not None or source.items is not None:

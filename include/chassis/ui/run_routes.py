@@ -11,11 +11,12 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import HTTPException, Query, Response, status
 
-from chassis.contract.run_view import NO_SUCH_RUN
+from chassis.contract.run_view import NEWEST_RUN, NO_SUCH_RUN
 from chassis.settings import Settings
 from chassis.ui.access_rules import Routes, may
 from chassis.ui.board_page import SEES_BOARDS
-from chassis.ui.queries import moment, read_run
+from chassis.ui.page_templates import json_answer
+from chassis.ui.queries import moment, newest_run, read_run
 from chassis.ui.run_details import DetailReader, Wanted
 
 router = Routes()
@@ -38,13 +39,15 @@ def run_view(
 ) -> Response:
     """A run with its tasks and up to ``limit`` of their instances.
 
+    :param run_id: ``~`` for the newest run
     :param since: the ``since`` of an earlier answer: only what changed after it, or is outdated, is in this one
     :param results: whether to send the tasks' results, and why tasks failed that only their logs can tell
     :param offset: how many instances to pass over: the ``next`` of the answer before
     :raises HTTPException: 404 for an unknown run
     """
     wanted = Wanted(moment(since), results, limit, offset)
-    run = read_run(session, dag_id, run_id, wanted.since)
+    known = newest_run(session, dag_id) if run_id == NEWEST_RUN else run_id
+    run = read_run(session, dag_id, known, wanted.since) if known is not None else None
     if run is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, NO_SUCH_RUN)
 
@@ -52,5 +55,4 @@ def run_view(
         return may(user, "GET", of, entity)
 
     reader = DetailReader(session, dag_bag, Settings.load(), allowed)
-    view = reader.view(run, wanted, datetime.now(UTC))
-    return Response(view.model_dump_json(by_alias=True), media_type="application/json")
+    return json_answer(reader.view(run, wanted, datetime.now(UTC)))

@@ -1,15 +1,16 @@
-"""The page of all workflows: where the newest run of each stands, and which plans wait for a person."""
+"""All workflows, as a page and as JSON: where the newest run of each stands, and which plans wait for a person."""
 
 from __future__ import annotations
 
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
-from airflow.api_fastapi.core_api.security import ReadableDagsFilterDep
-from fastapi import Request
+from airflow.api_fastapi.core_api.security import GetUserDep, ReadableDagsFilterDep
+from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
-from chassis.contract.names import ERROR_TAG, PENDING_PLAN, RETIRED_TAG, TAG
-from chassis.ui.access_rules import Routes, SignedIn
-from chassis.ui.page_templates import page
+from chassis.contract.workflow_rows import WorkflowList
+from chassis.ui.access_rules import Routes, SignedIn, may
+from chassis.ui.page_templates import json_answer, page
 from chassis.ui.queries import read_waiting, read_workflows
 
 router = Routes()
@@ -19,14 +20,24 @@ router = Routes()
 def show_workflows(request: Request, session: SessionDep, readable: ReadableDagsFilterDep) -> HTMLResponse:
     """Every workflow that the user may read, and nothing of any other."""
     dags = readable.value or set()
-    found = read_workflows(session, dags, TAG)
-    planned = [each for each in found if each.planned]
+    found = read_workflows(session, dags)
     return page(
         request,
         "workflows.html",
-        workflows=planned,
+        workflows=[each for each in found if each.planned],
         others=[each for each in found if not each.planned],
-        waiting=read_waiting(session, dags, PENDING_PLAN),
-        retired_tag=RETIRED_TAG,
-        error_tag=ERROR_TAG,
+        waiting=read_waiting(session, dags),
     )
+
+
+@router.get("/api/v1/workflows", rule=SignedIn())
+def list_workflows(session: SessionDep, readable: ReadableDagsFilterDep, user: GetUserDep) -> Response:
+    """The same as JSON; of plans that wait those whose text the user may read."""
+    dags = readable.value or set()
+    needed = (DagAccessEntity.HITL_DETAIL, DagAccessEntity.XCOM)
+    waiting = [
+        each
+        for each in read_waiting(session, dags)
+        if all(may(user, "GET", each.dag_id, entity) for entity in needed)
+    ]
+    return json_answer(WorkflowList(workflows=tuple(read_workflows(session, dags)), waiting=tuple(waiting)))

@@ -32,6 +32,8 @@ def write_waiting() -> None:
         "number": 2,
         "workflow_id": "proposed",
         "title": "<b>Bold</b> plan",
+        "plan": "",
+        "digest": "0" * 64,
         "deadline": now.isoformat(),
     }
     with create_session() as session:
@@ -119,4 +121,15 @@ failed = {
         ("upstream", "/tasks/join/-1"),
     )
 }
-print(json.dumps({"addresses": statuses, "workflows": workflows, "failed": failed}))
+api = f"{SUB_PATH}/chassis/api/v1"
+client.headers["Accept"] = "application/json"
+views = {
+    "all": client.get(f"{api}/dags/{WORKFLOW}/runs/{RUN}?results=true"),
+    "newest": client.get(f"{api}/dags/{WORKFLOW}/runs/~?limit=3"),
+    "rest": client.get(f"{api}/dags/{WORKFLOW}/runs/~?limit=3&offset=3"),
+    "unknown": client.get(f"{api}/dags/{WORKFLOW}/runs/other"),
+    "never ran": client.get(f"{api}/dags/none/runs/~"),
+    "workflows": client.get(f"{api}/workflows"),
+}
+answers = {name: [each.status_code, each.json()] for name, each in views.items()}
+print(json.dumps({"addresses": statuses, "workflows": workflows, "failed": failed, "json": answers}))

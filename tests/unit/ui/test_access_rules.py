@@ -11,6 +11,7 @@ from chassis.ui.access_rules import Change, Every, Read, Routes, Rule, SignedIn,
 EXPECTED = {
     "GET /static/{name}": "SignedIn",
     "GET /workflows": "SignedIn",
+    "GET /api/v1/workflows": "SignedIn",
     "GET /dags/{dag_id}/runs/{run_id:path}": "Read RUN, TASK_INSTANCE, XCOM",
     "GET /api/v1/dags/{dag_id}/runs/{run_id:path}": "Read RUN, TASK_INSTANCE, XCOM",
     "GET /dags/{dag_id}/runs/{run_id:path}/changes": "Read RUN, TASK_INSTANCE, XCOM",
