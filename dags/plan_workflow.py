@@ -1,5 +1,5 @@
 """The planner as an Airflow DAG: trigger it with a requirement, and the planned workflow runs."""
 
-from chassis.dag.planner import planner_dag
+from chassis import planner_dag
 
 dag = planner_dag("plan_workflow")

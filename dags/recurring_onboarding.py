@@ -6,7 +6,7 @@ It starts paused; unpause it in Airflow when you mean it.
 
 from airflow.sdk import CronTriggerTimetable
 
-from chassis.dag.planner import planner_dag
+from chassis import planner_dag
 
 dag = planner_dag(
     "recurring_onboarding",

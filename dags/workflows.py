@@ -1,5 +1,5 @@
 """The workflows of the plan store, for an airflow without PlanBundle; beside it, this dag file yields nothing."""
 
-from chassis.dag.loader import load_current_dags
+from chassis import load_current_dags
 
 globals().update(load_current_dags())

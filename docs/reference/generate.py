@@ -6,6 +6,7 @@ test compares the pages with what this writes, so that no page falls out of step
 
 from __future__ import annotations
 
+import inspect
 import re
 import types
 from collections.abc import Mapping
@@ -120,8 +121,68 @@ def page(text: str) -> str:
 
 
 def _part(name: str) -> str:
-    made = {"Errors": errors_table, "CommandLine": command_line, "Models": models_table}
+    made = {
+        "Errors": errors_table,
+        "CommandLine": command_line,
+        "Models": models_table,
+        "Python": python_names,
+    }
     return made[name]() if name in made else table(PARTS[name])
+
+
+def python_names() -> str:
+    """Each public name of the package, with its arguments, by signature and docstring."""
+    import chassis
+
+    lines: list[str] = []
+    for name in chassis.__all__:
+        thing = getattr(chassis, name)
+        if name == "__version__":
+            continue
+        text = inspect.getdoc(thing) or ""
+        said, *fields = re.split(r"^:(?=\w+(?: \w+)?:)", text, flags=re.MULTILINE)
+        model = isinstance(thing, type) and issubclass(thing, BaseModel)
+        lines += [f"### {name}", ""]
+        if not model:
+            lines += ["```text", _call(name, thing), "```", ""]
+        lines += [_markdown(said.strip()), ""]
+        if model:
+            anchor = _HEADINGS.get(thing) or {WorkflowSpec: "plan", TaskResult: "a-tasks-result"}[thing]
+            lines += [f"Its fields are in [the format of a plan](plan-format.md#{anchor}).", ""]
+        told = dict(part.split(":", 1) for part in fields)
+        lines += [
+            f"- `{kind.split()[1]}`: {_in_a_line(_markdown(words))}"
+            for kind, words in told.items()
+            if kind.startswith("param")
+        ]
+        lines += [
+            f"- Raises `{kind.split()[1]}`: {_in_a_line(_markdown(words))}"
+            for kind, words in told.items()
+            if kind.startswith("raises")
+        ]
+        lines += [""] if told else []
+    return "\n".join(["", *lines])
+
+
+def _call(name: str, thing: Any) -> str:
+    """How a name is called, an argument on each line where there are several."""
+    parts: list[str] = []
+    signature = inspect.signature(thing)
+    gives = "" if isinstance(thing, type) else f" -> {signature.return_annotation}"
+    for each in signature.parameters.values():
+        if each.kind is each.KEYWORD_ONLY and "*" not in parts:
+            parts.append("*")
+        stars = "**" if each.kind is each.VAR_KEYWORD else ""
+        default = "" if each.default is each.empty else f" = {each.default!r}"
+        parts.append(f"{stars}{each.name}: {each.annotation}{default}")
+    if len(parts) < 3:
+        return f"{name}({', '.join(parts)}){gives}"
+    return "\n".join([f"{name}(", *(f"    {part}," for part in parts), f"){gives}"])
+
+
+def _markdown(text: str) -> str:
+    """Text of a docstring: names in single backticks, and no roles."""
+    return re.sub(r"(?::\w+:)?`{1,2}(.+?)`{1,2}", r"`\1`", text)
 
 
 def command_line() -> str:

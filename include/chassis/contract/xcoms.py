@@ -41,7 +41,7 @@ class _Left(BaseModel):
 
 
 class TaskResult(_Left):
-    """What a task that Claude did returned."""
+    """What a task that Claude did returned: its XCom, which is this as a dict."""
 
     task: str = Field(description="Id of the task.")
     item: str | None = Field(None, description="Item of a mapped task.")

@@ -59,7 +59,7 @@ class ClaudeTaskOperator(ClaudeOperator):
     """A task for Claude in a DAG of your own.
 
     Claude is given the instruction, the inputs and, as data, the return values of the tasks directly upstream. The
-    result is the task's XCom: a dict with ``summary``, ``output`` and what it cost (``chassis.work.brief.TaskResult``).
+    result is the task's XCom: a dict with ``summary``, ``output`` and what it cost (a ``TaskResult``).
     ``summary``, ``output`` and the fields that ``output_schema`` names are XComs of their own, too.
 
     :param instruction: what to do, complete on its own; may be a template. ``{name}`` of an input and ``{item}`` are

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DOCS = PROJECT / "docs"
-PAGES = sorted([*DOCS.rglob("*.md"), PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md"])
+PAGES = sorted(
+    [*DOCS.rglob("*.md"), PROJECT / "AGENTS.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md"]
+)
 _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {"yaml", "json", "python", "sh", "ini", "text", "cfg"}
 
@@ -119,7 +121,7 @@ class TestReference:
     def test_every_table_has_its_place(self, generator: dict[str, Any]) -> None:
         text = "".join(page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md"))
         shown = set(re.findall(r"<!-- generated: (\w+) -->", text))
-        assert shown == {*generator["PARTS"], "Errors", "CommandLine", "Models"}
+        assert shown == {*generator["PARTS"], "Errors", "CommandLine", "Models", "Python"}
 
 
 class TestDependencies:
@@ -224,7 +226,7 @@ def test_every_command_in_the_documentation_exists_with_its_options() -> None:
     used = set()
     for page in [*PAGES, PROJECT / "docker-compose.yaml"]:
         for name, rest in re.findall(
-            r"(?<![\w/.-])chassis ([a-z]+)([^`\n]*)", page.read_text(encoding="utf-8")
+            r"(?<![\w/.-])chassis (?!import )([a-z]+)([^`\n]*)", page.read_text(encoding="utf-8")
         ):
             used.add(name)
             assert name in commands, f"chassis {name} in {page.name}"
