@@ -147,7 +147,7 @@ def python_names() -> str:
             lines += ["```text", _call(name, thing), "```", ""]
         lines += [_markdown(said.strip()), ""]
         if model:
-            anchor = _HEADINGS.get(thing) or {WorkflowSpec: "plan", TaskResult: "a-tasks-result"}[thing]
+            anchor = {WorkflowSpec: "plan", TaskResult: "a-tasks-result"}.get(thing) or _HEADINGS[thing]
             lines += [f"Its fields are in [the format of a plan](plan-format.md#{anchor}).", ""]
         told = dict(part.split(":", 1) for part in fields)
         lines += [
