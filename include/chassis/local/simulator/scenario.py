@@ -66,7 +66,6 @@ def _pattern(value: Any) -> Any:
 
 
 Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
-Filled = Annotated[Any, AfterValidator(check_templates)]
 Source = Literal[
     "requirement", "comment", "instruction", "work", "prompt", "system", "results", "tool_result"
 ]
@@ -174,7 +173,7 @@ class GivenCall(BaseModel):
     model_config = _STRICT
 
     name: str
-    input: Annotated[dict[str, Any], AfterValidator(check_templates)] = {}
+    input: dict[str, Any] = {}
 
 
 _FORMS = ("data", "text", "tools", "plan", "changes", "result")
@@ -185,14 +184,12 @@ class Turn(BaseModel):
 
     model_config = _STRICT
 
-    data: Filled = Field(
-        None, alias="json", description="Any JSON, sent as it is even if it breaks the schema."
-    )
-    text: Filled = Field(None, description="Any text, sent as it is.")
+    data: Any = Field(None, alias="json", description="Any JSON, sent as it is even if it breaks the schema.")
+    text: Any = Field(None, description="Any text, sent as it is.")
     tools: tuple[GivenCall, ...] = Field((), description="Tools to call, after the text if there is one.")
-    plan: Filled = Field(None, description="A plan, made to fit the request's schema.")
-    changes: Filled = Field(None, description="Changes to the current plan, made to fit as well.")
-    result: Filled = Field(
+    plan: Any = Field(None, description="A plan, made to fit the request's schema.")
+    changes: Any = Field(None, description="Changes to the current plan, made to fit as well.")
+    result: Any = Field(
         None,
         description="Parts of a task's answer (status, reason, summary, output); the rest is filled in.",
     )
@@ -238,9 +235,9 @@ class AnswerRule(Rule, Turn):
         {},
         description="Variables with every place where a text has the pattern, as a list of its named groups.",
     )
-    values: dict[str, Filled] = Field({}, alias="set", description="Further variables, in this order.")
-    condition: Filled = Field(None, alias="if", description="It applies only where this is true.")
-    numbers: Filled = Field((), description="Numbers for the fields of a task's output schema.")
+    values: dict[str, Any] = Field({}, alias="set", description="Further variables, in this order.")
+    condition: Any = Field(None, alias="if", description="It applies only where this is true.")
+    numbers: Any = Field((), description="Numbers for the fields of a task's output schema.")
     turns: tuple[Turn, ...] = Field(
         (), description="One for each turn; the last one answers all later turns, too."
     )
@@ -252,6 +249,12 @@ class AnswerRule(Rule, Turn):
             raise ValueError(
                 "give exactly one of json, text, plan, result, changes, turns; or tools; or usage alone"
             )
+
+    @model_validator(mode="after")
+    def _has_templates_that_can_be_read(self) -> AnswerRule:
+        if not self.literal:
+            check_templates(self.model_dump(exclude={"match", "find"}))
+        return self
 
     def accepts(self, request: ClaudeRequest) -> bool:
         """Whether the request matches; a plan is for planners only and a result for tasks only."""

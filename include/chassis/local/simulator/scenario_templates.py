@@ -142,7 +142,7 @@ def check_templates(value: Any) -> Any:
         try:
             _compiled(value)
         except jinja2.TemplateSyntaxError as error:
-            raise ValueError(f"is no template: {error}") from None
+            raise ValueError(f"{value!r} is no template: {error}") from None
     return value
 
 

@@ -123,6 +123,14 @@ def test_a_running_simulator_takes_a_scenario(
     )
 
 
+def test_an_answer_that_a_test_gives_is_no_template(
+    sdk: anthropic.AnthropicBedrock, control: SimulatorControl
+) -> None:
+    hostile = "{{ 6 * 7 }} {% raw %} {{ 1 +"
+    control.add_answer({"summary": hostile}, form="result")
+    assert answer_of(send(sdk, task_call(), stream=True))["summary"] == hostile
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -145,7 +153,7 @@ def test_a_template_that_fails_is_told_to_the_caller(
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ({"text": "{{ 1 +"}, r"answers\.0\.text: is no template"),
+        ({"text": "{{ 1 +"}, r"answers\.0: '\{\{ 1 \+' is no template"),
         ({"text": "x", "match": {"comment": "("}}, r"match\.comment: is no regular expression"),
         ({"text": "x", "turns": [{"text": "y"}]}, "give exactly one"),
         ({"turns": [{}]}, r"turns\.0: give exactly one"),
