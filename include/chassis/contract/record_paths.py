@@ -4,7 +4,8 @@ Ids of DAGs and runs can be almost any text, and become names of folders here. S
 its folder, and two ids never share one. A run is forgotten by deleting its folder::
 
     add_pet_insurance/manual__2026-11-22T10%3A00/run.json              the ids themselves
-    add_pet_insurance/manual__2026-11-22T10%3A00/ledger/000001.json
+    add_pet_insurance/manual__2026-11-22T10%3A00/ledger/000001.json    an entry, see chassis.ledger.journal
+    add_pet_insurance/manual__2026-11-22T10%3A00/ledger/checkpoints/000250.json
     add_pet_insurance/manual__2026-11-22T10%3A00/answers/<clear>/<task>/<item>/<digest of the payload>.json
     add_pet_insurance/manual__2026-11-22T10%3A00/results.json          the ids, and since when there are results
     add_pet_insurance/manual__2026-11-22T10%3A00/results/<task>/<item>.json
@@ -70,8 +71,13 @@ class RunPaths:
 
     @property
     def ledger(self) -> str:
-        """The folder of the ledger's entries."""
+        """The folder of the ledger's entries, which are numbered files."""
         return f"{self.folder}/ledger"
+
+    @property
+    def checkpoints(self) -> str:
+        """The folder of the ledger's checkpoints, each named by the entry that it ends with."""
+        return f"{self.ledger}/checkpoints"
 
     def answers(self, clear_number: int, task_id: str, item: str | None) -> str:
         """The folder of the answers kept for one clear of a task, or of one of its items."""

@@ -27,9 +27,18 @@ from urllib.parse import urlsplit
 from chassis.errors import SettingsError
 from chassis.files.folder import FolderFiles, create_atomically, write_atomically
 from chassis.files.objects import ObjectFiles
-from chassis.files.place import ROOT_SETTING, Files, Place
+from chassis.files.place import LAST_NUMBER, NUMBERED, ROOT_SETTING, Files, Place, numbered
 
-__all__ = ["Files", "Place", "create_atomically", "open_files", "write_atomically"]
+__all__ = [
+    "LAST_NUMBER",
+    "NUMBERED",
+    "Files",
+    "Place",
+    "create_atomically",
+    "numbered",
+    "open_files",
+    "write_atomically",
+]
 
 
 def open_files(

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from chassis.crashpoints import FILE_STAGED, reached
 from chassis.errors import NotStoredError
-from chassis.files.place import Place, Reports
+from chassis.files.place import Place, Reports, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+_LOOK_AHEAD = (*range(1, 9), *(2**power for power in range(4, 11)))
+"""Distances at which a file is looked for behind one that is missing: a folder of many thousands is not listed."""
 
 
 def write_atomically(
@@ -112,6 +115,35 @@ class FolderFiles:
             except NotStoredError:
                 continue
         return contents
+
+    def numbered_after(self, folder: str, number: int, most: int) -> dict[int, bytes] | None:
+        with self._reported.of("read", self.locate(folder)):
+            if number and self._numbered(folder, number) is None:
+                return None
+            found: dict[int, bytes] = {}
+            while len(found) < most:
+                number += 1
+                content = self._numbered(folder, number)
+                if content is None and (later := self._one_beyond(folder, number)):
+                    content = self._numbered(folder, number)  # It may have been written since the first look.
+                    if content is None:
+                        return found | later
+                if content is None:
+                    return found
+                found[number] = content
+            return found
+
+    def _one_beyond(self, folder: str, number: int) -> dict[int, bytes]:
+        for later in (number + distance for distance in _LOOK_AHEAD):
+            if (content := self._numbered(folder, later)) is not None:
+                return {later: content}
+        return {}
+
+    def _numbered(self, folder: str, number: int) -> bytes | None:
+        try:
+            return (self._root / numbered(folder, number)).read_bytes()
+        except FileNotFoundError:
+            return None
 
     def fetch(self, names: Iterable[str]) -> None:
         """The folder itself is what is read."""

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from chassis.files.folder import write_atomically
-from chassis.files.place import Place, Reports
+from chassis.files.place import NUMBERED, Place, Reports, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -101,6 +101,32 @@ class ObjectFiles:
                     raise self._reported.failed("read", self.locate(name), content) from content
                 contents[name] = content
             return contents
+
+    def numbered_after(self, folder: str, number: int, most: int) -> dict[int, bytes] | None:
+        with self._reported.of("list", self.locate(folder)):
+            listed = self._numbers_from(folder, number, most)
+        if number and number not in listed:
+            return None
+        # A listing made while files are written may lack one of them; reading doesn't.
+        wanted = {numbered(folder, n): n for n in range(number + 1, max(listed, default=0) + 1)}
+        return {wanted[name]: content for name, content in self.read_all(wanted).items()}
+
+    def _numbers_from(self, folder: str, number: int, most: int) -> set[int]:
+        """Numbers of the files from a number on: one request for each thousand of them, however many are before."""
+        bucket, _, prefix = self._address(folder).partition("/")
+        after = f"{prefix}/{max(number - 1, 0):06d}.json"
+        numbers: set[int] = set()
+        while True:
+            page = self._fs().call_s3(
+                "list_objects_v2", Bucket=bucket, Prefix=f"{prefix}/", Delimiter="/", StartAfter=after
+            )
+            keys = [str(entry["Key"]) for entry in page.get("Contents", ())]
+            numbers |= {
+                int(match[1]) for key in keys if (match := NUMBERED.fullmatch(key.rpartition("/")[2]))
+            }
+            if not page["IsTruncated"] or len(numbers) > most:
+                return numbers
+            after = keys[-1] if keys else page["CommonPrefixes"][-1]["Prefix"]
 
     def fetch(self, names: Iterable[str]) -> None:
         with self._reported.of("read", self.locate("")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -16,6 +17,15 @@ Place = Literal["plan store", "record store"]
 """What a root is for, in the words of an error message."""
 
 ROOT_SETTING: dict[Place, str] = {"plan store": "plans_root", "record store": "records_root"}
+
+NUMBERED = re.compile(r"([0-9]{6})\.json")
+"""The name of a file in a folder whose files are numbered from 1."""
+LAST_NUMBER = 999_999
+
+
+def numbered(folder: str, number: int) -> str:
+    """The file of a number in a folder whose files are numbered; names sort as their numbers do."""
+    return f"{folder}/{number:06d}.json"
 
 
 class Files(Protocol):
@@ -52,6 +62,17 @@ class Files(Protocol):
         """The contents of files by their names, on S3 many at a time; a file that is not there is left out.
 
         :raises StoreError: one of them can't be read
+        """
+
+    def numbered_after(self, folder: str, number: int, most: int) -> dict[int, bytes] | None:
+        """The contents of a folder's files ``000001.json``, ``000002.json``... after a number, without listing those
+        up to it. None if the file of that number is not there; 0 is always there.
+
+        Files are written in the order of their numbers. Where one is missing and later ones are there, it is missing
+        here, too, and some of the later ones are here.
+
+        :param most: how many to read at least, if there are as many
+        :raises StoreError: it can't be told what is there
         """
 
     def fetch(self, names: Iterable[str]) -> None:

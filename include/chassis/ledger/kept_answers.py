@@ -8,21 +8,18 @@ saving: one that can't be understood, or was edited, counts as none.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import re
 from typing import TYPE_CHECKING, Any
 
 from chassis.contract.record_paths import RunPaths, path_segment
 from chassis.errors import NotStoredError
+from chassis.files.sealed import canonical, sealed, unsealed
 
 if TYPE_CHECKING:
     from chassis.files import Files
     from chassis.ledger.call_identity import CallIdentity
 
 log = logging.getLogger(__name__)
-
-_KEPT = re.compile(rb'\{"answer": (.*), "sha256": "([0-9a-f]{64})"\}\n', re.DOTALL)
 
 
 class KeptAnswers:
@@ -48,12 +45,10 @@ class KeptAnswers:
             content = self._files.read(name)
         except NotStoredError:
             return None
-        answer = _unpack(content)
-        if answer is None:
-            log.warning(
-                "%s is no kept answer, or was edited; the call is made again.", self._files.locate(name)
-            )
-        return answer
+        if (found := unsealed("answer", content)) is not None:
+            return found[1]
+        log.warning("%s is no kept answer, or was edited; the call is made again.", self._files.locate(name))
+        return None
 
     def keep(self, digest: str, answer: dict[str, Any]) -> None:
         """Keep an answer, as JSON. One that is kept already stays, unless it is broken.
@@ -62,7 +57,7 @@ class KeptAnswers:
         :raises ValueError: a number in it is infinite or none
         :raises StoreError: it is unknown whether the answer is kept; keeping it again is safe
         """
-        name, content = self._name(digest), _pack(answer)
+        name, content = self._name(digest), sealed("answer", answer)
         if not self._files.create(name, content) and self.recall(digest) is None:
             self._files.write(name, content)
 
@@ -76,26 +71,4 @@ def payload_digest(payload: dict[str, Any]) -> str:
     :raises TypeError: something in it is no JSON
     :raises ValueError: a number in it is infinite or none
     """
-    return _sha256(_canonical(payload))
-
-
-def _pack(answer: dict[str, Any]) -> bytes:
-    text = _canonical(answer)
-    return b'{"answer": %b, "sha256": "%b"}\n' % (text, _sha256(text).encode())
-
-
-def _unpack(content: bytes) -> dict[str, Any] | None:
-    match = _KEPT.fullmatch(content)
-    if match is None or _sha256(match[1]) != match[2].decode():
-        return None
-    answer: dict[str, Any] = json.loads(match[1])
-    return answer
-
-
-def _canonical(value: dict[str, Any]) -> bytes:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.encode()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    return hashlib.sha256(canonical(payload)).hexdigest()

@@ -15,15 +15,14 @@ Where they stand, below the root of the records; items are named by digests::
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from chassis.contract.record_paths import RunPaths
 from chassis.errors import NotStoredError
+from chassis.files.sealed import sealed, unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_KEPT = re.compile(
-    rb'\{"fingerprint": "([0-9a-f]{64})", "result": (.*), "sha256": "([0-9a-f]{64})"\}\n', re.DOTALL
-)
 _FORGOTTEN = b"{}\n"
 
 
@@ -60,7 +56,9 @@ class Results:
         :raises ValueError: a number in it is infinite or none
         :raises StoreError: it is unknown whether it is kept; keeping it again is safe
         """
-        self._files.write(self._paths.result(result["task"], result["item"]), _pack(fingerprint, result))
+        self._files.write(
+            self._paths.result(result["task"], result["item"]), sealed("result", result, fingerprint)
+        )
         ids = json.dumps(self._ids | {"at": self._clock()}, sort_keys=True)
         self._files.create(self._paths.results_since, f"{ids}\n".encode())
 
@@ -114,20 +112,7 @@ class Results:
     def _unpacked(self, name: str, content: bytes) -> tuple[str, dict[str, Any]] | None:
         if content == _FORGOTTEN:
             return None
-        match = _KEPT.fullmatch(content)
-        if match is None or _digest(match[1], match[2]) != match[3].decode():
+        found = unsealed("result", content)
+        if found is None:
             log.warning("%s is no kept result, or was edited; it counts as none.", self._files.locate(name))
-            return None
-        result: dict[str, Any] = json.loads(match[2])
-        return match[1].decode(), result
-
-
-def _pack(fingerprint: str, result: dict[str, Any]) -> bytes:
-    text = json.dumps(result, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-    name = fingerprint.encode()
-    digest = _digest(name, text).encode()
-    return b'{"fingerprint": "%b", "result": %b, "sha256": "%b"}\n' % (name, text, digest)
-
-
-def _digest(fingerprint: bytes, result: bytes) -> str:
-    return hashlib.sha256(fingerprint + b"\0" + result).hexdigest()
+        return found
