@@ -22,12 +22,14 @@ SHARD_REPLACED = "bundle.shard-replaced"
 """One loader file is replaced; others may still be the old ones."""
 ENTRY_APPENDED = "ledger.entry-appended"
 """An entry stands in a run's ledger; its writer has not been told."""
+CHECKPOINT_WRITTEN = "ledger.checkpoint-written"
+"""A checkpoint stands beside the ledger's entries; the writer of its last entry has not been told."""
 ANSWER_KEPT = "ledger.answer-kept"
 """A paid answer is kept; the ledger doesn't know yet that its call has ended."""
 
 STORE_POINTS = (REVISION_CLAIMED, FILE_STAGED, PLAN_WRITTEN)
 BUNDLE_POINTS = (VERSION_RECORDED, SHARD_REPLACED)
-LEDGER_POINTS = (FILE_STAGED, ENTRY_APPENDED, ANSWER_KEPT)
+LEDGER_POINTS = (FILE_STAGED, ENTRY_APPENDED, CHECKPOINT_WRITTEN, ANSWER_KEPT)
 
 
 def reached(point: str) -> None:

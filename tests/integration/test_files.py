@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chassis.errors import NotStoredError, StoreError
-from chassis.files import open_files
+from chassis.files import numbered, open_files
 from tests.integration.s3 import CONN_ID
 from tests.unit.ledger.makers import MemoryFiles
 
@@ -84,6 +84,48 @@ def test_many_files_are_read_at_once_and_absent_ones_left_out(files: Files) -> N
         files.read("a/absent")
 
 
+@pytest.fixture(params=["folder", "s3", "memory"])
+def numbered_files(request: pytest.FixtureRequest, tmp_path: Path) -> Files | MemoryFiles:
+    """A folder and S3; and the stand-in for both in the tests of the ledger."""
+    if request.param == "memory":
+        return MemoryFiles()
+    root = str(tmp_path) if request.param == "folder" else str(request.getfixturevalue("s3_root"))
+    return open_files(root, CONN_ID, what="record store")
+
+
+def test_numbered_files_are_read_from_a_number_on(numbered_files: Files | MemoryFiles) -> None:
+    files = numbered_files
+    contents = {number: b"%d" % number for number in range(1, 13)}
+    for number, content in contents.items():
+        assert files.create(numbered(NESTED, number), content)
+    for other in ("000013.json.tmp", "notes.txt", "deeper/000013.json"):
+        files.create(f"{NESTED}/{other}", b"")
+    assert files.numbered_after(NESTED, 0, 100) == contents
+    assert files.numbered_after(NESTED, 10, 100) == {11: b"11", 12: b"12"}
+    assert files.numbered_after(NESTED, 12, 100) == {}
+    assert list(files.numbered_after(NESTED, 3, 2) or ())[:2] == [4, 5]
+    assert files.numbered_after(NESTED, 13, 100) is None, "not even the one that was read last is there"
+    assert files.numbered_after("add_pet/no_such_run/ledger", 0, 100) == {}
+    assert files.numbered_after("add_pet/no_such_run/ledger", 1, 100) is None
+
+
+@pytest.mark.parametrize("gap", [1, 2, 7])
+def test_a_gap_in_numbered_files_is_seen(numbered_files: Files | MemoryFiles, gap: int) -> None:
+    for number in (1, 2, *range(3 + gap, 5 + gap)):
+        numbered_files.create(numbered(NESTED, number), b"")
+    found = numbered_files.numbered_after(NESTED, 1, 100)
+    assert found is not None
+    assert max(found) > 3, "one that is beyond the gap"
+    assert 3 not in found
+
+
+def test_numbered_files_of_many_pages_are_read_whole(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "7")
+    for number in range(1, 31):
+        files.write(numbered(NESTED, number), b"")
+    assert sorted(files.numbered_after(NESTED, 4, 1000) or ()) == list(range(5, 31))
+
+
 def test_a_bucket_that_is_not_there_is_an_error_and_not_empty(s3_root: str) -> None:
     files = open_files("s3://no-such-bucket/records", CONN_ID, what="record store")
     for attempt in (
@@ -92,6 +134,7 @@ def test_a_bucket_that_is_not_there_is_an_error_and_not_empty(s3_root: str) -> N
         lambda: files.folders(""),
         lambda: files.names_below(bool),
         lambda: files.read("a/b"),
+        lambda: files.numbered_after("a", 0, 10),
         lambda: files.read_all(["a/b"]),
         lambda: files.create("a/b", b""),
         lambda: files.older("a", 0),

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from chassis.files import open_files
+from chassis.files import Files, open_files
 from chassis.ledger.entries import Opened
 from chassis.ledger.journal import RunLedger
 from chassis.local.processes import session_members
@@ -27,6 +27,7 @@ from chassis.local.stack import LocalStack
 from chassis.local.stack_file import read_record
 from chassis.plans.store import PlanStore
 from chassis.workflow import ForEach, InputSpec, TaskSpec, WorkflowSpec
+from tests.ledgers import entries_of, open_calls_of
 from tests.system.driver import FINAL, AirflowDriver, await_plan, results_in_prompt, wait_for
 
 SERVICES = ("availability", "claims", "contracts", "documents", "notifications", "pricing", "recommendation")
@@ -139,7 +140,7 @@ class Runs:
         return [
             Call(ticket, entry.task_id, entry.item)
             for ticket, run_id in self.ids.items()
-            for entry in self._ledger(run_id).open_calls()
+            for entry in open_calls_of(self._records(), WORKFLOW.id, run_id)
         ]
 
     def remember_requests(self) -> None:
@@ -227,19 +228,18 @@ class Runs:
                 yield f"{call} was asked with the results of {results_in_prompt(request)}"
 
     def _faults_of_ledger(self, ticket: str, run_id: str) -> Iterator[str]:
-        ledger = self._ledger(run_id)
+        entries = entries_of(self._records(), WORKFLOW.id, run_id)
         opened = Counter(
-            Call(ticket, entry.task_id, entry.item) for entry in ledger.entries() if isinstance(entry, Opened)
+            Call(ticket, entry.task_id, entry.item) for entry in entries if isinstance(entry, Opened)
         )
         asked = Counter({call: count for call, count in self.asked().items() if call.ticket == ticket})
         if unknown := asked - opened:
             yield f"requests that the ledger doesn't know: {unknown}"
-        if left := ledger.totals().open_calls:
+        if left := RunLedger(self._records(), WORKFLOW.id, run_id).totals().open_calls:
             yield f"{left} calls of {ticket} are still open in the ledger"
 
-    def _ledger(self, run_id: str) -> RunLedger:
-        records = open_files(str(self.site.stack.home / "records"), what="record store")
-        return RunLedger(records, WORKFLOW.id, run_id)
+    def _records(self) -> Files:
+        return open_files(str(self.site.stack.home / "records"), what="record store")
 
     def tries_beyond_the_first(self) -> int:
         tries = 0

@@ -17,6 +17,7 @@ from chassis.local.simulator import SimulatorControl
 from chassis.local.stack import LocalStack
 from chassis.plans.store import PlanStore
 from chassis.workflow import ForEach, Limits, TaskSpec, WorkflowSpec
+from tests.ledgers import entries_of, open_calls_of
 from tests.system.conftest import Chassis
 from tests.system.drills import kill_all
 from tests.system.driver import AirflowDriver, await_plan, wait_for
@@ -57,7 +58,9 @@ def test_a_dollar_is_overspent_by_one_call_at_most_whatever_happens(
     )
     kill_all(psutil.Process(stack.processes["triggerer"]))
     before = len(answered(simulator))
-    cut = Counter(entry.item for entry in ledger(stack, run_id).open_calls())
+    cut = Counter(
+        entry.item for entry in open_calls_of(open_files(str(stack.home / "records")), WORKFLOW.id, run_id)
+    )
     stack.restart("triggerer")
     assert airflow.wait_run(WORKFLOW.id, run_id, seconds=300) == "failed"
     first = len(answered(simulator))
@@ -135,8 +138,8 @@ def clear_failed(airflow: AirflowDriver, run_id: str, **options: bool) -> None:
 
 def counted_requests(stack: LocalStack, run_id: str) -> set[str]:
     """The ids of the requests that the ledger counts at what they cost."""
-    ended = [entry for entry in ledger(stack, run_id).entries() if isinstance(entry, Closed)]
-    return {entry.request_id for entry in ended if entry.usage.calls}
+    entries = entries_of(open_files(str(stack.home / "records")), WORKFLOW.id, run_id)
+    return {entry.request_id for entry in entries if isinstance(entry, Closed) and entry.usage.calls}
 
 
 def ledger(stack: LocalStack, run_id: str) -> RunLedger:

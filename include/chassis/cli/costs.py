@@ -16,7 +16,6 @@ from chassis.contract.names import PLANNER_DAG, planner_run_of
 from chassis.contract.spending import Totals
 from chassis.errors import RecordBrokenError
 from chassis.errors.client import UsageError
-from chassis.ledger.entries import Closed, Opened
 from chassis.records.run_records import RunRecords, recorded_dags, recorded_runs
 
 if TYPE_CHECKING:
@@ -142,17 +141,11 @@ def _cost(files: Files, workflow_id: str, run_ids: list[str]) -> WorkflowCost:
 
 
 def _run_cost(files: Files, workflow_id: str, run_id: str) -> RunCost:
-    ledger = RunRecords(files, workflow_id, run_id).ledger
     try:
-        spent, entries = ledger.totals(), ledger.entries()
+        spent = RunRecords(files, workflow_id, run_id).ledger.spending()
     except RecordBrokenError as error:
         return RunCost(run_id, error=error)
-    started = min((entry.opened_at for entry in entries if isinstance(entry, Opened)), default=None)
-    closed = [entry for entry in entries if isinstance(entry, Closed)]
-    # A call without an answer doesn't tell who would have answered.
-    real = any(entry.outcome == "answered" and not entry.simulated for entry in closed)
-    simulated = not real and any(entry.simulated for entry in closed)
-    return RunCost(run_id, started, spent, simulated)
+    return RunCost(run_id, spent.began_at, spent.totals, simulated=spent.simulated)
 
 
 def _unknown(workflow_id: str, names: list[str]) -> UsageError:

@@ -105,7 +105,7 @@ class ObjectFiles:
     def numbered_after(self, folder: str, number: int, most: int) -> dict[int, bytes] | None:
         with self._reported.of("list", self.locate(folder)):
             listed = self._numbers_from(folder, number, most)
-        if number and number not in listed:
+        if number and number not in listed and not self.read_all([numbered(folder, number)]):
             return None
         # A listing made while files are written may lack one of them; reading doesn't.
         wanted = {numbered(folder, n): n for n in range(number + 1, max(listed, default=0) + 1)}

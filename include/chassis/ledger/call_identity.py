@@ -26,3 +26,8 @@ class CallIdentity(BaseModel):
     def task_key(self) -> tuple[str, str | None]:
         """Whose spending a call is: limits of a task hold for this."""
         return self.task_id, self.item
+
+    @property
+    def attempt(self) -> tuple[int, int]:
+        """Which attempt at the task this is; a later one is greater."""
+        return self.clear_number, self.try_number

@@ -32,6 +32,9 @@ class Opened(_Data):
     item: str | None = None
     clear_number: int = Field(0, ge=0)
     try_number: int = Field(1, ge=0)
+    owner: str = Field(
+        "", description="Who makes the calls of this try: one process's; empty in old entries."
+    )
     model: str
     opened_at: float = Field(description="Seconds since 1970.")
     until: float = Field(description="Seconds since 1970; not closed by then, the call counts as lost.")
@@ -41,6 +44,11 @@ class Opened(_Data):
     def task_key(self) -> TaskKey:
         """Whose spending the call is."""
         return self.task_id, self.item
+
+    @property
+    def attempt(self) -> tuple[int, int]:
+        """Which attempt at the task the call belongs to; a later one is greater."""
+        return self.clear_number, self.try_number
 
 
 class Closed(_Data):

@@ -21,6 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from chassis.claude.answer_forms import refuses_a_form
+from chassis.claude.models import SILENCE_WHILE_THINKING
 from chassis.claude.prices import cost_usd
 from chassis.claude.reply import BYTES_PER_TOKEN, Reply, ask
 from chassis.claude.waves import patience_ends, prefixes_of, turn
@@ -61,13 +62,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_SLOWEST = 10.0
+"""Tokens a second that an answer is taken to come with at least: a call that nobody has closed by then is lost."""
+
 
 @dataclass(kw_only=True)
 class PaidCalls:
     """Makes the calls of one try of one task; :meth:`ask` is the ``ask`` of ``converse``.
 
     :ivar model_behind: the model whose price counts, where the payload's has none; None for the payload's
-    :ivar timeout_seconds: how long this try may take; a call that nobody closed counts as lost after that
+    :ivar timeout_seconds: how long this try may take, from now on: no call of it is held for open after that
     :ivar recorder: is told of each call that has ended, and of each answer that was recalled; None for nobody
     """
 
@@ -83,9 +87,12 @@ class PaidCalls:
     trace_content: bool = False
     recorder: Recorder | None = None
     answers: KeptAnswers = field(init=False)
+    _owner: str = field(default_factory=lambda: uuid.uuid4().hex, init=False)
+    _begun: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.answers = KeptAnswers(self.gate.files, self.identity)
+        self._deadline = time.time() + self.timeout_seconds
 
     async def ask(self, payload: dict[str, Any]) -> Reply:
         """The complete answer to ``payload``: a kept one, or that of a new call.
@@ -100,15 +107,15 @@ class PaidCalls:
         if (kept := await self._recall(digest, payload)) is not None:
             return kept
         bound = await asyncio.to_thread(_bound, self._priced(payload), int(payload["max_tokens"]))
-        await self.gate.begin(self.identity.task_key)
+        if not self._begun:
+            await self.gate.begin(self.identity, self._owner)
+            self._begun = True
         patience = Patience(self.pace, self.client.quick_retries)
         prefixes = await asyncio.to_thread(prefixes_of, self.client.conn_id, payload)
         until = patience_ends()
         while True:
             async with turn(prefixes, until) as begun:
-                opened = await self.gate.enter(
-                    partial(self._opened, payload["model"], bound), self.limits, self.pace
-                )
+                opened = await self.gate.enter(partial(self._opened, payload, bound), self.limits, self.pace)
                 try:
                     return await self._call(opened, payload, digest, begun)
                 except ClaudeError as error:
@@ -138,18 +145,20 @@ class PaidCalls:
         )
         return reply
 
-    def _opened(self, model: str, bound: Bound) -> Opened:
+    def _opened(self, payload: dict[str, Any], bound: Bound) -> Opened:
         check_day(self.pace)
         now = time.time()
+        longest = SILENCE_WHILE_THINKING + int(payload["max_tokens"]) / _SLOWEST
         return Opened(
             call=uuid.uuid4().hex,
             task_id=self.identity.task_id,
             item=self.identity.item,
             clear_number=self.identity.clear_number,
             try_number=self.identity.try_number,
-            model=model,
+            owner=self._owner,
+            model=payload["model"],
             opened_at=now,
-            until=now + self.timeout_seconds,
+            until=min(now + longest, self._deadline),
             bound=bound,
         )
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chassis.claude.pace import Pace
     from chassis.contract.spending import RunLimits, Totals
     from chassis.files import Files
+    from chassis.ledger.call_identity import CallIdentity
     from chassis.ledger.entries import Opened, TaskKey
 
 log = logging.getLogger(__name__)
@@ -51,14 +52,16 @@ class RunGate:
         self._turnstile = asyncio.Lock()
         self._changed = asyncio.Event()
 
-    async def begin(self, task: TaskKey) -> None:
-        """A task begins to ask: whatever it had open before its process died counts as lost from now on.
+    async def begin(self, identity: CallIdentity, owner: str) -> None:
+        """A try begins to ask: whatever the task had open before its process died counts as lost from now on.
 
-        Each task does so before it stands in line, because the first in line may wait for just these calls.
+        Each try does so before it stands in line, because the first in line may wait for just these calls.
 
+        :param owner: who asks; the calls of the same owner stay open
         :raises StoreError: the record store stayed out of reach
         """
-        await finished(patiently(lambda: self._ledger.give_up(task)))
+        task, attempt = identity.task_key, identity.attempt
+        await finished(patiently(lambda: self._ledger.give_up(task, owner, attempt)))
         self._changed.set()
 
     async def enter(self, open_call: Callable[[], Opened], limits: RunLimits, pace: Pace) -> Opened:

@@ -8,12 +8,16 @@ Rules:
 1. A call counts at its bound while it is open, and at what it cost once it is closed.
 2. Once closed, a call stays so: a second closing changes nothing. Only ``lost`` is replaced by what really happened.
 3. A call that is open after its ``until`` counts as lost.
+4. Of a call that has ended nothing is kept but eight bytes that stand for its name: a second closing must be told from
+   that of a call whose opening was deleted with the run's records, which counts for the run.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, replace
+import hashlib
+from base64 import b64decode, b64encode
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from chassis.contract.spending import Bound, Totals
 from chassis.contract.usage import Usage
@@ -21,6 +25,7 @@ from chassis.ledger.entries import Closed, Entry, Opened, TaskKey, lost
 
 NANOS = 1_000_000_000
 """Parts of a dollar that are counted."""
+_MARK = 8
 
 
 def nanos(usd: float) -> int:
@@ -77,6 +82,10 @@ class Sums:
         self.open_tokens += opened.bound.tokens
         self.open_nanos += nanos(opened.bound.cost_usd or 0)
 
+    def state(self) -> dict[str, int]:
+        """What of it is not 0, by name."""
+        return {name: number for name, number in asdict(self).items() if number}
+
     def totals(self) -> Totals:
         """The same for people and reports."""
         return Totals(
@@ -99,42 +108,42 @@ class Sums:
 
 
 class Fold:
-    """The state that a ledger's entries, in their order, lead to."""
+    """The state that a ledger's entries, in their order, lead to.
+
+    :ivar began_at: when the first call was opened, in seconds since 1970; None before
+    :ivar answers: calls that Claude answered, and not the simulator
+    """
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self._task_of: dict[str, TaskKey] = {}
+        self.began_at: float | None = None
+        self.answers = 0
         self._open: dict[str, Opened] = {}
-        self._closed: dict[str, Closed] = {}
+        self._lost: dict[str, tuple[TaskKey | None, Closed]] = {}
+        self._ended: set[int] = set()
         self._run = Sums()
-        self._tasks: defaultdict[TaskKey, Sums] = defaultdict(Sums)
+        self._tasks: dict[TaskKey, Sums] = {}
 
     def add(self, entry: Entry) -> None:
         """Take in the next entry."""
-        self.entries.append(entry)
-        if isinstance(entry, Opened):
-            self._add_opened(entry)
-        elif not self.is_settled(entry):
-            self._add_closed(entry)
+        if isinstance(entry, Closed):
+            if not self.is_settled(entry):
+                self._close(entry)
+        elif not self.is_closed(entry.call):
+            self._open.setdefault(entry.call, entry)
+            self.began_at = entry.opened_at if self.began_at is None else self.began_at
 
-    def _add_opened(self, opened: Opened) -> None:
-        if opened.call in self._task_of:
-            return
-        self._task_of[opened.call] = opened.task_key
-        if opened.call in self._closed:
-            self._tasks[opened.task_key].close(self._closed[opened.call])
-        else:
-            self._open[opened.call] = opened
-
-    def _add_closed(self, closed: Closed) -> None:
-        self._open.pop(closed.call, None)
-        earlier = self._closed.get(closed.call)
-        self._closed[closed.call] = closed
-        task = self._task_of.get(closed.call)
-        for sums in (self._run, *([] if task is None else [self._tasks[task]])):
+    def _close(self, closed: Closed) -> None:
+        opened = self._open.pop(closed.call, None)
+        task, earlier = self._lost.pop(closed.call, (opened.task_key if opened else None, None))
+        for sums in (self._run, *([] if task is None else [self._tasks.setdefault(task, Sums())])):
             if earlier is not None:
                 sums.close(earlier, -1)
             sums.close(closed)
+        self.answers += closed.outcome == "answered" and not closed.simulated
+        if closed.outcome == "lost":
+            self._lost[closed.call] = task, closed
+        else:
+            self._ended.add(_mark(closed.call))
 
     def is_open(self, call: str) -> bool:
         """Whether the call was opened and not closed, also when its time has run out."""
@@ -142,27 +151,62 @@ class Fold:
 
     def is_closed(self, call: str) -> bool:
         """Whether the call's end is known, or given up for lost."""
-        return call in self._closed
+        return call in self._lost or _mark(call) in self._ended
 
     def is_settled(self, closed: Closed) -> bool:
         """Whether this closing would change nothing."""
-        earlier = self._closed.get(closed.call)
-        return earlier is not None and (earlier.outcome != "lost" or closed.outcome == "lost")
+        return self.is_closed(closed.call) and (closed.call not in self._lost or closed.outcome == "lost")
 
-    def open_calls(self, task: TaskKey | None = None) -> list[Opened]:
-        """The calls that were opened and not closed: of one task, or all."""
-        return [opened for opened in self._open.values() if task is None or opened.task_key == task]
+    def left_open(self, task: TaskKey, owner: str, attempt: tuple[int, int]) -> list[Opened]:
+        """A task's open calls of whoever asked before this owner: an earlier try, or the same one in another process.
+
+        :param attempt: how often the task was cleared, and the number of the try
+        """
+        return [
+            call
+            for call in self._open.values()
+            if call.task_key == task and call.attempt <= attempt and not (owner and call.owner == owner)
+        ]
 
     def sums(self, now: float, task: TaskKey | None = None) -> Sums:
         """What one task, or the whole run, has spent and has open at a time."""
         sums = replace(self._run if task is None else self._tasks.get(task, Sums()))
-        for opened in self.open_calls(task):
+        for opened in self._open.values():
+            if task is not None and opened.task_key != task:
+                continue
             if opened.until <= now:
                 sums.close(lost(opened, now))
             else:
                 sums.open(opened)
         return sums
 
-    def tasks(self) -> list[TaskKey]:
-        """The tasks that have made calls, in the order of their first ones."""
-        return list(dict.fromkeys(self._task_of.values()))
+    def state(self) -> dict[str, Any]:
+        """All of it as JSON-safe data."""
+        return {
+            "began_at": self.began_at,
+            "answers": self.answers,
+            "open": [opened.model_dump(mode="json") for opened in self._open.values()],
+            "lost": [[task, closed.model_dump(mode="json")] for task, closed in self._lost.values()],
+            "ended": b64encode(b"".join(mark.to_bytes(_MARK) for mark in sorted(self._ended))).decode(),
+            "run": self._run.state(),
+            "tasks": [[*task, sums.state()] for task, sums in self._tasks.items()],
+        }
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> Fold:
+        """The fold of a :meth:`state`."""
+        fold = cls()
+        fold.began_at, fold.answers = state["began_at"], state["answers"]
+        fold._open = {each["call"]: Opened.model_validate(each) for each in state["open"]}
+        for task, end in state["lost"]:
+            fold._lost[end["call"]] = task and (task[0], task[1]), Closed.model_validate(end)
+        marks = b64decode(state["ended"])
+        fold._ended = {int.from_bytes(marks[at : at + _MARK]) for at in range(0, len(marks), _MARK)}
+        fold._run = Sums(**state["run"])
+        fold._tasks = {(task_id, item): Sums(**sums) for task_id, item, sums in state["tasks"]}
+        return fold
+
+
+def _mark(call: str) -> int:
+    """What is kept of the name of a call that has ended."""
+    return int.from_bytes(hashlib.sha256(call.encode()).digest()[:_MARK])

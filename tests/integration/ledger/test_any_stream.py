@@ -41,6 +41,7 @@ from tests.integration.ledger.streams import (
     ended,
     stop,
 )
+from tests.ledgers import entries_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,9 +111,8 @@ class Asker:
         except ClaudeError as error:
             failure = error
         await recorder.settled()
-        from chassis.ledger.journal import RunLedger
 
-        entries = RunLedger(files, "sums", run).entries()
+        entries = entries_of(files, "sums", run)
         closed = [entry for entry in entries if isinstance(entry, Closed)]
         (kept,) = [kept for kept in Transcripts(files, "sums", run).tries("add") if kept.try_number == number]
         if number == 1:

@@ -13,11 +13,12 @@ import pytest
 from chassis.contract.record_paths import RunPaths
 from chassis.contract.spending import RunLimits
 from chassis.files import open_files
-from chassis.ledger.entries import Opened, parse_entry
+from chassis.ledger.entries import Opened
 from chassis.ledger.journal import RunLedger
 from chassis.workflow import SpendLimits
 from tests.integration.ledger.callers import BOUND, COST, DAG, RUN
 from tests.integration.s3 import CONN_ID
+from tests.ledgers import entries_of
 
 if TYPE_CHECKING:
     from chassis.files import Files
@@ -61,9 +62,8 @@ def test_no_entry_is_lost(crowd: tuple[str, int, int]) -> None:
     _, processes, calls = crowd
     made = {name for one in told for name in one["calls"]}
     assert len(made) == processes * calls
-    assert {entry.call for entry in ledger.entries() if isinstance(entry, Opened)} == made
-    assert len(files.names(LEDGER)) == len(ledger.entries()) == 2 * len(made)
-    assert [parse_entry(files.read(name)) for name in sorted(files.names(LEDGER))] == ledger.entries()
+    assert {entry.call for entry in entries_of(files, DAG, RUN) if isinstance(entry, Opened)} == made
+    assert len(files.names(LEDGER)) == len(entries_of(files, DAG, RUN)) == 2 * len(made)
     totals = ledger.totals()
     assert (totals.calls, totals.open_calls, totals.uncertain_calls) == (len(made), 0, 0)
     assert totals.cost_usd == round(COST * len(made), 9)
@@ -72,18 +72,18 @@ def test_no_entry_is_lost(crowd: tuple[str, int, int]) -> None:
 def test_a_budget_is_passed_by_one_call_at_most_and_is_used_up(crowd: tuple[str, int, int]) -> None:
     _, processes, calls = crowd
     budget = round(COST * processes * calls / 3 + COST / 2, 6)
-    told, ledger, _ = call(crowd, RunLimits(run=SpendLimits(budget_usd=budget), max_parallel=1000))
+    told, ledger, files = call(crowd, RunLimits(run=SpendLimits(budget_usd=budget), max_parallel=1000))
     spent = ledger.totals().spent_usd
     assert budget <= spent < budget + COST
     assert sum(len(one["calls"]) for one in told) == round(spent / COST)
     assert all(one["refused"] == "LimitSpentError" for one in told if len(one["calls"]) < calls)
-    check_every_opening_against_what_stood_before(ledger, budget)
+    check_every_opening_against_what_stood_before(files, budget)
 
 
-def check_every_opening_against_what_stood_before(ledger: RunLedger, budget: float) -> None:
+def check_every_opening_against_what_stood_before(files: Files, budget: float) -> None:
     """Whoever opened a call had less than the budget before it, were all open calls to cost as much as they may."""
     spent, open_calls = 0.0, 0
-    for entry in ledger.entries():
+    for entry in entries_of(files, DAG, RUN):
         if isinstance(entry, Opened):
             assert spent + open_calls * BOUND < budget
             open_calls += 1
@@ -99,7 +99,7 @@ def test_the_calls_of_a_run_are_counted_over_all_processes(folder: tuple[str, in
 
 
 def test_no_more_calls_are_open_than_may_be(folder: tuple[str, int, int]) -> None:
-    told, ledger, _ = call(folder, RunLimits(max_parallel=1))
+    told, _, files = call(folder, RunLimits(max_parallel=1))
     assert sum(len(one["calls"]) for one in told) == folder[1] * folder[2]
-    turns = [isinstance(entry, Opened) for entry in ledger.entries()]
+    turns = [isinstance(entry, Opened) for entry in entries_of(files, DAG, RUN)]
     assert turns == [True, False] * (len(turns) // 2), "each call is closed before the next one is opened"

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chassis import crashpoints
+from chassis.contract.record_paths import RunPaths
 from chassis.errors import LimitSpentError
-from chassis.files import open_files
+from chassis.files import numbered, open_files
 from chassis.ledger.call_identity import CallIdentity
-from chassis.ledger.entries import Closed
+from chassis.ledger.checkpoints import EVERY
+from chassis.ledger.entries import Closed, entry_text
 from chassis.ledger.journal import RunLedger
 from chassis.ledger.kept_answers import KeptAnswers
 from tests.integration.s3 import CONN_ID
+from tests.ledgers import entries_of
 from tests.unit.ledger.makers import DAG, RUN, answered, opened, run_limits
 
 if TYPE_CHECKING:
@@ -49,17 +52,12 @@ IDENTITY = CallIdentity(dag_id=DAG, run_id=RUN, clear_number=0, task_id="deploy"
 LIMITS = run_limits(max_calls=2)
 
 
-def ends(point: str, root: str, what: str) -> int:
-    """How a process ends that does something of a call, armed to die at a point."""
+def killed(point: str, root: str, what: str) -> None:
+    """Have a process do something of a call, and die at a point that it must come to."""
     environment = os.environ | {crashpoints.ARMED_BY: point}
     command = [sys.executable, "-c", CALL, root, CONN_ID, what]
     done = subprocess.run(command, env=environment, check=False, capture_output=True, timeout=60)
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
-    return done.returncode
-
-
-def killed(point: str, root: str, what: str) -> None:
-    assert ends(point, root, what) == -signal.SIGKILL, f"it doesn't come to {point}"
+    assert done.returncode == -signal.SIGKILL, f"{point}: {done.stderr.decode()}"
 
 
 def reopened(root: str) -> tuple[RunLedger, Files]:
@@ -68,36 +66,43 @@ def reopened(root: str) -> tuple[RunLedger, Files]:
 
 
 @pytest.mark.parametrize("point", crashpoints.LEDGER_POINTS)
-def test_killed_at_any_point_no_call_is_forgotten_and_no_kept_answer_is_paid_again(
+def test_killed_at_any_point_of_a_calls_end_the_retry_pays_only_for_what_was_lost(
     tmp_path: Path, point: str
 ) -> None:
-    came_to_it = 0
-    for what in ("open", "close"):
-        root = str(tmp_path / what)
-        if what == "close":
-            reopened(root)[0].reserve(opened("a"), LIMITS)
-        came_to_it += ends(point, root, what) != 0
-        ledger, files = reopened(root)
-        begun = bool(ledger.entries())
-        if kept := KeptAnswers(files, IDENTITY).recall("d"):
-            ledger.close(Closed.model_validate(kept["closed"]))
-            assert (ledger.totals().calls, ledger.totals().spent_usd) == (1, 0.1), f"{what}: paid once"
-        else:
-            assert ledger.reserve(opened("b"), LIMITS), f"{what}: the retry may ask"
-            assert ledger.totals().uncertain_calls == begun, (
-                f"{what}: a call that was begun may have been paid"
-            )
-    assert came_to_it, f"no process comes to {point}"
+    """The end is the entry at which a checkpoint is due."""
+    root, paths = str(tmp_path), RunPaths(DAG, RUN)
+    ledger, files = reopened(root)
+    earlier = [
+        entry for number in range(EVERY // 2 - 1) for entry in (opened(str(number)), answered(str(number)))
+    ]
+    for number, entry in enumerate([*earlier, opened("a")], start=1):
+        files.write(numbered(paths.ledger, number), entry_text(entry))
+    killed(point, root, "close")
+    ledger, files = reopened(root)
+    kept = KeptAnswers(files, IDENTITY).recall("d")
+    if kept is not None:
+        ledger.close(Closed.model_validate(kept["closed"]))
+    else:
+        assert point == crashpoints.FILE_STAGED, "the answer had no name yet, so the call is made again"
+        assert ledger.reserve(opened("b", try_number=2), run_limits())
+        ledger.close(answered("b", 0.1))
+    totals = reopened(root)[0].totals()
+    assert (totals.calls, totals.uncertain_calls) == ((125, 0) if kept else (126, 1))
+    assert (totals.spent_usd, totals.open_calls) == (12.5 if kept else 12.9, 0)
+    written = files.names(paths.checkpoints)
+    assert bool(written) == (point != crashpoints.ENTRY_APPENDED), "a killed writer leaves it out, for good"
+    files.delete(written)
+    assert reopened(root)[0].totals() == totals
 
 
 def test_killed_before_the_entry_has_its_name_there_is_no_call(tmp_path: Path) -> None:
     """(S3 has no such moment.)"""
     root = str(tmp_path)
     killed(crashpoints.FILE_STAGED, root, "open")
-    ledger, _ = reopened(root)
-    assert ledger.entries() == []
+    ledger, files = reopened(root)
+    assert entries_of(files, DAG, RUN) == []
     assert ledger.reserve(opened("b"), LIMITS)
-    assert [entry.call for entry in ledger.entries()] == ["b"]
+    assert [entry.call for entry in entries_of(files, DAG, RUN)] == ["b"]
 
 
 def test_killed_once_the_call_is_opened_it_counts_though_nobody_may_have_made_it(
@@ -120,7 +125,7 @@ def test_killed_once_the_answer_is_kept_the_retry_has_it_and_settles_the_call(ro
     kept = KeptAnswers(files, IDENTITY).recall("d")
     assert kept is not None
     ledger.close(Closed.model_validate(kept["closed"]))
-    assert ledger.entries() == [opened("a"), answered("a", 0.1)]
+    assert entries_of(files, DAG, RUN) == [opened("a"), answered("a", 0.1)]
     assert (ledger.totals().calls, ledger.totals().spent_usd, ledger.totals().open_calls) == (1, 0.1, 0)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chassis.contract.spending import Bound, RunLimits
 from chassis.contract.usage import Usage
 from chassis.errors import NotStoredError, StoreError
+from chassis.files import NUMBERED, numbered
 from chassis.ledger.entries import Closed, Opened
 from chassis.workflow import SpendLimits
 
@@ -81,6 +82,16 @@ class MemoryFiles:
         wanted = list(names)
         self.reads += wanted
         return {name: self.content[name] for name in wanted if name in self.content}
+
+    def numbered_after(self, folder: str, number: int, most: int) -> dict[int, bytes] | None:
+        self.listings += 1
+        if number and numbered(folder, number) not in self.content:
+            return None
+        there = sorted(name for name in self.content if name.rpartition("/")[0] == folder)
+        numbers = [int(match[1]) for name in there if (match := NUMBERED.fullmatch(name.rpartition("/")[2]))]
+        found = {n: numbered(folder, n) for n in [n for n in numbers if n > number][:most]}
+        self.reads += found.values()
+        return {n: self.content[name] for n, name in found.items()}
 
     def fetch(self, names: Iterable[str]) -> None:
         """Nothing is far away."""

@@ -15,11 +15,13 @@ from chassis.contract.record_paths import RunPaths
 from chassis.contract.spending import Bound, RunLimits, Totals
 from chassis.contract.usage import Usage
 from chassis.errors import LimitSpentError, RecordBrokenError, StoreError
+from chassis.files import numbered
 from chassis.ledger import journal
-from chassis.ledger.entries import Closed, Opened, parse_entry
+from chassis.ledger.entries import Closed, Opened, entry_text
 from chassis.ledger.journal import RunLedger
 from chassis.ledger.sums import Fold, nanos
 from chassis.workflow import SpendLimits
+from tests.ledgers import entries_of, open_calls_of
 from tests.unit.ledger.makers import DAG, NOON, RUN, MemoryFiles, UnsureFiles, answered, opened, run_limits
 
 FREE = RunLimits(max_parallel=1000)
@@ -34,9 +36,13 @@ def ledger(files: MemoryFiles, clock: Callable[[], float] = lambda: NOON) -> Run
 def fold_of(files: MemoryFiles) -> Fold:
     """What stands in the files, without any ledger's memory."""
     fold = Fold()
-    for name in sorted(name for name in files.content if name.startswith(FOLDER)):
-        fold.add(parse_entry(files.content[name]))
+    for entry in entries_of(files, DAG, RUN):
+        fold.add(entry)
     return fold
+
+
+def open_in(files: MemoryFiles) -> list[str]:
+    return [call.call for call in open_calls_of(files, DAG, RUN)]
 
 
 @pytest.fixture
@@ -52,7 +58,7 @@ class TestCalls:
         mine.close(answered("a"))
         assert mine.totals() == ledger(files).totals()
         assert (mine.totals().calls, mine.totals().open_calls) == (1, 0)
-        assert mine.entries() == [opened("a"), answered("a")]
+        assert entries_of(files, DAG, RUN) == [opened("a"), answered("a")]
         assert sorted(name for name in files.content if name.startswith(FOLDER)) == [
             f"{FOLDER}/000001.json",
             f"{FOLDER}/000002.json",
@@ -66,10 +72,24 @@ class TestCalls:
         assert mine.totals(("update", "x")).cost_usd == 0.3
         assert mine.totals(("update", "y")).open_calls == 1
         assert mine.totals(("other", None)) == Totals()
-        assert mine.totals_by_task() == {
-            ("update", item): mine.totals(("update", item)) for item in ("x", "y")
-        }
-        assert [call.call for call in mine.open_calls(("update", "y"))] == ["b"]
+
+    def test_an_attempt_keeps_its_own_calls_and_those_of_later_ones_open(self, files: MemoryFiles) -> None:
+        """An agent's turns, several at a time, are calls of one attempt; a zombie must not give up its successor's."""
+        cases = (
+            ("turn", "mine", 2),
+            ("before", "theirs", 1),
+            ("taken over", "a dead process", 2),
+            ("after", "next", 3),
+        )
+        for call, owner, try_number in cases:
+            # Each stands there as if the others had been opened by processes that see nothing of it.
+            entry = opened(call, owner=owner, try_number=try_number)
+            files.content[numbered(FOLDER, len(files.names(FOLDER)) + 1)] = entry_text(entry)
+        assert ledger(files).reserve(opened("next turn", owner="mine", try_number=2), FREE)
+        assert open_in(files) == ["turn", "after", "next turn"]
+        assert ledger(files).totals().open_calls == 3, "each counts at its bound"
+        ledger(files).give_up(("deploy", None), "a new process", (0, 2))
+        assert open_in(files) == ["after"]
 
     @pytest.mark.parametrize("same_process", [True, False])
     def test_a_task_gives_its_own_earlier_call_up_for_lost_and_no_others(
@@ -80,7 +100,7 @@ class TestCalls:
         first.reserve(opened("others", "update", "y"), FREE)
         retry = first if same_process else ledger(files)
         assert retry.reserve(opened("again", "update", "x", try_number=2), FREE)
-        assert [call.call for call in retry.open_calls()] == ["others", "again"]
+        assert open_in(files) == ["others", "again"]
         mine = retry.totals(("update", "x"))
         assert (mine.uncertain_calls, mine.uncertain, mine.calls) == (1, Bound(tokens=100, cost_usd=0.4), 1)
 
@@ -104,7 +124,7 @@ class TestCalls:
         mine.reserve(opened("a"), FREE)
         for closer in (mine, mine, ledger(files)):
             closer.close(answered("a"))
-        assert len(mine.entries()) == 2
+        assert len(entries_of(files, DAG, RUN)) == 2
 
     def test_the_end_of_an_unknown_call_counts_for_the_run(self, files: MemoryFiles) -> None:
         ledger(files).close(answered("a", 0.1))
@@ -143,7 +163,7 @@ class TestOthers:
         rival = ledger(files)
         files.before_create.append(lambda: rival.reserve(opened("theirs", "other"), limits))  # type: ignore[arg-type,return-value]
         assert ledger(files).reserve(opened("mine"), limits) is False
-        assert [call.call for call in rival.open_calls()] == ["theirs"]
+        assert open_in(files) == ["theirs"]
 
     def test_two_ends_at_once_are_both_there(self, files: MemoryFiles) -> None:
         mine, rival = ledger(files), ledger(files)
@@ -190,7 +210,7 @@ class TestUnsureWrites:
         with pytest.raises(StoreError):
             mine.reserve(opened("a"), FREE)
         assert mine.reserve(opened("a"), FREE)
-        assert mine.entries() == [opened("a")]
+        assert entries_of(files, DAG, RUN) == [opened("a")]
 
     def test_ones_own_entry_is_recognised_where_the_store_says_taken(self) -> None:
         files = UnsureFiles()
@@ -198,7 +218,7 @@ class TestUnsureWrites:
         mine = ledger(files)
         assert mine.reserve(opened("a"), run_limits(max_calls=1))
         mine.close(answered("a"))
-        assert mine.entries() == [opened("a"), answered("a")]
+        assert entries_of(files, DAG, RUN) == [opened("a"), answered("a")]
 
     def test_closing_again_after_an_error_closes_once(self) -> None:
         files = UnsureFiles()
@@ -208,7 +228,7 @@ class TestUnsureWrites:
         with pytest.raises(StoreError):
             mine.close(answered("a"))
         mine.close(answered("a"))
-        assert mine.entries() == [opened("a"), answered("a")]
+        assert entries_of(files, DAG, RUN) == [opened("a"), answered("a")]
 
     def test_a_number_that_nobody_has_and_nobody_gets_yet_is_tried_again(
         self, files: MemoryFiles, monkeypatch: pytest.MonkeyPatch
@@ -232,22 +252,11 @@ class TestUnsureWrites:
         """A network folder may list what it knew, for seconds; creating and reading by name are up to date."""
         mine, rival = ledger(files), ledger(files)
         mine.reserve(opened("a"), FREE)
-        behind = files.names(FOLDER)
         rival.reserve(opened("b", "other"), FREE)
-        monkeypatch.setattr(files, "names", lambda folder: behind)
+        monkeypatch.setattr(files, "numbered_after", lambda folder, number, most: {})
         assert mine.reserve(opened("c", "third"), run_limits(max_calls=2)) is False
         mine.close(answered("a"))
-        assert [entry.call for entry in mine.entries()] == ["a", "b", "a"]
-
-    def test_a_listing_that_lacks_one_of_two_new_entries_does_not_matter(
-        self, files: MemoryFiles, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """A folder that is listed while files come in may show the later one only."""
-        for call in "abc":
-            ledger(files).reserve(opened(call, call), FREE)
-        without = [name for name in files.names(FOLDER) if not name.endswith("000002.json")]
-        monkeypatch.setattr(files, "names", lambda folder: without)
-        assert len(ledger(files).entries()) == 3
+        assert [entry.call for entry in entries_of(files, DAG, RUN)] == ["a", "b", "a"]
 
 
 class TestBrokenFiles:
@@ -280,7 +289,6 @@ class TestBrokenFiles:
             lambda: ledger(written).totals(),
             lambda: ledger(written).reserve(opened("d"), FREE),
             lambda: ledger(written).close(answered("a")),
-            lambda: ledger(written).entries(),
         ):
             with pytest.raises(RecordBrokenError, match=r"memory:.*/000002\.json") as caught:
                 attempt()
@@ -317,7 +325,7 @@ class TestBrokenFiles:
         written.content.clear()
         assert mine.totals() == Totals()
         assert mine.reserve(opened("d"), FREE)
-        assert ledger(written).entries() == [opened("d")]
+        assert entries_of(written, DAG, RUN) == [opened("d")]
         assert "deleted" in caplog.text
 
 
@@ -339,7 +347,7 @@ class TestCost:
         for number in range(5):
             assert mine.reserve(opened(f"a{number}"), FREE)
             mine.close(answered(f"a{number}"))
-        assert (files.reads, files.listings) == ([], 1)
+        assert (files.reads, files.listings) == ([], 2), "the checkpoints, and the entries"
 
     def test_a_call_that_has_to_wait_is_decided_by_what_stands_there_now(self, files: MemoryFiles) -> None:
         mine, rival = ledger(files), ledger(files)
@@ -361,7 +369,7 @@ class TestCost:
         now = [1000.0]
         monkeypatch.setattr(journal.time, "monotonic", lambda: now[0])
         mine = ledger(files)
-        for waited, listings in ((0, 1), (9.9, 1), (0.2, 2), (9.9, 2)):
+        for waited, listings in ((0, 2), (9.9, 2), (0.2, 3), (9.9, 3)):
             now[0] += waited
             mine.reserve(opened(f"call-{now[0]}", f"task-{now[0]}"), FREE)
             assert files.listings == listings
@@ -394,15 +402,23 @@ class Processes(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(journal, "EVERY", 3)
         self.files = MemoryFiles()
         self.now = NOON
+        self.started = 0
         self.processes = [self.start() for _ in range(3)]
         self.granted: list[Opened] = []
         self.real: dict[str, Closed] = {}
         self.limits = FREE
 
-    def start(self) -> RunLedger:
-        return ledger(self.files, lambda: self.now)
+    def teardown(self) -> None:
+        self.patch.undo()
+
+    def start(self) -> tuple[str, RunLedger]:
+        """A process by its name, with the ledger as it finds it: from a checkpoint, mostly."""
+        self.started += 1
+        return f"process {self.started}", ledger(self.files, lambda: self.now)
 
     @initialize(which=st.sampled_from(["usd", "tokens", "calls", "all"]), wide=st.integers(1, 5))
     def choose(self, which: str, wide: int) -> None:
@@ -415,13 +431,16 @@ class Processes(RuleBasedStateMachine):
         self.limits = RunLimits(run=run, task=SpendLimits(max_calls=self.task_calls), max_parallel=wide)
 
     def ask(self, process: int, task: str) -> None:
-        call = opened(f"call_{len(self.granted)}_{process}", task, opened_at=self.now, until=self.now + 100)
+        owner, mine = self.processes[process]
+        times = {"opened_at": self.now, "until": self.now + 100}
+        call = opened(f"call_{len(self.granted)}_{process}", task, owner=owner, **times)
         if any(held.call == call.call for held in self.granted):
             return
         try:
-            if self.processes[process].reserve(call, self.limits):
+            if mine.reserve(call, self.limits):
                 assert self.open_now() <= self.limits.max_parallel
-                assert fold_of(self.files).open_calls(call.task_key) == [call]
+                owners = {each.owner for each in open_calls_of(self.files, DAG, RUN) if each.task_id == task}
+                assert owners == {owner}, "a task's calls that others have left open are given up"
                 self.granted.append(call)
         except LimitSpentError:
             return
@@ -449,12 +468,20 @@ class Processes(RuleBasedStateMachine):
         end = answered(
             call, data.draw(st.integers(0, 40)) / 100, tokens=data.draw(st.integers(0, MONEY["tokens"]))
         )
-        self.processes[process].close(end)
+        self.processes[process][1].close(end)
         self.real.setdefault(call, end)
 
     @rule(process=st.integers(0, 2))
     def a_process_is_killed(self, process: int) -> None:
         self.processes[process] = self.start()
+
+    @rule(content=st.sampled_from([None, b"", b"edited"]))
+    def the_newest_checkpoint_is_harmed(self, content: bytes | None) -> None:
+        names = sorted(name for name in self.files.content if "/checkpoints/" in name)
+        if names and content is None:
+            del self.files.content[names[-1]]
+        elif names:
+            self.files.content[names[-1]] = content or b""
 
     @rule(seconds=st.sampled_from([1, 60, 101]))
     def time_goes_by(self, seconds: float) -> None:
@@ -485,14 +512,14 @@ class Processes(RuleBasedStateMachine):
     @invariant()
     def everyone_finds_the_same_and_it_is_what_the_files_say(self) -> None:
         truth = fold_of(self.files).sums(self.now).totals()
-        assert {process.totals().model_dump_json() for process in self.processes} == {truth.model_dump_json()}
+        assert {process.totals().model_dump_json() for _, process in self.processes} == {
+            truth.model_dump_json()
+        }
         assert truth.calls + truth.open_calls == len(self.granted)
 
     @invariant()
     def entries_have_no_gaps(self) -> None:
-        numbers = sorted(
-            int(name.rpartition("/")[2][:6]) for name in self.files.content if name.startswith(FOLDER)
-        )
+        numbers = sorted(int(name.rpartition("/")[2][:6]) for name in self.files.names(FOLDER))
         assert numbers == list(range(1, len(numbers) + 1))
 
 

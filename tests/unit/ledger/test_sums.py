@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -66,19 +67,19 @@ def by_hand(entries: list[Entry], now: float, task: tuple[str, str | None] | Non
     """The same by another way: call by call, in decimal numbers, from the start."""
     total = Totals()
     for call in sorted({entry.call for entry in entries}):
-        openings = [e for e in entries if isinstance(e, Opened) and e.call == call]
-        ends = [e for e in entries if isinstance(e, Closed) and e.call == call]
+        own = [entry for entry in entries if entry.call == call]
+        opening, ends = own[0], [entry for entry in own if isinstance(entry, Closed)]
         real = [end for end in ends if end.outcome != "lost"]
-        if task is not None and (not openings or openings[0].task_key != task):
+        if task is not None and (not isinstance(opening, Opened) or opening.task_key != task):
             continue
         if ends:
             total += once((real or ends)[0])
-        elif openings[0].until <= now:
+        elif isinstance(opening, Opened) and opening.until <= now:
             total += once(
-                Closed(call=call, outcome="lost", closed_at=now, uncertain=openings[0].bound),
+                Closed(call=call, outcome="lost", closed_at=now, uncertain=opening.bound),
             )
-        else:
-            total += Totals(open_calls=1, open=known(openings[0].bound))
+        elif isinstance(opening, Opened):
+            total += Totals(open_calls=1, open=known(opening.bound))
     return total
 
 
@@ -108,6 +109,28 @@ def test_running_sums_are_those_of_reading_everything_again(entries: list[Entry]
         assert made.sums(now, task).totals() == by_hand(entries, now, task)
 
 
+@given(LEDGERS, st.integers(0, 25))
+def test_sums_that_were_kept_at_any_entry_go_on_as_if_all_had_been_read(
+    entries: list[Entry], at: int
+) -> None:
+    kept = fold(entries[:at]).state()
+    made = Fold.restored(json.loads(json.dumps(kept)))
+    assert made.state() == kept
+    for entry in entries[at:]:
+        made.add(entry)
+    assert json.dumps(made.state()) == json.dumps(fold(entries).state()), "every writer writes the same bytes"
+    for task in (None, *TASKS):
+        assert made.sums(NOON + 10, task) == fold(entries).sums(NOON + 10, task)
+
+
+def test_of_a_call_that_has_ended_a_few_bytes_are_remembered() -> None:
+    def remembered(calls: int) -> int:
+        ended = fold(e for n in range(calls) for e in (opened(str(n), f"task_{n % 3}"), answered(str(n))))
+        return len(json.dumps(ended.state()))
+
+    assert remembered(2000) - remembered(1000) < 1000 * 12
+
+
 @given(LEDGERS)
 def test_an_entry_is_the_same_after_it_has_been_a_file(entries: list[Entry]) -> None:
     assert [parse_entry(entry_text(entry)) for entry in entries] == entries
@@ -118,7 +141,7 @@ def test_the_tasks_of_a_run_add_up_to_the_run(entries: list[Entry]) -> None:
     in_order = [e for e in entries if isinstance(e, Opened)] + [e for e in entries if isinstance(e, Closed)]
     names = {entry.call for entry in in_order if isinstance(entry, Opened)}
     made = fold(entry for entry in in_order if entry.call in names)
-    total = sum((made.sums(NOON, task).totals() for task in made.tasks()), Totals())
+    total = sum((made.sums(NOON, task).totals() for task in TASKS), Totals())
     assert total == made.sums(NOON).totals()
 
 

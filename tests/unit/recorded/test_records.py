@@ -17,6 +17,7 @@ from chassis.records.decisions import Decisions
 from chassis.records.results import Results
 from chassis.records.run_records import recorded_dags, recorded_runs
 from chassis.records.transcripts import Transcripts
+from tests.ledgers import entries_of
 from tests.unit.recorded.replay import RECORDED, Deployment, missing, names, recorded
 
 
@@ -28,7 +29,7 @@ def records(deployment: Deployment) -> Files:
 def test_a_ledger_sums_up_to_the_same_money(records: Files) -> None:
     was = recorded("ledger.json")
     ledger = RunLedger(records, was["dag_id"], was["run_id"], clock=lambda: was["now"])
-    entries = [entry.model_dump(mode="json") for entry in ledger.entries()]
+    entries = [entry.model_dump(mode="json") for entry in entries_of(records, was["dag_id"], was["run_id"])]
     assert missing(was["entries"], entries) == [], "every entry is read"
     run = ledger.totals()
     assert missing(was["run"], run.model_dump(mode="json")) == [], "what the run has spent"
