@@ -27,7 +27,7 @@ class WaitingPlan:
 
     :ivar dag_id: of the planner
     :ivar run_id: of the planner's run
-    :ivar proposal: what a reviewer is shown, see ``chassis.dag.pending_plan.proposal_document``
+    :ivar proposal: what a reviewer is shown, see ``chassis.dag.pending_plan.as_shown``
     """
 
     dag_id: str

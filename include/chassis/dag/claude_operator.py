@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from chassis.contract.names import ERROR
 from chassis.contract.spending import RunLimits
-from chassis.dag.cards import card_on_error
 from chassis.dag.deferred_call import PlanCall, TaskCall, TaskEnd
+from chassis.dag.reporting import card_on_error, reported
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.dag.triggers import RESULT, ClaudeTrigger, ResumingClaudeTrigger
-from chassis.errors import ChassisError, StoppedError, restore_error
+from chassis.errors import StoppedError, restore_error
 from chassis.ledger.call_identity import CallIdentity
 from chassis.settings import Settings
 from chassis.work.account import Account
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from airflow.sdk import Context
 
@@ -173,14 +171,3 @@ def _leave(context: Context, end: TaskEnd) -> None:
     ti: Any = context["ti"]
     for key, value in end.xcoms(ti.map_index):
         ti.xcom_push(key, value)
-
-
-@contextmanager
-def reported(operator: BaseOperator, context: Context) -> Iterator[None]:
-    """Log a :class:`ChassisError` as one clear sentence and leave it as an XCom before Airflow sees it."""
-    try:
-        yield
-    except ChassisError as error:
-        operator.log.error("%s: %s", type(error).__name__, error)  # noqa: TRY400  the traceback follows anyway
-        context["ti"].xcom_push(ERROR, error.describe())
-        raise

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from chassis.dag.cards import card_on_error
-from chassis.dag.claude_operator import reported
+from chassis.dag.reporting import card_on_error, reported
 from chassis.errors import PlanError, PlanFault
 from chassis.settings import Settings
 from chassis.workflow import CARRY_OVER

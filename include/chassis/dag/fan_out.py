@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from chassis.contract.names import CARD
-from chassis.dag.cards import card_on_error
-from chassis.dag.claude_operator import reported
+from chassis.dag.reporting import card_on_error, reported
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ItemsError, ItemsMovedError
 from chassis.workflow import check_items

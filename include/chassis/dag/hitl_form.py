@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 MAX_COMMENT = 10_000
 """Characters of a comment: it goes into the planning agent's prompt."""
 
-_SUBJECT = "Approve the plan"
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -46,11 +44,8 @@ class Answer:
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> Answer:
         """The answer that Airflow resumes a task with."""
-        fields, person, at = (
-            event["params_input"] or {},
-            event["responded_by_user"] or {},
-            event["responded_at"],
-        )
+        fields, person = event["params_input"] or {}, event["responded_by_user"] or {}
+        at = event["responded_at"]
         return cls(
             option=next(iter(event["chosen_options"]), ""),
             plan=fields.get("plan"),
@@ -72,10 +67,12 @@ def ask(ti: Any, approvers: Iterable[str]) -> None:
     upsert_hitl_detail(
         ti_id=ti.id,
         options=list(PLAN_OPTIONS),
-        subject=_SUBJECT,
-        body=_body(ti.dag_id, ti.run_id),
+        subject="Approve the plan",
+        body=f"[Open the plan]({plan_page(ti.dag_id, ti.run_id)}): what it changes, what it will take, and a form to "
+        "decide.\n\nOr decide here, with the plan's code from that page. **Approve** publishes the plan. **Revise** "
+        "asks Claude for another one, with your comment. **Reject** ends the planner.",
         params=_fields(),
-        assigned_users=[HITLUser(id=user, name=user) for user in approvers],
+        assigned_users=[HITLUser(id=user, name=user) for user in map(str.strip, approvers) if user],
     )
 
 
@@ -84,31 +81,16 @@ def plan_page(dag_id: str, run_id: str) -> str:
     return Links(airflow_path()).plan(dag_id, run_id)
 
 
-def _body(dag_id: str, run_id: str) -> str:
-    return (
-        f"[Open the plan]({plan_page(dag_id, run_id)}): what it changes, what it will take, and a form to decide.\n\n"
-        "Or decide here, with the plan's code from that page. **Approve** publishes the plan. **Revise** asks Claude "
-        "for another one, with your comment. **Reject** ends the planner."
-    )
-
-
 def _fields() -> dict[str, dict[str, Any]]:
     """The form's fields, as Airflow stores a param."""
-    fields = {
-        "plan": ("Plan", "Code of the plan that you decide on, such as plan:0123456789ab.", {}),
-        "comment": ("Comment", "For a revision: what is to be changed.", {"format": "multiline"}),
-        "edited_plan": (
-            "Edited plan",
-            "YAML to approve in its place; empty: as proposed.",
-            {"format": "multiline"},
-        ),
-    }
+
+    def field(title: str, description: str, **more: str) -> dict[str, Any]:
+        schema = {"type": ["string", "null"], "title": title, **more}
+        return {"value": None, "description": description, "schema": schema, "source": "task"}
+
+    lines = {"format": "multiline"}
     return {
-        name: {
-            "value": None,
-            "description": description,
-            "schema": {"type": ["string", "null"], "title": title, **more},
-            "source": "task",
-        }
-        for name, (title, description, more) in fields.items()
+        "plan": field("Plan", "Code of the plan that you decide on, such as plan:0123456789ab."),
+        "comment": field("Comment", "For a revision: what is to be changed.", **lines),
+        "edited_plan": field("Edited plan", "YAML to approve in its place; empty: as proposed.", **lines),
     }

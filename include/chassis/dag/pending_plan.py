@@ -1,4 +1,4 @@
-"""A plan as it is proposed to a person: with what it changes, what it will take, and what came before it."""
+"""A plan that waits for a person: what is parked with the task, and what a reviewer is shown of it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.approval_policy import checked_edit
-from chassis.contract.record_paths import RunPaths
-from chassis.contract.xcoms import Agreement, ApprovedPlan, PendingPlan
+from chassis.contract.xcoms import PendingPlan
 from chassis.errors import NotStoredError, PlanError, RecordBrokenError
-from chassis.workflow import dump_plan, load_plan, plan_digest
+from chassis.workflow import load_plan, plan_digest
 from chassis.workflow.given import with_given_inputs
 
 if TYPE_CHECKING:
     from chassis.estimate import Estimate
-    from chassis.files import Files
     from chassis.plans.refs import PlanRef
+    from chassis.records.run_records import RunRecords
     from chassis.settings import Settings
     from chassis.workflow import WorkflowSpec
 
 
-class Proposal(BaseModel):
+class ParkedPlan(BaseModel):
     """A plan that waits for a decision. Airflow keeps it with the parked task, where nobody can edit it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,9 +31,7 @@ class Proposal(BaseModel):
     workflow_id: str
     plan: str = Field(description="Canonical YAML.")
     digest: str
-    source: str = Field(
-        description="Digest of the plan that the task plan had returned, which this one came from."
-    )
+    source: str = Field(description="Digest of the plan from the task plan that this one came from.")
     base: int | None = Field(None, description="The workflow's newest revision when it was proposed.")
     comment: str = Field("", description="What a person had asked for that led to it.")
     before: str = Field(
@@ -48,36 +45,34 @@ class Proposal(BaseModel):
         return load_plan(self.plan, source="as proposed")
 
 
-class KeptProposal:
-    """The proposal that a task has parked with, for a further try of it that nobody cleared.
+class KeptPlan:
+    """The plan that a task has parked with, for a further try of it that nobody cleared.
 
     An answer that comes within a second of the request can make Airflow 3.3 take the task for killed and try it again
     (4 of 15 such answers: the executor told of the end of the first part when the second was queued). Such a try goes
     on where the first one was. One after a clear must not: whoever clears an approval wants to be asked anew. A clear
     raises the run's ``clear_number`` and what Airflow calls the task's ``max_tries``; a retry leaves both.
-
-    :param files: the record store
     """
 
-    def __init__(self, files: Files, ti: Any, clear_number: int) -> None:
-        self._files = files
-        self._name = RunPaths(ti.dag_id, ti.run_id).pending_plan(clear_number, ti.max_tries)
+    def __init__(self, records: RunRecords, clear_number: int, max_tries: int) -> None:
+        self._files = records.files
+        self._name = records.paths.pending_plan(clear_number, max_tries)
 
-    def keep(self, proposal: Proposal) -> None:
-        """Have it be the one.
+    def keep(self, plan: ParkedPlan) -> None:
+        """Keep this one in place of an earlier one.
 
         :raises StoreError: it is unknown whether it is kept
         """
-        self._files.write(self._name, proposal.model_dump_json().encode())
+        self._files.write(self._name, plan.model_dump_json().encode())
 
-    def get(self) -> Proposal | None:
+    def get(self) -> ParkedPlan | None:
         """The one that was kept last; None if there is none.
 
         :raises StoreError: it can't be told
         :raises RecordBrokenError: it was edited by hand
         """
         try:
-            return Proposal.model_validate_json(self._files.read(self._name))
+            return ParkedPlan.model_validate_json(self._files.read(self._name))
         except NotStoredError:
             return None
         except ValueError:
@@ -86,10 +81,10 @@ class KeptProposal:
             ) from None
 
 
-class Newest:
-    """The newest revision of a workflow, as a plan is compared with it. Reads the plan store.
+class LatestRevision:
+    """The newest revision of a workflow, which a plan is compared with. Reads the plan store.
 
-    :ivar ref: None when there is no such workflow
+    :ivar number: None when there is no such workflow
     """
 
     def __init__(self, workflow_id: str, settings: Settings) -> None:
@@ -97,44 +92,42 @@ class Newest:
 
         self._store = PlanStore(settings.plans_root, settings.storage_conn_id)
         revisions = self._store.revisions(workflow_id)
-        self.ref: PlanRef | None = revisions[-1] if revisions else None
-
-    @property
-    def number(self) -> int | None:
-        """Its number."""
-        return None if self.ref is None else self.ref.revision
+        self._ref: PlanRef | None = revisions[-1] if revisions else None
+        self.number = None if self._ref is None else self._ref.revision
 
     def spec(self) -> WorkflowSpec | None:
         """Its plan; None when there is none that can be read: then there is nothing to compare with."""
         try:
-            return None if self.ref is None else self._store.read(self.ref)
+            return None if self._ref is None else self._store.read(self._ref)
         except PlanError:
             return None
 
-    def is_plan(self, digest: str) -> bool:
-        """Whether publishing the plan with that digest would change nothing."""
-        if self.ref is None or self.ref.retired or not digest.startswith(self.ref.digest12):
+    def is_plan(self, spec: WorkflowSpec) -> bool:
+        """Whether publishing the plan would change nothing but the demand for approval: nobody approves that."""
+        head = self.spec()
+        if self._ref is None or self._ref.retired or head is None:
             return False
-        spec = self.spec()
-        return spec is not None and plan_digest(spec) == digest
+        return plan_digest(spec.model_copy(update={"approve": head.approve})) == plan_digest(head)
 
 
-def edited_plan(text: str, proposal: Proposal, settings: Settings) -> WorkflowSpec:
-    """The plan that a person wrote in place of a proposal, with the provenance of the agents that it uses.
+def edited_plan(text: str, parked: ParkedPlan, settings: Settings) -> WorkflowSpec:
+    """The plan that a person wrote in place of a proposed one, with the provenance of the agents that it uses.
 
     :raises PlanError: lists all faults
     """
     from chassis.deployment import Deployment
 
     deployment = Deployment.read(settings)
-    workers, services = deployment.agents, deployment.catalogue.names
-    spec = checked_edit(text, agents=workers, services=services, workflow_id=proposal.workflow_id)
+    workers = deployment.agents
+    spec = checked_edit(
+        text, agents=workers, services=deployment.catalogue.names, workflow_id=parked.workflow_id
+    )
     deployment.require(spec, subject="The plan as edited")
-    before = proposal.spec()
+    before = parked.spec()
     spec, provenance = with_given_inputs(spec, before), before.provenance
     if provenance is not None:
-        used = sorted({task.agent for task in spec.tasks})
-        provenance = provenance.model_copy(update={"agents": {name: workers[name].digest for name in used}})
+        used = {name: workers[name].digest for name in sorted({task.agent for task in spec.tasks})}
+        provenance = provenance.model_copy(update={"agents": used})
     return spec.model_copy(update={"provenance": provenance})
 
 
@@ -154,36 +147,25 @@ def estimate_of(spec: WorkflowSpec, settings: Settings) -> Estimate:
     )
 
 
-def proposal_document(
-    proposal: Proposal, newest: Newest, settings: Settings, *, refused: str
+def as_shown(
+    parked: ParkedPlan, latest: LatestRevision, settings: Settings, *, refused: str
 ) -> dict[str, Any]:
-    """The plan as a reviewer is shown it: a ``PendingPlan`` as JSON.
+    """What a reviewer is shown: a ``PendingPlan``, as JSON.
 
-    :param newest: of the workflow
+    :param latest: of the workflow
+    :param refused: why the last answer was not carried out; empty: none was refused
     """
     from chassis.workflow.plan_changes import plan_changes
 
-    spec = proposal.spec()
-    return PendingPlan(
-        number=proposal.number,
-        asked=proposal.asked,
-        workflow_id=proposal.workflow_id,
-        plan=proposal.plan,
-        digest=proposal.digest,
+    spec = parked.spec()
+    shown = PendingPlan(
+        **parked.model_dump(include={"number", "asked", "workflow_id", "plan", "digest", "comment"}),
         title=spec.title,
-        comment=proposal.comment,
-        before=proposal.before or None,
-        changes=plan_changes(newest.spec(), spec).model_dump(mode="json"),
+        before=parked.before or None,
+        changes=plan_changes(latest.spec(), spec).model_dump(mode="json"),
         estimate=estimate_of(spec, settings).model_dump(mode="json"),
-        base_revision=proposal.base,
-        deadline=proposal.deadline or None,
+        base_revision=parked.base,
+        deadline=parked.deadline or None,
         refused=refused,
-    ).document()
-
-
-def let_through(spec: WorkflowSpec, decision: Agreement) -> dict[str, Any]:
-    """What the task ``approve`` returns: the plan that may be published, and why."""
-    digest = plan_digest(spec)
-    return ApprovedPlan(
-        workflow_id=spec.id, plan=dump_plan(spec), digest=digest, decision=decision
-    ).document()
+    )
+    return shown.document()

@@ -29,11 +29,10 @@ from chassis.contract.names import (
 )
 from chassis.contract.xcoms import ApprovedPlan, CheckedPlan, PublishedPlan
 from chassis.dag.approval import ApprovePlanOperator
-from chassis.dag.claude_operator import reported
 from chassis.dag.conf import check_conf
-from chassis.dag.paused import refuse_paused
 from chassis.dag.planner_form import planner_form
-from chassis.dag.planning_request import PlanOperator
+from chassis.dag.planning_request import PlanOperator, refuse_paused
+from chassis.dag.reporting import reported
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ChassisError, NotApprovedError
 from chassis.settings import Settings
@@ -112,7 +111,7 @@ def planner_dag(
         agree = ApprovePlanOperator(
             task_id=APPROVE,
             task_display_name="Approve the plan",
-            # Airflow loses a try to each answer that comes too soon, see KeptProposal. What is wrong with a plan or
+            # Airflow loses a try to each answer that comes too soon, see KeptPlan. What is wrong with a plan or
             # with the settings is final at once all the same.
             retries=_TRIES_TO_LOSE,
             retry_delay=timedelta(seconds=1),

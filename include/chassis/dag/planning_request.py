@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow.sdk.exceptions import AirflowRuntimeError
+
 from chassis.contract.names import ACTION_RUN
 from chassis.dag.claude_operator import CallingOperator, ClaudeOperator
 from chassis.dag.deferred_call import PlanCall
-from chassis.dag.paused import refuse_paused
+from chassis.errors import WorkflowPausedError
 from chassis.workflow import Given, check_given, dump_plan
 from chassis.workflow.given import check_inputs_size, check_timezone
 from chassis.workflow.schedules import schedule_of
@@ -33,12 +35,12 @@ class PlanOperator(ClaudeOperator):
     """
 
     def prepare(self, context: Context, settings: Settings) -> PlanCall:
-        from chassis.dag.replan_context import read_continuation
+        from chassis.dag.replan_context import read_planned_on
 
         params = context["params"]
         if params["action"] == ACTION_RUN and params["workflow_id"]:
             refuse_paused(context, params["workflow_id"])
-        found = read_continuation(context, settings)
+        found = read_planned_on(context, settings)
         if found is None:
             return plan_call(self, context, settings)
         call = plan_call(self, context, settings, current=found.current, done=found.done)
@@ -115,6 +117,23 @@ def plan_call(
     )
 
 
+def refuse_paused(context: Context, workflow_id: str) -> None:
+    """Refuse to start what would not run: Airflow takes the runs of a paused DAG, and starts none of their tasks.
+
+    :raises WorkflowPausedError: the workflow is paused. One that Airflow doesn't know yet isn't
+    """
+    try:
+        paused = context["ti"].get_dag(workflow_id).is_paused
+    except AirflowRuntimeError:
+        return
+    if paused:
+        raise WorkflowPausedError(
+            f"Workflow '{workflow_id}' is paused: its run would not start.",
+            hint="Unpause it on its page in Airflow, then clear this task; or start again with "
+            "`chassis run --unpause`.",
+        )
+
+
 def given_from(params: Mapping[str, Any]) -> Given:
     """What the person gave, from the planner's params; what they left empty was not given.
 
@@ -133,7 +152,7 @@ def given_from(params: Mapping[str, Any]) -> Given:
         given["timezone"] = timezone
     if (approve := params["approve"]) is not None:
         given["approve"] = None if approve == NONE else approve
-    limits = {}
+    limits: dict[str, Any] = {}
     if budget := _word(params["budget_usd"]):
         limits["budget_usd"] = None if budget.lower() == NONE else _number(budget)
     if params["max_parallel"] is not None:

@@ -1,15 +1,14 @@
 """Planning on from a run: the workflow's plan as it is, and what that run has done and what it couldn't.
 
 The plan is the workflow's newest revision, and not the one that the run was pinned to: what is published next follows
-the newest, and a correction that a person has made since then must not be undone by planning on from an old run. For
-what is taken over, the revision doesn't matter: that goes by what each task is told.
+the newest, and a correction that a person has made since then must not be undone by planning on from an old run. Which
+results are reused doesn't depend on the revision: that goes by what each task is told.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chassis.contract.names import ERROR
 from chassis.errors import PlanFault, RunNotFoundError
@@ -38,20 +37,15 @@ _LONGEST = 500
 """Characters of a summary or an error in the planner's prompt."""
 
 
-@dataclass(frozen=True)
-class Continuation:
-    """What is planned on from.
-
-    :ivar current: the workflow's newest plan
-    :ivar run_id: the run whose results are taken over; empty when the workflow has not run yet
-    """
+class PlannedOn(NamedTuple):
+    """What is planned on from: the workflow's newest plan, a run of it (empty: it has none), what was done there."""
 
     current: WorkflowSpec
     run_id: str
     done: tuple[DoneTask, ...]
 
 
-def read_continuation(context: Context, settings: Settings) -> Continuation | None:
+def read_planned_on(context: Context, settings: Settings) -> PlannedOn | None:
     """What the planner's params say to plan on from; None when they name no run. Reads stores and asks Airflow.
 
     :raises PlanError: they name a run, and no workflow
@@ -70,26 +64,23 @@ def read_continuation(context: Context, settings: Settings) -> Continuation | No
         raise wrong_input(PlanFault("no_workflow", "continue_from", message))
     store = PlanStore(settings.plans_root, settings.storage_conn_id)
     current = store.read(store.get(workflow_id))
-    files = open_records(settings)
-    run_id = _find_run(context, files, workflow_id, wanted)
-    if not run_id:
-        log.info(
-            "Workflow %r has not run yet: its plan is changed, and there is nothing to take over.",
-            workflow_id,
-        )
-        return Continuation(current, "", ())
-    log.info("Planning on from run %r of workflow %r.", run_id, workflow_id)
-    return Continuation(current, run_id, tuple(_done(context, files, current, run_id)))
+    files, ti = open_records(settings), context["ti"]
+    run_id = _find_run(ti, files, workflow_id, wanted)
+    if run_id:
+        log.info("Planning on from run %r of workflow %r.", run_id, workflow_id)
+        return PlannedOn(current, run_id, tuple(_done(ti, files, current, run_id)))
+    log.info("Workflow %r has not run yet: its plan is changed, and there is nothing to reuse.", workflow_id)
+    return PlannedOn(current, "", ())
 
 
-def _find_run(context: Context, files: Files, workflow_id: str, wanted: str) -> str:
+def _find_run(ti: Any, files: Files, workflow_id: str, wanted: str) -> str:
     from chassis.records.run_records import recorded_runs
 
     runs = recorded_runs(files, workflow_id, skip_broken=True)
     recorded = [run.run_id for run in runs if run.began_at is not None]
     if wanted == LATEST:
         return recorded[0] if recorded else ""
-    if wanted in recorded or context["ti"].get_dr_count(workflow_id, run_ids=[wanted]):
+    if wanted in recorded or ti.get_dr_count(workflow_id, run_ids=[wanted]):
         return wanted
     near = nearest(wanted, recorded, cutoff=0.5)
     raise RunNotFoundError(
@@ -98,7 +89,7 @@ def _find_run(context: Context, files: Files, workflow_id: str, wanted: str) -> 
     )
 
 
-def _done(context: Context, files: Files, current: WorkflowSpec, run_id: str) -> Iterator[DoneTask]:
+def _done(ti: Any, files: Files, current: WorkflowSpec, run_id: str) -> Iterator[DoneTask]:
     """What the run has done, and what failed in it. The order is that of the names."""
     from chassis.planning import DoneTask
     from chassis.records.run_records import RunRecords
@@ -109,31 +100,27 @@ def _done(context: Context, files: Files, current: WorkflowSpec, run_id: str) ->
         summary = one_line(result["summary"], _LONGEST)
         yield DoneTask(task=result["task"], item=result["item"], state="success", summary=summary)
     graph, errors = TaskGraph(current.tasks), 0
-    ti: Any = context["ti"]  # Airflow's type of it doesn't know this method.
     for row in ti.get_task_breadcrumbs(current.id, run_id):
-        if row["state"] not in ("failed", "upstream_failed"):
+        task_id, index, state = row["task_id"], row["map_index"], row["state"]
+        if state not in ("failed", "upstream_failed"):
             continue
-        source = graph.items(row["task_id"])
-        item = source.at(row["map_index"]) if source is not None else None
-        if item is not None and (row["task_id"], item) in finished:
+        source = graph.items(task_id)
+        item = source.at(index) if source is not None else None
+        if item is not None and (task_id, item) in finished:
             item = None  # The items stood in another order then.
         error = ""
-        if row["state"] == "failed" and errors < _ERRORS:
+        if state == "failed" and errors < _ERRORS:
             errors += 1
-            error = _error(context, current.id, run_id, row)
-        yield DoneTask(task=row["task_id"], item=item, state=row["state"], error=error)
+            error = _said(
+                ti.xcom_pull(dag_id=current.id, run_id=run_id, task_ids=task_id, map_indexes=index, key=ERROR)
+            )
+        yield DoneTask(task=task_id, item=item, state=state, error=error)
 
 
-def _error(context: Context, workflow_id: str, run_id: str, row: dict[str, Any]) -> str:
-    left = context["ti"].xcom_pull(
-        dag_id=workflow_id,
-        run_id=run_id,
-        task_ids=row["task_id"],
-        map_indexes=row["map_index"],
-        key=ERROR,
-    )
-    if not isinstance(left, dict):
+def _said(error: Any) -> str:
+    """What the XCom ``error`` says, on one line."""
+    if not isinstance(error, dict):
         return ""
-    faults = left.get("faults")
-    text = left.get("message") or (faults and f"{left.get('subject')}: {len(faults)} faults") or ""
+    faults = error.get("faults")
+    text = error.get("message") or (faults and f"{error.get('subject')}: {len(faults)} faults") or ""
     return one_line(text, _LONGEST)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable
 
 from chassis.contract.names import TAG
-from chassis.dag.claude_operator import reported
+from chassis.dag.reporting import reported
 from chassis.settings import Settings
 
 if TYPE_CHECKING:

@@ -95,7 +95,7 @@ class PlannerRun:
 
     @property
     def proposal(self) -> Mapping[str, Any] | None:
-        """The plan that is, or was last, put to a person; see ``chassis.dag.pending_plan.proposal_document``."""
+        """The plan that is, or was last, put to a person; see ``chassis.dag.pending_plan.as_shown``."""
         found = self.approved.get(PENDING_PLAN)
         return found if isinstance(found, dict) else None
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.agents import load_agent
 from chassis.catalogue import load_catalogue
-from chassis.claude.connection_options import NO_OPTIONS, ClaudeOptions, connection_options
+from chassis.claude import connection_options
+from chassis.claude.connection_options import NO_OPTIONS, ClaudeOptions
 from chassis.claude.models import facts_of
 from chassis.claude.request import ClaudeRequest, Message, marked
 from chassis.claude.thinking import asked_for
@@ -140,7 +141,7 @@ class TaskBrief:
         :raises ChassisError: an agent's file, the catalogue or the connection can't be used
         """
         agent = load_agent(settings.agents_folder, task.agent)
-        options = connection_options(settings.conn_id)
+        options = connection_options.connection_options(settings.conn_id)
         return cls(
             task=task,
             agent=agent,

@@ -8,7 +8,7 @@ import pytest
 from chassis.contract.spending import RunLimits, Spending, Totals
 from chassis.contract.usage import Usage
 from chassis.contract.xcoms import ApprovedPlan, Card, PendingPlan, PublishedPlan, TaskError, TaskResult
-from chassis.dag.cards import card_on_error
+from chassis.dag.reporting import card_on_error
 from chassis.errors import ItemsError, PlanError, PlanFault
 from chassis.workflow import SpendLimits
 from tests.with_each import with_each

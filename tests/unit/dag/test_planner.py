@@ -8,9 +8,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException, ErrorType, ParamValidationError
 from airflow.sdk.execution_time.comms import ErrorResponse
 
-from chassis.dag.paused import refuse_paused
 from chassis.dag.planner import AwaitWorkflowSensor, TriggerWorkflowOperator, given_inputs, planner_dag
-from chassis.dag.planning_request import PlanOperator, given_from
+from chassis.dag.planning_request import PlanOperator, given_from, refuse_paused
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ChassisError, PlanError, WorkflowPausedError
 from chassis.plans.store import PlanStore, Published

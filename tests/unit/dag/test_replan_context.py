@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chassis.dag.replan_context import Continuation, read_continuation
+from chassis.dag.replan_context import PlannedOn, read_planned_on
 from chassis.errors import PlanError, PlanNotFoundError, RunNotFoundError
 from chassis.files import open_files
 from chassis.planning import DoneTask
@@ -77,9 +77,9 @@ def runs(settings: Settings) -> None:
     kept.keep("2" * 64, {"task": "each", "item": "pricing", "summary": "Priced.", "output": ""})
 
 
-def read(settings: Settings, airflow: Airflow, **params: Any) -> Continuation | None:
+def read(settings: Settings, airflow: Airflow, **params: Any) -> PlannedOn | None:
     given = {"workflow_id": "onboard", "continue_from": "latest", **params}
-    return read_continuation({"params": given, "ti": airflow}, settings)  # type: ignore[typeddict-item]
+    return read_planned_on({"params": given, "ti": airflow}, settings)  # type: ignore[typeddict-item]
 
 
 @pytest.mark.usefixtures("runs")

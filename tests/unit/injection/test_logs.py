@@ -15,8 +15,8 @@ import pytest
 
 from chassis.claude.call_failures import claude_failure
 from chassis.claude.reply import ask
-from chassis.dag.claude_operator import reported
 from chassis.dag.fan_out import ItemsOperator
+from chassis.dag.reporting import reported
 from chassis.dag.triggers import ClaudeTrigger
 from chassis.errors import ChassisError, UnexpectedError, restore_error
 from chassis.text import DECEIVING

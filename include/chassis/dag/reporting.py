@@ -1,0 +1,36 @@
+"""What a failed task leaves for its readers, before Airflow sees the error."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from chassis.contract.names import CARD, ERROR
+from chassis.contract.xcoms import Card
+from chassis.errors import ChassisError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow.sdk import BaseOperator, Context
+
+
+@contextmanager
+def reported(operator: BaseOperator, context: Context) -> Iterator[None]:
+    """Log a :class:`ChassisError` as one clear sentence, and leave it as the XCom ``error``."""
+    try:
+        yield
+    except ChassisError as error:
+        operator.log.error("%s: %s", type(error).__name__, error)  # noqa: TRY400  the traceback follows anyway
+        context["ti"].xcom_push(ERROR, error.describe())
+        raise
+
+
+@contextmanager
+def card_on_error(context: Context) -> Iterator[None]:
+    """Leave a card for a :class:`ChassisError` that comes before any call, or where none is made."""
+    try:
+        yield
+    except ChassisError as error:
+        context["ti"].xcom_push(CARD, Card.made(error=error).document())
+        raise
