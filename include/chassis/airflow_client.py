@@ -13,7 +13,15 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from chassis.errors.client import AirflowRefusedError, AirflowUnreachableError, SignInError, UsageError
+from chassis.contract.addresses import URL_PREFIX, Links
+from chassis.contract.run_view import NO_SUCH_RUN, RunView
+from chassis.errors.client import (
+    AirflowRefusedError,
+    AirflowUnreachableError,
+    PluginMissingError,
+    SignInError,
+    UsageError,
+)
 from chassis.workflow.names import shown
 
 if TYPE_CHECKING:
@@ -24,8 +32,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_API, _PAGES = "/api/v2", "/chassis"
-"""Airflow's own API, and what Chassis adds to it."""
+_API = "/api/v2"
+_PAGES = Links()
 _PAGE = 100  # Airflow's own upper limit ([api] maximum_page_limit)
 _NO_CONTENT = 204
 _LONGEST_ID = 512  # of an XCom's key; Airflow's other ids have 250 characters at most
@@ -64,37 +72,39 @@ class Airflow:
 
     def health(self) -> Json:
         """State and last heartbeat of each component; needs no sign-in."""
-        return self._answer(self._send("GET", "/api/v2/monitor/health"))
+        return self._answer(self._request("GET", f"{_API}/monitor/health"))
 
     def warm_up(self, execution_url: str) -> None:
         """Have the API server at that address load what tasks talk to: 3 s that the first task would wait for else."""
-        self._answer(self._send("GET", f"{execution_url}/execution/health"))
+        self._answer(self._request("GET", f"{execution_url}/execution/health"))
 
     def version(self) -> str:
         """Airflow's version; needs no sign-in."""
-        return str(self._answer(self._send("GET", "/api/v2/version"))["version"])
+        return str(self._answer(self._request("GET", f"{_API}/version"))["version"])
 
     def dags(self, *, tag: str | None = None, last_run: str | None = None) -> list[Json]:
         """All DAGs, or those with a tag, or those whose last run has a state."""
-        return list(self._pages("/dags", "dags", tags=tag, last_dag_run_state=last_run, order_by="dag_id"))
+        return list(
+            self._pages(f"{_API}/dags", "dags", tags=tag, last_dag_run_state=last_run, order_by="dag_id")
+        )
 
     def find_dag(self, dag_id: str) -> Json | None:
         """A DAG, or None when there is no such DAG."""
-        return self._find(f"/dags/{_segment(dag_id)}")
+        return self._find(_dag(dag_id))
 
     def set_paused(self, dag_id: str, paused: bool) -> None:
         """Pause a DAG, or unpause it.
 
         :raises AirflowRefusedError: there is no such DAG (404)
         """
-        self._call("PATCH", f"/dags/{_segment(dag_id)}", json={"is_paused": paused})
+        self._call("PATCH", _dag(dag_id), json={"is_paused": paused})
 
     def delete_dag(self, dag_id: str) -> None:
         """Delete all that Airflow has of a DAG: its runs, their tasks and XComs.
 
         :raises AirflowRefusedError: there is no such DAG (404), or one of its tasks runs (409)
         """
-        self._call("DELETE", f"/dags/{_segment(dag_id)}")
+        self._call("DELETE", _dag(dag_id))
 
     def fail_run(self, dag_id: str, run_id: str) -> Json:
         """Have a run fail: Airflow ends its running tasks and skips those that haven't started."""
@@ -106,33 +116,31 @@ class Airflow:
 
     def tasks(self, dag_id: str) -> list[Json]:
         """The tasks of a DAG's current version, with their downstream task ids."""
-        return list(self._call("GET", f"/dags/{_segment(dag_id)}/tasks")["tasks"])
+        return list(self._call("GET", f"{_dag(dag_id)}/tasks")["tasks"])
 
     def params(self, dag_id: str) -> Json:
         """The params of a DAG by name, with value and schema; none when there is no such DAG."""
-        found = self._find(f"/dags/{_segment(dag_id)}/details")
+        found = self._find(f"{_dag(dag_id)}/details")
         return {} if found is None else dict(found.get("params") or {})
 
     def import_errors(self) -> list[Json]:
         """DAG files that can't be imported."""
-        return list(self._pages("/importErrors", "import_errors"))
+        return list(self._pages(f"{_API}/importErrors", "import_errors"))
 
     def trigger(self, dag_id: str, conf: Json) -> Json:
         """Start a run now."""
-        return self._call(
-            "POST", f"/dags/{_segment(dag_id)}/dagRuns", json={"logical_date": None, "conf": conf}
-        )
+        return self._call("POST", f"{_dag(dag_id)}/dagRuns", json={"logical_date": None, "conf": conf})
 
     def runs(self, dag_id: str, *, limit: int) -> list[Json]:
         """A DAG's last runs, the newest first."""
         found = self._call(
-            "GET", f"/dags/{_segment(dag_id)}/dagRuns", params={"order_by": "-run_after", "limit": limit}
+            "GET", f"{_dag(dag_id)}/dagRuns", params={"order_by": "-run_after", "limit": limit}
         )
         return list(found["dag_runs"])
 
     def all_runs(self, dag_id: str) -> list[Json]:
         """All runs of a DAG, the newest first."""
-        return list(self._pages(f"/dags/{_segment(dag_id)}/dagRuns", "dag_runs", order_by="-run_after"))
+        return list(self._pages(f"{_dag(dag_id)}/dagRuns", "dag_runs", order_by="-run_after"))
 
     def find_run(self, dag_id: str, run_id: str) -> Json | None:
         """A run, or None when there is no such run."""
@@ -147,7 +155,7 @@ class Airflow:
     ) -> Any:
         """What a task instance returned, or left under another key; None when it left nothing."""
         found = self._find(
-            f"{_run(dag_id, run_id)}/taskInstances/{_segment(task_id)}/xcomEntries/{_segment(key)}",
+            f"{_task(dag_id, run_id, task_id)}/xcomEntries/{_segment(key)}",
             map_index=map_index,
         )
         return None if found is None else found["value"]
@@ -155,7 +163,7 @@ class Airflow:
     def open_requests(self) -> list[Json]:
         """What tasks have asked people and nobody has answered, of all runs that may be read."""
         waiting = {"state": "awaiting_input", "response_received": False}
-        return list(self._pages("/dags/~/dagRuns/~/hitlDetails", "hitl_details", **waiting))
+        return list(self._pages(f"{_API}/dags/~/dagRuns/~/hitlDetails", "hitl_details", **waiting))
 
     def answer(self, dag_id: str, run_id: str, task_id: str, option: str, fields: Json) -> None:
         """Answer what a task has asked.
@@ -163,14 +171,14 @@ class Airflow:
         :raises AirflowRefusedError: it doesn't ask (404), was answered already (409), or takes no such option (400)
         :raises SignInError: it asks somebody else
         """
-        path = f"{_run(dag_id, run_id)}/taskInstances/{_segment(task_id)}/-1/hitlDetails"
+        path = f"{_task(dag_id, run_id, task_id)}/-1/hitlDetails"
         self._call("PATCH", path, json={"chosen_options": [option], "params_input": fields})
 
     def log(
         self, dag_id: str, run_id: str, task_id: str, try_number: int, *, map_index: int = -1
     ) -> list[Json]:
         """The log of one try: events with level, text and the rest."""
-        path = f"{_run(dag_id, run_id)}/taskInstances/{_segment(task_id)}/logs/{try_number}"
+        path = f"{_task(dag_id, run_id, task_id)}/logs/{try_number}"
         content = self._call("GET", path, params={"map_index": map_index, "full_content": True})["content"]
         return [event if isinstance(event, dict) else {"event": str(event)} for event in content]
 
@@ -196,38 +204,64 @@ class Airflow:
             "only_failed": False,  # Airflow's default leaves out what never ran
             **options,
         }
-        path = f"/dags/{_segment(dag_id)}/clearTaskInstances"
+        path = f"{_dag(dag_id)}/clearTaskInstances"
         return list(self._call("POST", path, json=body)["task_instances"])
+
+    def require_plugin(self) -> None:
+        """Ask whether this Airflow has Chassis's plugin.
+
+        :raises PluginMissingError: it doesn't
+        """
+        self.run_view("-", "-")
+
+    def run_view(self, dag_id: str, run_id: str, *, since: str = "", results: bool = False) -> RunView | None:
+        """A run as Chassis's plugin tells it, or None when there is no such run.
+
+        :param since: ``since`` of an earlier view: only the instances that changed after it are in this one
+        :param results: whether to ask for the tasks' results
+        :raises PluginMissingError: this Airflow doesn't have the plugin
+        """
+        path = _PAGES.run_view(_checked(dag_id), _checked(run_id))
+        view: RunView | None = None
+        offset: int | None = 0
+        while offset is not None:
+            answer = self._send("GET", path, params={"since": since, "results": results, "offset": offset})
+            missing = answer.status_code == 404
+            if missing and _detail(answer) == NO_SUCH_RUN:
+                return None
+            if missing or answer.headers.get("content-type", "").startswith("text/html"):
+                raise PluginMissingError(
+                    f"Airflow at {self.url} doesn't have the Chassis plugin.",
+                    hint="Install airflow-chassis where its API server runs, then restart the API server.",
+                )
+            page = RunView.model_validate(self._answer(answer))
+            view = page if view is None else view.joined(page).model_copy(update={"since": view.since})
+            offset = page.next
+        return view
 
     def amend(self, dag_id: str, run_id: str, instance: Instance, wish: Json) -> Json:
         """Amend a task of a run and let it run again; ``wish`` has the fields of ``chassis.ui.amended_reruns.Wish``.
 
         :raises AirflowRefusedError: it runs (409), or the wish can't be fulfilled (400), and nothing was changed
         """
-        return self._call("POST", f"{_page(dag_id, run_id, instance)}/amend", api=_PAGES, json=wish)
-
-    def amendments(self, dag_id: str, run_id: str) -> list[Json]:
-        """What was amended in a run, oldest first."""
-        path = f"/dags/{_segment(dag_id)}/runs/{_segment(run_id)}/amendments"
-        return list(self._call("GET", path, api=_PAGES)["amendments"])
+        return self._call("POST", _PAGES.amend(dag_id, run_id, *instance), json=wish)
 
     def transcript(self, dag_id: str, run_id: str, instance: Instance, try_number: int | None) -> Json:
         """What was said in one try of a task (None: the newest that has a transcript), and which tries have one."""
         query = {} if try_number is None else {"try_number": try_number}
-        path = f"{_page(dag_id, run_id, instance)}/transcript"
-        return self._call("GET", path, api=_PAGES, params=query)
+        return self._call("GET", _PAGES.transcript(dag_id, run_id, *instance), params=query)
 
     def find_entry(self, kind: str, name: str) -> Json | None:
         """An entry of ``pools``, ``connections`` or ``variables``, or None when there is no such entry."""
-        return self._find(f"/{kind}/{_segment(name)}")
+        return self._find(f"{_API}/{kind}/{_segment(name)}")
 
     def create_entry(self, kind: str, body: Json) -> None:
         """Add an entry to ``pools``, ``connections`` or ``variables``."""
-        self._call("POST", f"/{kind}", json=body)
+        self._call("POST", f"{_API}/{kind}", json=body)
 
     def replace_entry(self, kind: str, name: str, body: Json) -> None:
         """Change an entry of ``pools``, ``connections`` or ``variables``."""
-        self._call("PATCH", f"/{kind}/{_segment(name)}", json=body)
+        self._call("PATCH", f"{_API}/{kind}/{_segment(name)}", json=body)
 
     def _pages(self, path: str, key: str, **params: Any) -> Iterator[Json]:
         query = {name: value for name, value in params.items() if value is not None}
@@ -247,22 +281,26 @@ class Airflow:
                 return None
             raise
 
-    def _call(self, method: str, path: str, *, api: str = _API, **arguments: Any) -> Json:
-        if not self._token:
-            self._renew_token()
-        answer = self._send(method, f"{api}{path}", **arguments)
-        if answer.status_code == 401 and not self._sign_in.token:
-            self._renew_token()
-            answer = self._send(method, f"{api}{path}", **arguments)
-        return self._answer(answer)
+    def _call(self, method: str, path: str, **arguments: Any) -> Json:
+        return self._answer(self._send(method, path, **arguments))
 
     def _renew_token(self) -> None:
         who = {"username": self._sign_in.username, "password": self._sign_in.password}
-        self._token = str(self._answer(self._send("POST", "/auth/token", json=who))["access_token"])
+        self._token = str(self._answer(self._request("POST", "/auth/token", json=who))["access_token"])
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """The answer to a request, signed in; signs in again when the token has expired."""
+        if not self._token:
+            self._renew_token()
+        answer = self._request(method, path, **arguments)
+        if answer.status_code == 401 and not self._sign_in.token:
+            self._renew_token()
+            answer = self._request(method, path, **arguments)
+        return answer
+
+    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         headers = {"Accept": "application/json"}
-        if path.startswith((f"{_API}/", f"{_PAGES}/")) and self._token:
+        if path.startswith((f"{_API}/", f"{URL_PREFIX}/")) and self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         try:
             answer = self._http.request(method, path, headers=headers, **arguments)
@@ -301,23 +339,30 @@ class Airflow:
         raise AirflowRefusedError(f"Airflow refuses {request}: {detail}", status=status, detail=detail)
 
 
-def _segment(value: str) -> str:
-    """An id as a part of a path.
+def _checked(value: str) -> str:
+    """An id that can be a part of a path.
 
     :raises UsageError: no id can be that: the path would be another one's
     """
     if value in ("", ".", "..") or len(value) > _LONGEST_ID:
         raise UsageError(f"{shown(value)} can't be the id of anything in Airflow.")
-    return quote(value, safe="")
+    return value
+
+
+def _segment(value: str) -> str:
+    return quote(_checked(value), safe="")
+
+
+def _dag(dag_id: str) -> str:
+    return f"{_API}/dags/{_segment(dag_id)}"
 
 
 def _run(dag_id: str, run_id: str) -> str:
-    return f"/dags/{_segment(dag_id)}/dagRuns/{_segment(run_id)}"
+    return f"{_dag(dag_id)}/dagRuns/{_segment(run_id)}"
 
 
-def _page(dag_id: str, run_id: str, instance: Instance) -> str:
-    task_id, map_index = instance
-    return f"/dags/{_segment(dag_id)}/runs/{_segment(run_id)}/tasks/{_segment(task_id)}/{map_index}"
+def _task(dag_id: str, run_id: str, task_id: str) -> str:
+    return f"{_run(dag_id, run_id)}/taskInstances/{_segment(task_id)}"
 
 
 def _detail(answer: httpx.Response) -> str:

@@ -14,6 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from chassis.contract.run_view import NO_SUCH_RUN
+from tests.unit.fake_run_view import run_view
+
 HEARTS = ("scheduler", "dag_processor", "triggerer")
 USERNAME, PASSWORD, TOKEN = "ann", "right", "a-token"
 
@@ -79,6 +82,8 @@ class FakeDag:
     params: dict[str, str] = field(default_factory=dict)
     starts: dict[str, FakeRun] = field(default_factory=dict)
     next_run: str | None = None
+    items: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Items of mapped tasks that the plan names."""
 
     @property
     def last_state(self) -> str | None:
@@ -108,6 +113,8 @@ class FakeAirflow:
         self.sick = ""
         self.import_errors: list[dict[str, str]] = []
         self.tokens_expire = 0
+        self.has_plugin = True
+        self.page = 500
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -115,9 +122,10 @@ class FakeAirflow:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length)) if length else None
                 status, document = fake.answer(self.command, self.path, dict(self.headers), body)
+                html = isinstance(document, str)
                 content = b"" if document is None else json.dumps(document).encode()
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", "text/html" if html else "application/json")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
@@ -143,7 +151,7 @@ class FakeAirflow:
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: Any) -> tuple[int, Any]:
         url = urlsplit(target)
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
         self.requests.append((method, url.path, body))
         if self.failing:
             self.failing -= 1
@@ -163,7 +171,7 @@ class FakeAirflow:
         if headers.get("Authorization") != f"Bearer {TOKEN}":
             return 401, {"detail": "Not authenticated"}
         if url.path.startswith("/chassis/"):
-            return self._pages(method, [unquote(part) for part in url.path.split("/")[3:]])
+            return self._pages(method, [unquote(part) for part in url.path.split("/")[2:]], query)
         parts = [unquote(part) for part in url.path.removeprefix("/api/v2/").split("/")]
         if parts[0] == "importErrors":
             return 200, {"import_errors": self.import_errors, "total_entries": len(self.import_errors)}
@@ -309,20 +317,39 @@ class FakeAirflow:
             return 404, {"detail": "XCom entry not found"}
         return 200, {"value": run.xcoms[key]}
 
-    def _pages(self, method: str, parts: list[str]) -> tuple[int, Any]:
+    def _pages(self, method: str, parts: list[str], query: dict[str, str]) -> tuple[int, Any]:
         """What Chassis adds to Airflow's API."""
-        dag_id, _, run_id, *rest = parts
+        if not self.has_plugin:
+            return 404, {"detail": "Not Found"}
+        if parts[:3] == ["api", "v1", "dags"]:
+            return self._view(parts[3], parts[5], query)
+        dag_id, _, run_id, _, task_id, index, last = parts[1:]
         run = self.dags[dag_id].runs[run_id]
-        if rest == ["amendments"]:
-            return 200, {"amendments": run.amendments}
-        instance = (rest[1], int(rest[2]))
-        if rest[3] == "transcript":
-            nothing = {"task_id": rest[1], "item": None, "tries": [], "transcript": None}
-            return 200, run.transcripts.get(instance, nothing)
-        assert (method, rest[3]) == ("POST", "amend"), f"the fake has no {method} {rest}"
+        if last == "transcript":
+            nothing = {"task_id": task_id, "item": None, "tries": [], "transcript": None}
+            return 200, run.transcripts.get((task_id, int(index)), nothing)
+        assert (method, last) == ("POST", "amend"), f"the fake has no {method} {parts}"
         if run.amending[0] == 200 and run.after_clear is not None:
             self.dags[dag_id].runs[run_id] = run.after_clear
         return run.amending
+
+    def _view(self, dag_id: str, run_id: str, query: dict[str, str]) -> tuple[int, Any]:
+        if run_id not in getattr(self.dags.get(dag_id), "runs", {}):
+            return 404, {"detail": NO_SUCH_RUN}
+        dag = self.dags[dag_id]
+        run = dag.runs[run_id]
+        planner, results = self.dags.get("plan_workflow"), query["results"] == "true"
+        view = run_view((dag_id, run_id), dag, run, planner, since=query["since"], results=results)
+        start = int(query["offset"])
+        kept = [at for task in view.tasks for at in task.instances][start : start + self.page]
+        tasks = tuple(
+            task.model_copy(update={"instances": tuple(at for at in task.instances if at in kept)})
+            for task in view.tasks
+        )
+        more = start + self.page < sum(len(task.instances) for task in view.tasks)
+        run.looks += not more
+        end = start + self.page if more else None
+        return 200, view.model_copy(update={"tasks": tasks, "next": end}).model_dump(mode="json")
 
     def _run_document(self, dag_id: str, run_id: str, run: FakeRun) -> dict[str, Any]:
         ended = run.at_end

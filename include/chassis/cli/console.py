@@ -14,7 +14,6 @@ import functools
 import json
 import re
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import typer
@@ -160,7 +159,9 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
         except ChassisError as error:
             show_error(error)
             if kwargs.get("as_json"):
-                print_json(_failed_document(error))
+                from chassis.cli.report import failed_document
+
+                print_json(failed_document(error))
             raise typer.Exit(exit_code(error)) from None
         except BrokenPipeError:
             raise  # whoever reads has enough: Typer ends quietly
@@ -170,11 +171,3 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(FAILED) from None
 
     return wrapper
-
-
-def _failed_document(error: ChassisError) -> dict[str, Any]:
-    from chassis.cli.report import Report
-    from chassis.cli.task_failure import error_document
-
-    nothing = Report(workflow_id=None, revision=None, dag_run_id=None, state="failed")
-    return replace(nothing, error=error_document(error)).document()

@@ -11,7 +11,7 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 from chassis.cli import amounts
-from chassis.cli.task_failure import error_document
+from chassis.cli.report import error_document
 from chassis.contract.names import PLANNER_DAG, planner_run_of
 from chassis.contract.spending import Totals
 from chassis.errors import RecordBrokenError

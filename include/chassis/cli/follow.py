@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.live import Live
 
-from chassis.cli.render import full_name, status_text, status_view
-from chassis.cli.report import FINISHED
+from chassis.cli.render import status_text, status_view
+from chassis.cli.report import FINISHED, Report
 from chassis.errors.client import AirflowUnreachableError
 
 if TYPE_CHECKING:
@@ -17,12 +17,31 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from chassis.cli.report import Report, Row
+    from chassis.airflow_client import Airflow
+    from chassis.cli.report import Row
+    from chassis.contract.run_view import RunView
 
 T = TypeVar("T")
 
 _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 60.0
+
+
+class RunReader:
+    """Reads a run again and again: all of it at first, then only what changed."""
+
+    def __init__(self, airflow: Airflow, workflow_id: str, run_id: str) -> None:
+        self._airflow = airflow
+        self._run = (workflow_id, run_id)
+        self._view: RunView | None = None
+
+    def look(self) -> Report | None:
+        """How the run stands now, without results; None as long as there is no such run."""
+        news = self._airflow.run_view(*self._run, since=self._view.since if self._view else "")
+        if news is None:
+            return None
+        self._view = self._view.joined(news) if self._view else news
+        return Report(self._view)
 
 
 def follow(read: Callable[[], Report | None], console: Console, *, known: Iterable[Row] = ()) -> Report:
@@ -39,7 +58,7 @@ def follow(read: Callable[[], Report | None], console: Console, *, known: Iterab
             report = patiently(read)
             if report is not None:
                 show(report)
-                if report.state in FINISHED:
+                if report.view.state in FINISHED:
                     return report
             # A run of a thousand items takes long to read: leave the server four fifths of its time.
             time.sleep(max(_POLL_SECONDS, 4 * (time.monotonic() - started)))
@@ -75,15 +94,19 @@ class _Lines:
 
     def __init__(self, console: Console, known: Iterable[Row]) -> None:
         self._console = console
-        self._phases = {(row.id, row.map_index, row.item): self._phase(row) for row in known}
+        self._phases = {self._key(row): self._phase(row) for row in known}
+
+    @staticmethod
+    def _key(row: Row) -> tuple[str, int, str | None]:
+        return (*row.instance, row.at.item)
 
     @staticmethod
     def _phase(row: Row) -> str | None:
-        return _SAME.get(row.state, row.state) if row.state else None
+        return _SAME.get(row.at.state, row.at.state) if row.at.state else None
 
     def show(self, report: Report) -> None:
         for row in report.rows:
-            key, phase = (row.id, row.map_index, row.item), self._phase(row)
-            if phase is not None and self._phases.get(key) != phase:
-                self._phases[key] = phase
-                self._console.print(f"{full_name(row)}: {status_text(row.state).plain}")
+            phase = self._phase(row)
+            if phase is not None and self._phases.get(self._key(row)) != phase:
+                self._phases[self._key(row)] = phase
+                self._console.print(f"{row.label}: {status_text(row.at.state).plain}")

@@ -7,18 +7,7 @@ from typing import Annotated
 import typer
 
 from chassis.cli.arguments import CommandLine
-from chassis.cli.commands import (
-    approve,
-    costs,
-    history,
-    limits,
-    plans,
-    run,
-    runs,
-    stack,
-    transcript,
-    workflows,
-)
+from chassis.cli.commands import approve, costs, limits, plans, retry, run, runs, stack, workflows
 
 _HELP = (
     "From a requirement in plain words to a reviewed plan, an Airflow workflow, and Claude on Amazon "
@@ -50,12 +39,12 @@ app.command("show", rich_help_panel=_PLANS)(plans.show)
 app.command("diff", rich_help_panel=_PLANS)(plans.diff)
 app.command("validate", rich_help_panel=_PLANS)(plans.validate)
 app.command("publish", rich_help_panel=_PLANS)(plans.publish)
-app.command("runs", rich_help_panel=_RUNS)(history.runs)
+app.command("runs", rich_help_panel=_RUNS)(runs.runs)
 app.command("status", rich_help_panel=_RUNS)(runs.status)
-app.command("retry", rich_help_panel=_RUNS)(runs.retry)
-app.command("stop", rich_help_panel=_RUNS)(history.stop)
+app.command("retry", rich_help_panel=_RUNS)(retry.retry)
+app.command("stop", rich_help_panel=_RUNS)(runs.stop)
 app.command("logs", rich_help_panel=_RUNS)(runs.logs)
-app.command("transcript", rich_help_panel=_RUNS)(transcript.transcript)
+app.command("transcript", rich_help_panel=_RUNS)(runs.transcript)
 app.command("limits", rich_help_panel=_MONEY)(limits.limits)
 app.command("costs", rich_help_panel=_MONEY)(costs.costs)
 app.command("up", rich_help_panel=_STACK)(stack.up)

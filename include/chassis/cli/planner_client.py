@@ -1,26 +1,40 @@
-"""A run of the planner's DAG, from the command line's side: start it, watch it, and read what came of it."""
+"""A run of a planner's DAG, from the command line's side: start it, watch it, decide on its plan, read its results."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
+from chassis.approval_policy import plan_code
 from chassis.cli.follow import patiently
 from chassis.cli.report import FINISHED
-from chassis.cli.task_failure import read_failure
-from chassis.contract.names import ACTION_RUN, APPROVE, PLANNER_DAG, SPENDING, planner_run_of, started_run
-from chassis.errors import TaskFailedError
-from chassis.errors.client import AirflowRefusedError, StackError, UsageError
+from chassis.contract.addresses import Links
+from chassis.contract.names import (
+    ACTION_RUN,
+    APPROVE,
+    AWAIT,
+    ERROR,
+    PENDING_PLAN,
+    PLAN,
+    PLANNER_DAG,
+    PUBLISH,
+    TRIGGER,
+)
+from chassis.contract.xcoms import ApprovedPlan, CheckedPlan, PendingPlan, PublishedPlan
+from chassis.errors import TaskFailedError, failure_of
+from chassis.errors.client import AirflowRefusedError, AnsweredError, StackError, UsageError
+from chassis.workflow import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator
 
     from chassis.airflow_client import Airflow, Json
-    from chassis.cli.waiting_plans import WaitingPlan
     from chassis.errors import ChassisError
 
 _POLL_SECONDS = 0.5
+
+Returned = TypeVar("Returned", CheckedPlan, ApprovedPlan, PublishedPlan)
 
 
 @dataclass(frozen=True)
@@ -28,31 +42,21 @@ class Planned:
     """What a run of the planner published.
 
     :ivar plan: canonical YAML of what was approved
-    :ivar changed: False when the workflow's newest revision already was this plan
-    :ivar changes: what the workflow kept of what people gave, and what changed, line by line
-    :ivar warnings: what may be meant otherwise in the plan, line by line
-    :ivar planning: what the task ``plan`` returned, and left as ``spending``
+    :ivar planning: what the plan was before a person saw it, and who made it
     """
 
-    workflow_id: str
-    revision: int
+    published: PublishedPlan
     plan: str
-    changed: bool
-    changes: tuple[str, ...]
-    warnings: tuple[str, ...]
-    planning: Mapping[str, Any]
+    planning: CheckedPlan
 
 
+@dataclass(frozen=True)
 class PlannerRun:
-    """One run of the planner.
+    """One run of a planner."""
 
-    :param airflow: where it runs
-    :param run_id: its id
-    """
-
-    def __init__(self, airflow: Airflow, run_id: str) -> None:
-        self._airflow = airflow
-        self.run_id = run_id
+    airflow: Airflow
+    run_id: str
+    dag_id: str = PLANNER_DAG
 
     @classmethod
     def start(cls, airflow: Airflow, conf: Json, *, unpause: bool = False) -> PlannerRun:
@@ -68,14 +72,15 @@ class PlannerRun:
                 f"Airflow at {airflow.url} has no DAG {PLANNER_DAG}.",
                 hint="Put dags/plan_workflow.py into its DAG folder; `chassis doctor` checks the rest.",
             )
-        check_paused(airflow, dag, unpause=unpause)
-        workflow_id = conf.get("workflow_id")
-        if (
-            conf["action"] == ACTION_RUN
-            and workflow_id
-            and (workflow := airflow.find_dag(workflow_id)) is not None
-        ):
-            check_paused(airflow, workflow, unpause=unpause)
+        dags, workflow_id = [dag], conf.get("workflow_id")
+        if conf["action"] == ACTION_RUN and workflow_id and (workflow := airflow.find_dag(workflow_id)):
+            dags.append(workflow)
+        for each in dags:  # before anything is paid for a run that would not start
+            if each["is_paused"] and not unpause:
+                hint = f"Add --unpause, or: chassis unpause {each['dag_id']}"
+                raise UsageError(f"{each['dag_id']} is paused.", hint=hint)
+            if each["is_paused"]:
+                airflow.set_paused(each["dag_id"], False)
         try:
             run = airflow.trigger(PLANNER_DAG, conf)
         except AirflowRefusedError as error:
@@ -85,59 +90,85 @@ class PlannerRun:
             raise UsageError(f"Invalid request: {reason}") from None
         return cls(airflow, run["dag_run_id"])
 
-    def planned_id(self) -> str:
-        """Id of the workflow that is planned, once there is a plan."""
-        return str(self._returned("plan")["workflow_id"])
+    @property
+    def page(self) -> str:
+        """Address of the page that shows its plan."""
+        return Links(self.airflow.url).plan(self.dag_id, self.run_id)
 
     @property
-    def started_run(self) -> str:
-        """Id of the workflow's run that this run starts."""
-        return started_run(self.run_id)
+    def command(self) -> str:
+        """The command that decides on its plan."""
+        return f"chassis approve {self.dag_id} --run {self.run_id}"
+
+    def checked(self) -> CheckedPlan:
+        """What it has planned, once there is a plan."""
+        return self._returned(PLAN, CheckedPlan)
+
+    def pending(self) -> PendingPlan | None:
+        """The plan that it asks about; None when it has never asked."""
+        return PendingPlan.of(
+            patiently(lambda: self.airflow.xcom(self.dag_id, self.run_id, APPROVE, key=PENDING_PLAN))
+        )
 
     def wait_for_plan(self, on_change: Callable[[str], None]) -> None:
         """Wait until there is a plan.
 
-        :param on_change: gets the state of the planning, in words, whenever it changes
+        :param on_change: gets Airflow's state of the planning whenever it changes
         :raises ChassisError: what made the planner fail, as it said it
         """
-        self._wait_for("plan", on_change)
+        self._wait_for(PLAN, on_change)
 
-    def plan_to_decide(self) -> WaitingPlan | None:
-        """Wait until the plan is approved, or a person is asked; then the plan that waits, else None.
+    def wait_for_decision(self) -> PendingPlan | None:
+        """Wait until the plan is approved (None), or a person is asked. Errors as of :meth:`wait_for_plan`."""
+        approved = self._wait_for(APPROVE, until=("success", "awaiting_input")) == "success"
+        return None if approved else self.pending()
 
-        :raises ChassisError: what made the planner fail, as it said it
+    def answer(self, plan: PendingPlan, option: str, *, comment: str = "", edited: str = "") -> None:
+        """Give an answer, for exactly this plan.
+
+        :param edited: YAML to take in the plan's place
+        :raises AnsweredError: it doesn't wait any more
+        :raises SignInError: somebody else is asked
         """
-        from chassis.cli.waiting_plans import waiting_plan
+        fields = {"plan": plan.digest, "comment": comment, "edited_plan": edited}
+        try:
+            self.airflow.answer(self.dag_id, self.run_id, APPROVE, option, fields)
+        except AirflowRefusedError as error:
+            if error.status not in (404, 409):
+                raise
+            raise AnsweredError(
+                f"{plan_code(plan.digest)} of workflow '{plan.workflow_id}' doesn't wait for an answer any more.",
+                hint=f"What came of it: chassis status {self.dag_id} --run {self.run_id}",
+            ) from None
 
-        if self._wait_for(APPROVE, until=("success", "awaiting_input")) == "success":
-            return None
-        return waiting_plan(self._airflow, PLANNER_DAG, self.run_id)
+    def wait_for_next(self, plan: PendingPlan) -> PendingPlan | None:
+        """Wait until an answer is carried out. None: the plan is approved; a plan: that one waits now.
+
+        It is the same plan when the answer was refused; its ``refused`` says why.
+
+        :raises ChassisError: what ended the planner, such as a rejection
+        """
+        while True:
+            _, tasks = patiently(self._stand)
+            state = tasks[APPROVE]["state"]
+            if state == "success":
+                return None
+            if state in ("failed", "upstream_failed", "skipped", "removed"):
+                raise self._failure(tasks[APPROVE])
+            now = self.pending() if state == "awaiting_input" else None
+            if now is not None and now != plan:
+                return now
+            time.sleep(_POLL_SECONDS)
 
     def wait_until_published(self) -> Planned:
-        """Wait until what was approved is published, however long a person takes.
-
-        :raises ChassisError: what made the planner fail, as it said it
-        """
-        self._wait_for("publish")
-        planning = self._returned("plan")
-        planning |= patiently(lambda: _spending(self._airflow, self.run_id))
-        published = self._returned("publish")
-        return Planned(
-            workflow_id=published["workflow_id"],
-            revision=published["revision"],
-            plan=self._returned("approve")["plan"],
-            changed=published["changed"],
-            changes=tuple(published["changes"]),
-            warnings=tuple(published["warnings"]),
-            planning=planning,
-        )
+        """Wait until what was approved is published, however long a person takes. Errors as above."""
+        self._wait_for(PUBLISH)
+        approved, published = self._returned(APPROVE, ApprovedPlan), self._returned(PUBLISH, PublishedPlan)
+        return Planned(published, approved.plan, self.checked())
 
     def wait_for_workflow(self, *, runs: bool) -> None:
-        """Wait until Airflow runs by the published plan and, where it was asked to, has started the workflow.
-
-        :raises ChassisError: what made the planner fail, as it said it
-        """
-        self._wait_for("trigger" if runs else "await_dag")
+        """Wait until Airflow has the published plan and, where it was asked to, has started the workflow."""
+        self._wait_for(TRIGGER if runs else AWAIT)
 
     def _wait_for(
         self,
@@ -149,12 +180,14 @@ class PlannerRun:
         seen = ""
         while True:
             run, tasks = patiently(self._stand)
-            state = tasks[task_id]["state"] or "waiting"
+            state = str(tasks[task_id]["state"] or "waiting")
             if state in until:
-                return str(state)
+                return state
             if run["state"] in FINISHED:
                 failed = next((task for task in tasks.values() if task["state"] == "failed"), tasks[task_id])
-                raise self._failure(failed)
+                error = self._failure(failed)
+                error.hint = error.hint or self._log_of(failed["task_id"])
+                raise error
             if state != seen:
                 seen = state
                 on_change(state)
@@ -162,64 +195,63 @@ class PlannerRun:
 
     def _stand(self) -> tuple[Json, dict[str, Json]]:
         """The run, and its task instances by task id."""
-        run = self._airflow.find_run(PLANNER_DAG, self.run_id)
+        run = self.airflow.find_run(self.dag_id, self.run_id)
         if run is None:
             raise TaskFailedError(f"The planner's run {self.run_id} was deleted.")
-        instances = self._airflow.task_instances(PLANNER_DAG, self.run_id)
+        instances = self.airflow.task_instances(self.dag_id, self.run_id)
         return run, {instance["task_id"]: instance for instance in instances}
 
-    def _returned(self, task_id: str) -> Json:
-        value = patiently(lambda: self._airflow.xcom(PLANNER_DAG, self.run_id, task_id))
-        if not isinstance(value, dict):
+    def _returned(self, task_id: str, kind: type[Returned]) -> Returned:
+        value = kind.of(patiently(lambda: self.airflow.xcom(self.dag_id, self.run_id, task_id)))
+        if value is None:
             raise TaskFailedError(f"The planner's task {task_id} left no result.", hint=self._log_of(task_id))
         return value
 
     def _failure(self, task: Json) -> ChassisError:
-        error = patiently(
-            lambda: read_failure(
-                self._airflow, PLANNER_DAG, self.run_id, task["task_id"], try_number=task["try_number"]
+        """The very error that made a task fail: the exit code is by its class."""
+        task_id, try_number = task["task_id"], task["try_number"]
+
+        def log() -> Iterator[Json]:
+            if try_number:
+                yield from self.airflow.log(self.dag_id, self.run_id, task_id, try_number)
+
+        return patiently(
+            lambda: failure_of(
+                self.airflow.xcom(self.dag_id, self.run_id, task_id, key=ERROR), log(), task_id
             )
         )
-        error.hint = error.hint or self._log_of(task["task_id"])
-        return error
 
     def _log_of(self, task_id: str) -> str:
-        return f"Its log: chassis logs {PLANNER_DAG} {task_id} --run {self.run_id}"
+        return f"Its log: chassis logs {self.dag_id} {task_id} --run {self.run_id}"
 
 
-def is_paused(airflow: Airflow, workflow_id: str) -> bool:
-    """Whether there is such a workflow, and it is paused."""
-    dag = airflow.find_dag(workflow_id)
-    return dag is not None and bool(dag["is_paused"])
+def pending_plans(airflow: Airflow) -> list[tuple[PlannerRun, PendingPlan]]:
+    """All plans that wait for a decision, with the runs that ask about them."""
+    asked = (request["task_instance"] for request in patiently(airflow.open_requests))
+    runs = [PlannerRun(airflow, at["dag_run_id"], at["dag_id"]) for at in asked if at["task_id"] == APPROVE]
+    return [(run, plan) for run in runs if (plan := run.pending()) is not None]
 
 
-def check_paused(airflow: Airflow, dag: Json, *, unpause: bool) -> None:
-    """See that a DAG isn't paused, before anything is paid for a run that would not start.
+def find_pending(airflow: Airflow, name: str, run_id: str | None) -> tuple[PlannerRun, PendingPlan]:
+    """The plan of a workflow, a planner or a planner's run that waits.
 
-    :raises UsageError: it is, and isn't to be unpaused
+    :param name: id of a workflow, of a planner DAG, or of one of its runs
+    :param run_id: id of the planner's run, where several wait
+    :raises UsageError: none waits, or several do
     """
-    if not dag["is_paused"]:
-        return
-    if not unpause:
+    everything = pending_plans(airflow)
+    found = [
+        (run, plan)
+        for run, plan in everything
+        if name in (plan.workflow_id, run.dag_id, run.run_id) and run_id in (None, run.run_id)
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        commands = "\n".join(f"- chassis approve {name} --run {run.run_id}" for run, _ in found)
         raise UsageError(
-            f"{dag['dag_id']} is paused.",
-            hint=f"Add --unpause, or: chassis unpause {dag['dag_id']}",
+            f"{len(found)} plans of '{name}' wait for a decision.", hint=f"Say which one:\n{commands}"
         )
-    airflow.set_paused(dag["dag_id"], False)
-
-
-def planning_of(airflow: Airflow, run_id: str) -> Json | None:
-    """What the planner's ``plan`` task returned, with the ``spending`` of all planning, for a run that it started."""
-    planner_run = planner_run_of(run_id)
-    if planner_run is None:
-        return None
-    value = airflow.xcom(PLANNER_DAG, planner_run, "plan")
-    return {**value, **_spending(airflow, planner_run)} if isinstance(value, dict) else None
-
-
-def _spending(airflow: Airflow, run_id: str) -> Json:
-    """What the planner's run has spent: revisions that a reviewer asked for are in it."""
-    for task_id in ("approve", "plan"):
-        if spending := airflow.xcom(PLANNER_DAG, run_id, task_id, key=SPENDING):
-            return {SPENDING: spending}
-    return {SPENDING: None}
+    near = nearest(name, [plan.workflow_id for _, plan in everything])
+    hint = f"Did you mean '{near}'?" if near else "See pending plans: chassis approve --list"
+    raise UsageError(f"No plan of '{name}' waits for a decision.", hint=hint)

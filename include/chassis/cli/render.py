@@ -1,8 +1,9 @@
-"""How plans, runs and results look. Everything that a person or a model wrote goes through ``text.plain``."""
+"""How plans, runs and results look. What a person or a model wrote is made safe for a terminal first."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -15,16 +16,18 @@ from chassis.cli.console import safe_line, safe_text
 from chassis.cli.listing import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from rich.console import Console, RenderableType
 
     from chassis.cli.report import Report, Row
-    from chassis.cli.task_shapes import Shape
     from chassis.contract.spending import Spending, Totals
+    from chassis.workflow import ForEach, WorkflowSpec
 
 SIMULATED = "simulated: not Claude"
 _OUTPUT_CHARACTERS = 6_000
+_MOST_NAMES = 10
+"""Items of an amendment that its line names; ``--json`` has all."""
 _NO_CALL = "no call to Claude has ended"
 _STYLES = {
     "queued": "cyan",
@@ -45,78 +48,96 @@ def status_text(state: str | None) -> Text:
     return Text(_NO_STATUS if state is None else safe_text(state), style=_STYLES.get(state or "", "dim"))
 
 
-def full_name(row: Row) -> str:
-    """The task's id, with its item."""
-    item = row.item if row.item is not None else (f"#{row.map_index}" if row.map_index >= 0 else None)
-    return safe_line(row.id if item is None else f"{row.id} [{item}]")
+def plan_table(spec: WorkflowSpec) -> Listing:
+    """The tasks of a plan, each after those that it depends on."""
+    from chassis.workflow import TaskGraph
 
-
-def plan_table(shape: Shape) -> Listing:
-    """The tasks of a plan."""
+    graph = TaskGraph(spec.tasks)
     listing = Listing("Task", "Name", "For each", "Depends on")
-    for task in shape.tasks:
-        cells = (task.id, task.name, task.for_each, ", ".join(task.depends_on))
-        listing.add(*map(safe_line, cells))
+    for task in (graph.tasks[task_id] for task_id in graph.order):
+        source = task.for_each
+        items = "" if source is None else _items_in_words(source)
+        listing.add(*map(safe_line, (task.id, task.name, items, ", ".join(task.depends_on))))
     return listing
 
 
-def status_table(rows: Sequence[Row]) -> Listing:
-    """How the tasks of a run stand, one row for each item; what they have spent, once one of them has."""
-    some_spent = any(row.spent is not None for row in rows)
-    listing = Listing("Task", "Name", "Status", "Depends on", *(["Spent"] if some_spent else []))
-    for row in rows:
-        status = status_text(row.state)
-        if row.amendment is not None:
-            status.append(", amended", "yellow")
-        if row.carried_from:
-            status.append(", carried over", "cyan")
-        if row.outdated:
-            status.append(", outdated", "yellow")
-        spent = [_spent_by_task(row)] if some_spent else []
-        listing.add(full_name(row), safe_line(row.name), status, safe_line(", ".join(row.depends_on)), *spent)
-    return listing
-
-
-def _spent_by_task(row: Row) -> str:
-    if row.spent is None or row.carried_from:
-        return ""
-    limit = row.spending.limits.task.budget_usd if row.spending else None
-    tokens = figures.counted(amounts.counted_tokens(row.spent), "token")
-    parts = (tokens, amounts.price(row.spent, limit, column=True), amounts.uncertain(row.spent, brief=True))
-    return ", ".join(filter(None, parts))
+def _items_in_words(source: ForEach) -> str:
+    if source.items is not None:
+        return ", ".join(source.items)
+    if source.input is not None:
+        return f"input {source.input}"
+    return f"output of {source.output_of}" if source.output_of is not None else f"same as {source.same_as}"
 
 
 def status_view(report: Report, *, live: bool = False) -> Group:
-    """The table of a run and a line that counts.
+    """The tasks of a run, one row for each item, and a line that counts them.
 
     :param live: whether the line also says what is spent so far; at the end :func:`totals` does
     """
-    counts: dict[str, int] = {}
+    some_spent = any(row.at.spent is not None for row in report.rows)
+    listing = Listing("Task", "Name", "Status", "Depends on", *(["Spent"] if some_spent else []))
+    spending = report.view.spending
+    task_limit = spending.limits.task.budget_usd if spending else None
+    counts: Counter[str] = Counter()
     for row in report.rows:
-        label = status_text(row.state).plain
-        counts[label] = counts.get(label, 0) + 1
+        at, status = row.at, status_text(row.at.state)
+        counts[status.plain] += 1
+        if at.amendment is not None:
+            status.append(", amended", "yellow")
+        if at.carried_from:
+            status.append(", carried over", "cyan")
+        if at.outdated:
+            status.append(", outdated", "yellow")
+        spent = [_spent_by_task(row, task_limit)] if some_spent else []
+        depends_on = safe_line(", ".join(row.task.depends_on))
+        listing.add(row.label, safe_line(row.task.name), status, depends_on, *spent)
     line = [f"{count} {label}" for label, count in counts.items()]
     if live and report.spent is not None:
-        money = _money(report.spent, report.spending)
+        money = _money(report.spent, spending)
         line.append(f"{money} ({SIMULATED})" if report.simulated else money)
-    return Group(status_table(report.rows), Text(" · ".join(line), style="dim"))
+    return Group(listing, Text(" · ".join(line), style="dim"))
+
+
+def _spent_by_task(row: Row, limit_usd: float | None) -> str:
+    if row.at.spent is None or row.at.carried_from:
+        return ""
+    tokens = figures.counted(amounts.counted_tokens(row.at.spent), "token")
+    price = amounts.price(row.at.spent, limit_usd, column=True)
+    return ", ".join(filter(None, (tokens, price, amounts.uncertain(row.at.spent, brief=True))))
+
+
+def amendment_lines(report: Report) -> Iterator[str]:
+    """Each amendment that counts in a line: of what, by whom, when, and why."""
+    for each in report.view.amendments:
+        if each["withdrawn"]:
+            continue
+        items = each["items"]
+        more = f" and {len(items) - _MOST_NAMES} more" if len(items) > _MOST_NAMES else ""
+        task = f"{each['task_id']} [{', '.join(items[:_MOST_NAMES])}{more}]" if items else each["task_id"]
+        parts = ["instruction"] if each["instruction"] is not None else []
+        parts += [f"input {name}" for name in each["inputs"]]
+        saved = "" if each["saved_revision"] is None else f" (revision {each['saved_revision']})"
+        yield safe_line(
+            f"Amendment {each['number']}: {task}, {', '.join(parts)}{saved}. "
+            f"{each['by']}, {figures.minute(each['at'])} UTC: {each['reason']}"
+        )
 
 
 def print_results(console: Console, rows: Iterable[Row]) -> None:
     """What each finished task gave and why each failed one failed."""
     for row in rows:
-        if row.result is not None:
+        if row.at.result is not None:
             _print_result(console, row)
-        elif row.error is not None:
+        elif row.at.error is not None:
             _print_error(console, row)
 
 
 def totals(report: Report) -> Text:
     """Outcome, tokens, cost, limits and time of a run in a line; what its planning took stands beside it."""
-    state = status_text(report.state)
+    state = status_text(report.view.state)
     parts = list(_sums(report)) or [_NO_CALL]
-    if report.seconds is not None:
-        parts.append(f"{report.seconds:.1f} s")
+    if report.view.seconds is not None:
+        parts.append(f"{report.view.seconds:.1f} s")
     return Text(f"Run {state.plain}: ", style=state.style).append(" · ".join(parts), style="not bold default")
 
 
@@ -138,7 +159,7 @@ def _sums(report: Report) -> Iterator[str]:
 
 
 def _spent_by_run(report: Report, spent: Totals) -> Iterator[str]:
-    usage, spending = spent.usage, report.spending
+    usage, spending = spent.usage, report.view.spending
     cached = usage.cache_read_tokens + usage.cache_write_tokens
     of_these = f", {cached:,} of these by the cache" if cached else ""
     tokens = figures.counted(amounts.counted_tokens(spent), "token")
@@ -168,33 +189,34 @@ def _money(totals: Totals, spending: Spending | None) -> str:
 
 
 def _print_result(console: Console, row: Row) -> None:
-    assert row.result is not None, "only rows with a result come here"
-    title, summary = full_name(row), safe_text(row.result["summary"])
-    if row.simulated:
+    result = row.at.result
+    assert result is not None, "only rows with a result come here"
+    title, summary = row.label, safe_text(result.summary)
+    if row.at.simulated:
         title += f" ({SIMULATED})"
-    if row.carried_from:
-        title += f" (carried over from run {safe_line(row.carried_from)})"
-    output = _shortened(row.result["output"])
+    if row.at.carried_from:
+        title += f" (carried over from run {safe_line(row.at.carried_from)})"
+    output = _shortened(result.output)
     if console.is_terminal:
         body: list[RenderableType] = [Text(summary, style="bold")]
         if output:
-            body += [Text(), _markdown(output) if isinstance(row.result["output"], str) else Text(output)]
+            body += [Text(), _markdown(output) if isinstance(result.output, str) else Text(output)]
         console.print(Panel(Group(*body), title=Text(title), title_align="left", border_style="green"))
     else:
-        console.print(Text(f"== {title}: {safe_line(summary)}"))
+        console.print(f"== {title}: {safe_line(summary)}")
         if output:
-            console.print(Text(output))
+            console.print(output)
 
 
 def _print_error(console: Console, row: Row) -> None:
-    assert row.error is not None, "only rows with an error come here"
-    message, hint = safe_text(row.error["message"]), safe_text(row.error["hint"])
-    title = f"{full_name(row)}: {status_text(row.state).plain}"
+    assert row.at.error is not None, "only rows with an error come here"
+    message, hint = safe_text(row.at.error.message), safe_text(row.at.error.hint)
+    title = f"{row.label}: {status_text(row.at.state).plain}"
     if console.is_terminal:
         body = Group(Text(message), *([Text(hint, style="yellow")] if hint else []))
         console.print(Panel(body, title=Text(title), title_align="left", border_style="red"))
     else:
-        console.print(Text(f"== {title}: {message} {hint}".rstrip()))
+        console.print(f"== {title}: {message} {hint}".rstrip())
 
 
 def _shortened(output: object) -> str:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from chassis.cli.run_lookup import CHASSIS_TAG
-from chassis.cli.task_failure import error_document
+from chassis.cli.report import error_document
+from chassis.contract.names import TAG
 from chassis.errors import PlanError
 
 if TYPE_CHECKING:
@@ -85,10 +85,8 @@ def _of_plan(store: PlanStore, ref: PlanRef) -> WorkflowRow:
 
 def with_airflow(workflows: Iterable[WorkflowRow], airflow: Airflow) -> list[WorkflowRow]:
     """The same with what Airflow says of them, in five requests however many there are."""
-    dags = {dag["dag_id"]: dag for dag in airflow.dags(tag=CHASSIS_TAG)}
-    last = {
-        dag["dag_id"]: state for state in _RUN_STATES for dag in airflow.dags(tag=CHASSIS_TAG, last_run=state)
-    }
+    dags = {dag["dag_id"]: dag for dag in airflow.dags(tag=TAG)}
+    last = {dag["dag_id"]: state for state in _RUN_STATES for dag in airflow.dags(tag=TAG, last_run=state)}
     return [
         _of_dag(each, dags[each.workflow_id], last.get(each.workflow_id))
         if each.workflow_id in dags

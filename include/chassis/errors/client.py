@@ -19,6 +19,10 @@ class AirflowUnreachableError(ChassisError):
     retryable = True
 
 
+class PluginMissingError(ChassisError):
+    """The Airflow that is asked about a run doesn't have the Chassis plugin. Exit code 3."""
+
+
 class AirflowRefusedError(ChassisError):
     """Airflow answered and said no.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
-from chassis.cli import follow, planner_client, waiting_plans
+from chassis.cli import follow, planner_client
 from chassis.cli.main import app
 from tests.unit.cli.made_up_runs import RUN, planner_run, workflow_run
 from tests.unit.fake_airflow import PASSWORD, USERNAME, FakeAirflow, FakeDag, task
@@ -21,7 +21,6 @@ Chassis = Callable[..., Result]
 def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "_POLL_SECONDS", 0.01)
     monkeypatch.setattr(planner_client, "_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(waiting_plans, "_POLL_SECONDS", 0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -50,5 +49,6 @@ def planner(fake: FakeAirflow) -> FakeDag:
     """An Airflow in which planning works, and so does the planned run."""
     fake.dags["plan_workflow"] = FakeDag(starts={"p1": planner_run()})
     tasks = [task("update", "report", mapped=True), task("report")]
-    fake.dags["onboard"] = FakeDag(tasks, {RUN: workflow_run()}, ("chassis", "revision:3"))
+    items = {"update": ("pricing", "claims")}
+    fake.dags["onboard"] = FakeDag(tasks, {RUN: workflow_run()}, ("chassis", "revision:3"), items=items)
     return fake.dags["plan_workflow"]

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chassis.cli.amendments import amendment_lines, change_of
+from chassis.cli.render import amendment_lines
+from chassis.cli.task_retry import amendment_of
 from chassis.errors.client import UsageError
 from tests.unit.cli.made_up_runs import RUN, workflow_run
+from tests.unit.cli.made_up_views import report
 from tests.unit.fake_airflow import FakeAirflow, FakeDag, FakeRun
 
 if TYPE_CHECKING:
@@ -122,11 +124,11 @@ def test_options_that_do_not_go_together_are_refused_before_anything_is_asked(
 ) -> None:
     options = {"instruction": None, "inputs": [], "reason": None, "save": False, "latest": False} | given
     with pytest.raises(UsageError, match=words):
-        change_of(options.pop("instruction"), options.pop("inputs"), options.pop("reason"), **options)
+        amendment_of(options.pop("instruction"), options.pop("inputs"), options.pop("reason"), **options)
 
 
 def test_without_an_amendment_a_retry_is_what_it_was() -> None:
-    assert change_of(None, (), None, save=False, latest=True) is None
+    assert amendment_of(None, (), None, save=False, latest=True) is None
 
 
 def test_without_an_item_all_that_failed_are_amended_by_one_request(
@@ -181,16 +183,16 @@ def test_an_amendment_of_several_items_is_shown_with_each_of_them_and_listed_onc
 
 
 def test_a_saved_amendment_names_its_revision() -> None:
-    [line] = amendment_lines([{**AMENDMENT, "items": [], "saved_revision": 3}])
+    [line] = amendment_lines(report(amendments=[{**AMENDMENT, "items": [], "saved_revision": 3}]))
     assert line.startswith("Amendment 1: update, instruction, input product (revision 3). Ada")
 
 
 def test_of_many_items_the_first_are_named() -> None:
     items = [f"i{number}" for number in range(200)]
-    [line] = amendment_lines([{**AMENDMENT, "items": items}])
+    [line] = amendment_lines(report(amendments=[{**AMENDMENT, "items": items}]))
     assert line.startswith("Amendment 1: update [i0, i1, ")
     assert "i9 and 190 more], instruction" in line
-    [few] = amendment_lines([{**AMENDMENT, "items": items[:10]}])
+    [few] = amendment_lines(report(amendments=[{**AMENDMENT, "items": items[:10]}]))
     assert "i9], instruction" in few
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chassis.cli.commands.limits import limits
-from chassis.cli.commands.runs import retry
+from chassis.cli.commands.retry import retry
 from chassis.cli.plan_limits import limits_of, overtaken, publish_limits, with_limits
 from chassis.errors import LimitSpentError, PlanError, PlanFault
 from chassis.plans.store import PlanStore

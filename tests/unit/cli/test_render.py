@@ -1,24 +1,43 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console, RenderableType
 
 from chassis.cli.render import plan_table, print_results, status_view, totals
-from chassis.cli.report import Report, Row
-from chassis.cli.task_shapes import Shape, TaskShape
+from chassis.contract.xcoms import TaskError
+from chassis.workflow import check_plan
+from tests.unit.cli.made_up_views import done, report, row
 
-USAGE = {
-    "input_tokens": 1000,
-    "output_tokens": 50,
-    "cache_read_tokens": 200,
-    "cache_write_tokens": 30,
-    "calls": 2,
-    "cost_usd": 0.0123,
+if TYPE_CHECKING:
+    from chassis.cli.report import Row
+
+PLAN = {
+    "schema_version": 1,
+    "id": "onboard",
+    "title": "Onboard",
+    "requirement": "Onboard",
+    "inputs": {"regions": {"type": "array", "default": ["eu", "us"]}},
+    "tasks": [
+        {"id": "report", "name": "Report", "instruction": "Report", "depends_on": ["verify", "roll_out"]},
+        {
+            "id": "update",
+            "name": "Update one service",
+            "instruction": "{item}",
+            "for_each": {"items": ["pricing", "claims"]},
+        },
+        {
+            "id": "verify",
+            "name": "Verify",
+            "instruction": "{item}",
+            "for_each": {"same_as": "update"},
+            "depends_on": ["update"],
+        },
+        {"id": "roll_out", "name": "Roll out", "instruction": "{item}", "for_each": {"input": "regions"}},
+    ],
 }
-
 
 def rendered(*what: RenderableType, terminal: bool = False) -> str:
     console = Console(
@@ -29,41 +48,33 @@ def rendered(*what: RenderableType, terminal: bool = False) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-def results(row: Row, *, terminal: bool) -> str:
+def results(shown: Row, *, terminal: bool) -> str:
     console = Console(file=io.StringIO(), width=100, force_terminal=terminal, markup=False, emoji=False)
-    print_results(console, [row])
+    print_results(console, [shown])
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-def done(output: Any, summary: str = "Done.", **more: Any) -> Row:
-    result = {"summary": summary, "output": output, "model": "claude", "request_ids": []}
-    return Row("add", None, "Add", "success", (), result=result, usage=USAGE, **more)
-
-
-def test_the_plan_shows_task_name_items_and_dependencies() -> None:
-    shape = Shape(
-        (
-            TaskShape("update", "Update one service", (), "pricing, claims", ("pricing", "claims")),
-            TaskShape("report", "Report", ("update",)),
-        ),
-        1,
-    )
-    lines = rendered(plan_table(shape)).splitlines()
-    assert [word in lines[1] for word in ("Task", "Name", "For each", "Depends on")] == [True] * 4
-    assert "update" in lines[3]
-    assert "Update one service" in lines[3]
-    assert "pricing, claims" in lines[3]
-    assert lines[4].split() == ["report", "Report", "update"]
+def test_the_plan_shows_task_name_items_and_dependencies_in_the_order_in_which_they_can_run() -> None:
+    lines = [line.split("  ") for line in rendered(plan_table(check_plan(PLAN))).splitlines()]
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    assert cells[1] == ["Task", "Name", "For each", "Depends on"]
+    assert cells[3:] == [
+        ["update", "Update one service", "pricing, claims"],
+        ["verify", "Verify", "same as update", "update"],
+        ["roll_out", "Roll out", "input regions"],
+        ["report", "Report", "verify, roll_out"],
+    ]
 
 
 def test_the_status_has_a_row_for_each_item_and_counts_them() -> None:
-    rows = (
-        Row("update", "pricing", "Update", "success", (), map_index=0),
-        Row("update", "claims", "Update", "deferred", (), map_index=1),
-        Row("update", None, "Update", "up_for_retry", (), map_index=2),
-        Row("report", None, "Report", None, ("update",)),
+    found = report(
+        row("update", "success", "pricing", 0, name="Update"),
+        row("update", "deferred", "claims", 1),
+        row("update", "up_for_retry", None, 2),
+        row("report", None, name="Report", depends_on=("update",)),
+        state="running",
     )
-    text = rendered(status_view(Report("w", 1, "r", "running", rows)))
+    text = rendered(status_view(found))
     lines = [line.split() for line in text.splitlines()]
     assert ["update", "[pricing]", "Update", "success"] in lines
     assert ["update", "[claims]", "Update", "deferred"] in lines
@@ -75,8 +86,8 @@ def test_the_status_has_a_row_for_each_item_and_counts_them() -> None:
 @pytest.mark.parametrize("terminal", [True, False])
 def test_names_and_results_are_printed_as_text_not_obeyed(terminal: bool) -> None:
     hostile = "[red]\x1b[2J:boom: {{ secret }}"
-    row = Row("add", hostile, hostile, "success", (), map_index=0)
-    text = rendered(status_view(Report("w", 1, "r", "running", (row,))), terminal=terminal)
+    found = report(row("add", "success", hostile, 0, name=hostile), state="running")
+    text = rendered(status_view(found), terminal=terminal)
     assert "[red]␛[2J:boom: {{ secret }}" in text
     assert "\x1b[2J" not in text
 
@@ -109,28 +120,26 @@ def test_a_simulated_result_says_so() -> None:
 
 
 def test_what_was_taken_over_says_so_and_from_where() -> None:
-    row = done("8", carried_from="planned__manual__1")
-    assert "success, carried over" in rendered(status_view(Report("w", 1, "r2", "success", (row,))))
-    assert "carried over from run planned__manual__1" in results(row, terminal=False)
+    carried = done("8", carried_from="planned__manual__1")
+    assert "success, carried over" in rendered(status_view(report(carried)))
+    assert "carried over from run planned__manual__1" in results(carried, terminal=False)
 
 
 def test_a_failed_task_shows_reason_and_hint() -> None:
-    error = {"class": "TaskBlockedError", "message": "No access.", "hint": "Ask for it."}
-    row = Row("add", None, "Add", "failed", (), error=error)
-    assert results(row, terminal=False) == "== add: failed: No access. Ask for it.\n"
-    assert "Ask for it." in results(row, terminal=True)
+    error = TaskError(kind="TaskBlockedError", message="No access.", hint="Ask for it.")
+    failed = row("add", "failed", error=error)
+    assert results(failed, terminal=False) == "== add: failed: No access. Ask for it.\n"
+    assert "Ask for it." in results(failed, terminal=True)
 
 
 def test_the_totals_give_outcome_tokens_cost_and_time() -> None:
-    report = Report("w", 1, "r", "success", (done("8"),), seconds=12.34)
     expected = "Run success: 1,280 tokens (1,230 in, 230 of these by the cache; 50 out) · $0.0123 · 12.3 s"
-    assert totals(report).plain == expected
+    assert totals(report(done(), seconds=12.34)).plain == expected
 
 
 def test_the_totals_of_a_simulated_run_say_that_nothing_was_paid() -> None:
-    report = Report("w", 1, "r", "success", (done("8", simulated=True),))
-    assert "$0.0123 · simulated: not Claude, so nothing was paid" in totals(report).plain
+    assert "$0.0123 · simulated: not Claude, so nothing was paid" in totals(report(done(simulated=True))).plain
 
 
 def test_the_totals_without_a_finished_call_say_so() -> None:
-    assert totals(Report("w", 1, "r", "failed")).plain == "Run failed: no call to Claude has ended"
+    assert totals(report(state="failed")).plain == "Run failed: no call to Claude has ended"

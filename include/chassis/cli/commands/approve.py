@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chassis.cli.arguments import read_text
 from chassis.cli.commands.decide import decide, on_terminal, show_plan, where_to_decide
 from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption
 from chassis.cli.console import FAILED, out, print_json, reports_errors, safe_line, tell
+from chassis.errors import PlanRejectedError
+from chassis.errors.client import AnswerRefusedError, UsageError
 
 if TYPE_CHECKING:
-    from chassis.airflow_client import Airflow
-    from chassis.cli.waiting_plans import WaitingPlan
+    from chassis.airflow_client import Json
+    from chassis.cli.planner_client import PlannerRun
+    from chassis.contract.xcoms import PendingPlan
 
 
 @reports_errors
@@ -37,21 +41,12 @@ def approve(
     home: HomeOption = HOME,
 ) -> None:
     """Show a plan that waits for a decision, and decide; without options, on the terminal."""
-    from chassis.cli.arguments import read_text
+    from chassis.cli.planner_client import find_pending, pending_plans
     from chassis.cli.target import connect
-    from chassis.cli.waiting_plans import find_plan, plans
     from chassis.contract.names import APPROVE_PLAN, REJECT_PLAN, REVISE_PLAN
-    from chassis.errors.client import UsageError
 
-    chosen = [
-        option
-        for option, given in (
-            (APPROVE_PLAN, yes or (edit and not revise)),
-            (REVISE_PLAN, revise),
-            (REJECT_PLAN, reject),
-        )
-        if given
-    ]
+    given = {APPROVE_PLAN: yes or (edit and not revise), REVISE_PLAN: revise, REJECT_PLAN: reject}
+    chosen = [option for option, wanted in given.items() if wanted]
     if len(chosen) > 1 or (reject and edit):
         raise UsageError("One decision at a time: --approve, --revise, --reject or --edit.")
     edited = "" if edit is None else read_text(edit)
@@ -59,73 +54,71 @@ def approve(
         if all_plans or not name:
             if chosen:
                 raise UsageError("Say which plan.", hint="See pending plans: chassis approve --list")
-            _list(airflow, plans(airflow), as_json=as_json)
+            _list(pending_plans(airflow), as_json=as_json)
             return
-        plan = find_plan(airflow, name, run)
+        planner, plan = find_pending(airflow, name, run)
         if chosen:
-            _carry_out(airflow, plan, chosen[0], revise or reject, edited, as_json=as_json)
+            _carry_out(planner, plan, chosen[0], revise or reject, edited, as_json=as_json)
         elif as_json:
-            print_json(_document(airflow, plan))
+            print_json(_document(planner, plan))
         elif on_terminal():
-            _say(plan, approved=decide(airflow, plan, out()))
+            _say(planner, approved=decide(planner, plan, out()))
         else:
             show_plan(out(), plan)
-            where_to_decide(airflow, plan)
+            where_to_decide(planner, plan)
 
 
 def _carry_out(
-    airflow: Airflow, plan: WaitingPlan, option: str, comment: str, edited: str, *, as_json: bool
+    planner: PlannerRun, plan: PendingPlan, option: str, comment: str, edited: str, *, as_json: bool
 ) -> None:
-    from chassis.cli.waiting_plans import answer, result_of
+    from chassis.approval_policy import plan_code
     from chassis.contract.names import REJECT_PLAN
-    from chassis.errors import PlanRejectedError
-    from chassis.errors.client import AnswerRefusedError
 
-    answer(airflow, plan, option, comment=comment, edited=edited)
+    planner.answer(plan, option, comment=comment, edited=edited)
     try:
-        now = result_of(airflow, plan)
+        now = planner.wait_for_next(plan)
     except PlanRejectedError:
         if option != REJECT_PLAN:
             raise
-        tell(f"Rejected: {plan.code} of {safe_line(plan.workflow_id)}.")
+        tell(f"Rejected: {plan_code(plan.digest)} of {safe_line(plan.workflow_id)}.")
         return
     if now is None:
-        _say(plan, approved=True)
-    elif now.proposal["refused"]:
+        _say(planner, approved=True)
+    elif now.refused:
         raise AnswerRefusedError(
-            f"The answer was not carried out: {now.proposal['refused']}",
-            hint=f"The plan waits on: chassis approve {plan.dag_id} --run {plan.run_id}",
+            f"The answer was not carried out: {now.refused}", hint=f"The plan still waits: {planner.command}"
         )
     elif as_json:
-        print_json(_document(airflow, now))
+        print_json(_document(planner, now))
     else:
         show_plan(out(), now)
-        where_to_decide(airflow, now)
+        where_to_decide(planner, now)
 
 
-def _say(plan: WaitingPlan, *, approved: bool) -> None:
+def _say(planner: PlannerRun, *, approved: bool) -> None:
     if not approved:
-        tell(f"Still pending: chassis approve {plan.dag_id} --run {plan.run_id}")
+        tell(f"Still pending: {planner.command}")
         raise typer.Exit(FAILED)
-    tell(f"Approved. See how the run goes on: chassis status {plan.dag_id} --run {plan.run_id}")
+    tell(f"Approved. Follow the run: chassis status {planner.dag_id} --run {planner.run_id}")
 
 
-def _list(airflow: Airflow, waiting: list[WaitingPlan], *, as_json: bool) -> None:
+def _list(pending: list[tuple[PlannerRun, PendingPlan]], *, as_json: bool) -> None:
+    from chassis.approval_policy import plan_code
     from chassis.cli.listing import Listing
+    from chassis.figures import minute
 
     if as_json:
-        print_json([_document(airflow, plan) for plan in waiting])
-        return
-    if not waiting:
+        print_json([_document(planner, plan) for planner, plan in pending])
+    elif not pending:
         tell("No plan is waiting for a decision.")
-        return
-    table = Listing("Workflow", "Plan", "Planner", "Run", "Until (UTC)", "Title")
-    for plan in waiting:
-        until = str(plan.proposal["deadline"] or "")[:16].replace("T", " ")
-        cells = (plan.workflow_id, plan.code, plan.dag_id, plan.run_id, until, plan.proposal["title"])
-        table.add(*map(safe_line, cells))
-    out().print(table)
+    else:
+        table = Listing("Workflow", "Plan", "Planner", "Run", "Until (UTC)", "Title")
+        for planner, plan in pending:
+            code, until = plan_code(plan.digest), minute(plan.deadline)
+            cells = (plan.workflow_id, code, planner.dag_id, planner.run_id, until, plan.title)
+            table.add(*map(safe_line, cells))
+        out().print(table)
 
 
-def _document(airflow: Airflow, plan: WaitingPlan) -> dict[str, object]:
-    return {"planner": plan.dag_id, "run_id": plan.run_id, "page": plan.page(airflow), **plan.proposal}
+def _document(planner: PlannerRun, plan: PendingPlan) -> Json:
+    return {"planner": planner.dag_id, "run_id": planner.run_id, "page": planner.page, **plan.document()}

@@ -83,7 +83,6 @@ def diff(
 def validate(file: PlanFileArgument, as_json: JsonOption = False) -> None:
     """Check a plan file against every rule, and against what the deployment has: agents, models, services."""
     from chassis.cli.render import plan_table
-    from chassis.cli.task_shapes import shape_of_plan
     from chassis.workflow import plan_digest
 
     spec, warnings = _checked(file)
@@ -95,7 +94,7 @@ def validate(file: PlanFileArgument, as_json: JsonOption = False) -> None:
     console.print(
         Text(f"{file} is a valid plan of workflow {spec.id}, digest {plan_digest(spec)[:12]}.", style="green")
     )
-    console.print(plan_table(shape_of_plan(spec, None, {})))
+    console.print(plan_table(spec))
 
 
 @reports_errors

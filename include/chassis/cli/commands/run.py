@@ -16,6 +16,8 @@ from chassis.cli.commands.decide import decide, on_terminal, where_to_decide
 from chassis.cli.commands.shared_options import HOME, BedrockOption, HomeOption, JsonOption
 from chassis.cli.commands.watching import interruptible, show_end, watch
 from chassis.cli.console import FAILED, err, out, print_json, reports_errors, safe_line, safe_text, tell
+from chassis.contract.addresses import Links
+from chassis.contract.names import ACTION_PUBLISH, ACTION_RUN, started_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from chassis.airflow_client import Airflow
     from chassis.cli.planner_client import Planned, PlannerRun
     from chassis.cli.target import Target
-    from chassis.cli.task_shapes import Shape
 
 _NONE = "none"
 """What takes away what a workflow was given before."""
@@ -187,9 +188,9 @@ def run(
     console = err() if as_json else out()
     target = connect_or_start(request.home, bedrock=request.bedrock, tell=tell)
     with target.airflow as airflow:
-        planner, planned, shape = _plan(target, request, console, publish_only=False)
-        run_id, planning = planner.started_run, planned.planning
-        report = watch(airflow, planned.workflow_id, run_id, shape, console, planning=planning)
+        airflow.require_plugin()  # before anything is paid for what could not be shown
+        planner, planned = _plan(target, request, console, ACTION_RUN)
+        report = watch(airflow, planned.published.workflow_id, started_run(planner.run_id), console)
     if as_json:
         print_json(report.document())
     raise typer.Exit(show_end(report, console, () if as_json else report.rows, table=console.is_terminal))
@@ -203,15 +204,15 @@ def plan(request: _Request) -> None:
 
     target = connect_or_start(request.home, bedrock=request.bedrock, tell=tell)
     with target.airflow as airflow:
-        _, planned, _ = _plan(target, request, out(), publish_only=True)
-        tell(f"The whole plan: chassis show {planned.workflow_id}")
-        tell(f"Its page: {airflow.url}/dags/{planned.workflow_id}")
+        _, planned = _plan(target, request, out(), ACTION_PUBLISH)
+        workflow_id = planned.published.workflow_id
+        tell(f"The whole plan: chassis show {workflow_id}")
+        tell(f"Its page: {Links(airflow.url).airflow_dag(workflow_id)}")
 
 
 def _inputs(home: Path, workflow_id: str, given: Iterable[str]) -> dict[str, Any]:
     """The inputs' values, by the types of the workflow's plan where there is one."""
-    from chassis.cli.input_values import input_values, looks_like_json, parse_inputs
-    from chassis.cli.plan_types import declared_types
+    from chassis.cli.input_arguments import declared_types, input_values, looks_like_json, parse_inputs
 
     parsed = parse_inputs(given)
     values = input_values(parsed, declared_types(home, workflow_id) if parsed else {})
@@ -221,87 +222,65 @@ def _inputs(home: Path, workflow_id: str, given: Iterable[str]) -> dict[str, Any
     return values
 
 
-def _plan(
-    target: Target, request: _Request, console: Console, *, publish_only: bool
-) -> tuple[PlannerRun, Planned, Shape]:
+def _plan(target: Target, request: _Request, console: Console, action: str) -> tuple[PlannerRun, Planned]:
     """Have the requirement planned and published, and show the plan."""
     from chassis.cli.planner_client import PlannerRun
-    from chassis.cli.render import plan_table
-    from chassis.cli.task_shapes import shape_of_plan
-    from chassis.contract.names import ACTION_PUBLISH, ACTION_RUN, PLANNER_DAG
+    from chassis.cli.render import SIMULATED, plan_table
     from chassis.workflow import load_plan
 
-    action = ACTION_PUBLISH if publish_only else ACTION_RUN
-    _introduce(console, target)
-    conf = {**request.conf, "action": action}
-    planner = PlannerRun.start(target.airflow, conf, unpause=request.unpause)
-    with interruptible(target.airflow, PLANNER_DAG, planner.run_id):
+    line = Text("Agent planning-agent", style="bold").append(" · Claude on Amazon Bedrock", style="not bold")
+    console.print(line.append(f" · {SIMULATED}", style="bold yellow") if target.simulated else line)
+    planner = PlannerRun.start(target.airflow, {**request.conf, "action": action}, unpause=request.unpause)
+    with interruptible(target.airflow, planner.dag_id, planner.run_id):
         with _progress(console, "Planning"):
             planner.wait_for_plan(_tell_retry)
-        _have_approved(
-            target.airflow, planner, console, asks=request.conf.get("approve") == "always" or on_terminal()
-        )
-        _tell_paused(target.airflow, planner.planned_id(), request, action)
+        _have_approved(planner, console, asks=request.conf.get("approve") == "always" or on_terminal())
+        _tell_paused(target.airflow, planner.checked().workflow_id, request, action)
         planned = planner.wait_until_published()
-        shape = shape_of_plan(load_plan(planned.plan), planned.revision, request.conf.get("inputs", {}))
         console.print(_headline(planned))
-        for line in planned.changes:
-            console.print(Text(f"  {safe_text(line)}"))
-        for line in planned.warnings:
-            console.print(Text(f"  Warning: {safe_text(line)}", style="yellow"))
-        console.print(plan_table(shape))
+        for change in planned.published.changes:
+            console.print(f"  {safe_text(change)}")
+        for warning in planned.published.warnings:
+            console.print(f"  Warning: {safe_text(warning)}", style="yellow")
+        console.print(plan_table(load_plan(planned.plan)))
         with _progress(console, "Waiting for Airflow to have the workflow"):
-            planner.wait_for_workflow(runs=not publish_only)
-    return planner, planned, shape
+            planner.wait_for_workflow(runs=action == ACTION_RUN)
+    return planner, planned
 
 
-def _have_approved(airflow: Airflow, planner: PlannerRun, console: Console, *, asks: bool) -> None:
+def _have_approved(planner: PlannerRun, console: Console, *, asks: bool) -> None:
     """Wait until the plan is approved, where it has to be; ask here, or say where to approve it."""
-    waiting = planner.plan_to_decide()
-    if waiting is None:
+    pending = planner.wait_for_decision()
+    if pending is None:
         return
     if not asks:
-        where_to_decide(airflow, waiting)
-    elif not decide(airflow, waiting, console):
+        where_to_decide(planner, pending)
+    elif not decide(planner, pending, console):
         tell("Nothing is published yet.")
-        where_to_decide(airflow, waiting)
+        where_to_decide(planner, pending)
         raise typer.Exit(FAILED)
 
 
 def _tell_paused(airflow: Airflow, workflow_id: str, request: _Request, action: str) -> None:
     """Say that the workflow is paused, or unpause it: it can be that only the planner has told which one it is."""
-    from chassis.cli.planner_client import is_paused
-    from chassis.contract.names import ACTION_RUN
-
-    if not is_paused(airflow, workflow_id):
+    dag = airflow.find_dag(workflow_id)
+    if dag is None or not dag["is_paused"]:
         return
     if request.unpause:
         airflow.set_paused(workflow_id, False)
         return
     what = "its run will not start" if action == ACTION_RUN else "it will not run by its schedule"
-    tell(f"Workflow {workflow_id} is paused: {what}. Unpause it: {airflow.url}/dags/{workflow_id}")
-
-
-def _introduce(console: Console, target: Target) -> None:
-    """Say which agent is invoked, and who answers."""
-    from chassis.cli.render import SIMULATED
-
-    line = Text("Agent planning-agent", style="bold").append(" · Claude on Amazon Bedrock", style="not bold")
-    if target.simulated:
-        line.append(f" · {SIMULATED}", style="bold yellow")
-    console.print(line)
+    tell(f"Workflow {workflow_id} is paused: {what}. Unpause it: chassis unpause {workflow_id}")
 
 
 def _headline(planned: Planned) -> Text:
     from chassis.cli.render import SIMULATED
 
-    planning = planned.planning
-    state = f"revision {planned.revision}" if planned.changed else f"unchanged, revision {planned.revision}"
-    line = Text(f"\nPlan {planned.workflow_id}", style="bold").append(f" · {state}", style="not bold")
-    line.append(f" · by {safe_line(planning['model'])}, attempt {planning['attempts']}", style="not bold dim")
-    if planning["simulated"]:
-        line.append(f" · {SIMULATED}", style="yellow")
-    return line
+    published, planning = planned.published, planned.planning
+    state = f"{'' if published.changed else 'unchanged, '}revision {published.revision}"
+    line = Text(f"\nPlan {published.workflow_id}", style="bold").append(f" · {state}", style="not bold")
+    line.append(f" · by {safe_line(planning.model)}, attempt {planning.attempts}", style="not bold dim")
+    return line.append(f" · {SIMULATED}", style="yellow") if planning.simulated else line
 
 
 def _progress(console: Console, what: str) -> Any:

@@ -1,7 +1,8 @@
-"""``chassis status``, ``retry`` and ``logs``: runs."""
+"""``chassis runs``, ``status``, ``stop``, ``logs`` and ``transcript``: the runs of a workflow."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,45 +17,88 @@ from chassis.cli.commands.shared_options import (
     TaskArgument,
     WorkflowArgument,
 )
-from chassis.cli.commands.watching import run_page, show_end, watch
-from chassis.cli.console import FAILED, SUCCESS, out, print_json, reports_errors, safe_text, tell
+from chassis.cli.commands.watching import run_page, show_end
+from chassis.cli.console import (
+    FAILED,
+    SUCCESS,
+    out,
+    print_json,
+    reports_errors,
+    safe_line,
+    safe_text,
+    tell,
+)
+from chassis.errors.client import UsageError
+from chassis.figures import duration, minute
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from rich.console import Console
-
     from chassis.airflow_client import Airflow, Json
     from chassis.cli.report import Report, Row
-    from chassis.cli.retry_targets import Amending
-    from chassis.cli.task_shapes import Shape
+
+
+@reports_errors
+def runs(
+    workflow: WorkflowArgument,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="Show so many at most.")] = 20,
+    as_json: JsonOption = False,
+    home: HomeOption = HOME,
+) -> None:
+    """List the runs of a workflow, the newest first: state, start, duration and who started each."""
+    from chassis.cli.listing import Listing
+    from chassis.cli.render import status_text
+    from chassis.cli.run_lookup import find_workflow
+    from chassis.cli.target import connect
+
+    with connect(home).airflow as airflow:
+        find_workflow(airflow, workflow)
+        found = [_facts(run) for run in airflow.runs(workflow, limit=limit)]
+    if as_json:
+        print_json({"workflow_id": workflow, "runs": found})
+    elif not found:
+        tell(f"{workflow} has no run yet.")
+    else:
+        table = Listing("Run", "State", "Started (UTC)", "Duration", "Started by", numbers=("Duration",))
+        for each in found:
+            took = "" if each["seconds"] is None else duration(each["seconds"])
+            names = safe_line(each["run_id"]), safe_line(each["started_by"])
+            table.add(names[0], status_text(each["state"]), minute(each["start_date"]), took, names[1])
+        out().print(table)
+
+
+def _facts(run: Json) -> Json:
+    start, end = (run[name] and datetime.fromisoformat(run[name]) for name in ("start_date", "end_date"))
+    return {
+        "run_id": run["dag_run_id"],
+        "state": run["state"],
+        "start_date": run["start_date"],
+        "end_date": run["end_date"],
+        "seconds": round(((end or datetime.now(UTC)) - start).total_seconds(), 1) if start else None,
+        "started_by": run.get("triggering_user_name") or run.get("run_type") or "",
+    }
 
 
 @reports_errors
 def status(
     workflow: WorkflowArgument, run: RunOption = None, as_json: JsonOption = False, home: HomeOption = HOME
 ) -> None:
-    """Show how a run stands, and its results once it has ended."""
-    from chassis.cli.amendments import amendment_lines, read_amendments, with_amendments
-    from chassis.cli.render import status_view, totals
-    from chassis.cli.report import FINISHED, with_results
-    from chassis.cli.spending import SpendingReader
+    """Show the status of a run, and its results once it has ended."""
+    from chassis.cli.render import amendment_lines, status_view, totals
+    from chassis.cli.report import FINISHED
+    from chassis.cli.run_lookup import find_run, read_report
     from chassis.cli.target import connect
 
     with connect(home).airflow as airflow:
-        report, _ = _find(airflow, home, workflow, run)
-        reader = SpendingReader(airflow, workflow, str(report.dag_run_id))
-        amendments = read_amendments(airflow, workflow, str(report.dag_run_id))
-        report = with_amendments(with_results(airflow, report, reader), amendments)
-        page = run_page(airflow, workflow, str(report.dag_run_id))
+        run_id = find_run(airflow, workflow, run)["dag_run_id"]
+        report = read_report(airflow, workflow, run_id, results=True)
+        page = run_page(airflow, workflow, run_id)
     if as_json:
         print_json(report.document())
-        raise typer.Exit(FAILED if report.state == "failed" else SUCCESS)
+        raise typer.Exit(FAILED if report.view.state == "failed" else SUCCESS)
     console = out()
-    console.print(Text(f"{workflow} · run {report.dag_run_id}", style="bold"))
-    for line in amendment_lines(amendments):
-        console.print(Text(line, style="yellow"))
-    if report.state in FINISHED:
+    console.print(f"{workflow} · run {run_id}", style="bold")
+    for line in amendment_lines(report):
+        console.print(line, style="yellow")
+    if report.view.state in FINISHED:
         raise typer.Exit(show_end(report, console, report.rows, table=True))
     console.print(status_view(report))
     console.print(totals(report))
@@ -62,72 +106,40 @@ def status(
 
 
 @reports_errors
-def retry(
+def stop(
     workflow: WorkflowArgument,
-    task: TaskArgument,
-    item: ItemOption = None,
-    run: RunOption = None,
-    downstream: Annotated[
-        bool, typer.Option("--downstream", help="Also rerun downstream tasks that succeeded.")
-    ] = False,
-    latest: Annotated[
-        bool, typer.Option("--latest", help="Go on by the newest revision of the plan, with its limits.")
-    ] = False,
-    instruction: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Another instruction, for this task of this run only.")
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="ID", help="Id of the run.", show_default="the one that is unfinished"),
     ] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="NAME=TEXT",
-            help="Another value of an input, for this task of this run only; NAME:=JSON for what isn't text.",
-        ),
-    ] = None,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Reason for the change.")] = None,
-    save: Annotated[
-        bool, typer.Option("--save", help="Make that the workflow's next revision, too.")
-    ] = False,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Don't watch the run to its end.")] = False,
     home: HomeOption = HOME,
 ) -> None:
-    """Run one task again, and what it kept from running; without --item, each item of it that failed.
-
-    With --instruction or --input, the task goes by these; who changed them and why stays with the run.
-    """
-    from chassis.cli.amendments import change_of
-    from chassis.cli.newest_revision import check_targets, wait_for_newest
-    from chassis.cli.retry_targets import find_targets, retry_amended
-    from chassis.cli.retry_targets import retry as clear
-    from chassis.cli.run_lookup import find_run, find_shape, input_types, report_of
+    """Stop a run: it fails, its running tasks end, and no further call to Claude is made. What it has done is kept."""
+    from chassis.cli.run_lookup import UNFINISHED, find_run, find_workflow
     from chassis.cli.target import connect
+    from chassis.errors.client import UsageError
 
-    console = out()
-    change = change_of(instruction, inputs or (), reason, save=save, latest=latest)
     with connect(home).airflow as airflow:
-        dag, dag_run = find_run(airflow, workflow, run)
-        run_id = str(dag_run["dag_run_id"])
-        shape = find_shape(airflow, home, dag, dag_run)
-        report = report_of(airflow, shape, workflow, run_id)
-        targets = find_targets(report, task, item)
-        if latest:
-            newest = wait_for_newest(airflow, home, workflow, dag_run["conf"] or {}, tell)
-            check_targets(targets, newest)
-            shape = newest.shape
-        if change is None:
-            cleared = clear(airflow, report, targets, downstream=downstream, latest=latest)
+        if run is not None:
+            state = find_run(airflow, workflow, run)["state"]
+            if state not in UNFINISHED:
+                raise UsageError(f"Run {run} of {workflow} has already ended: {state}.")
         else:
-            wish = change.wish(input_types(airflow, home, dag, dag_run))
-            done = retry_amended(airflow, report, targets, wish, downstream=downstream)
-            _show_amending(console, workflow, done)
-            cleared = done.cleared
-        _show_cleared(console, report, cleared)
-        if no_wait:
-            return
-        kept = [row for row in report.rows if (row.id, row.map_index) not in cleared]
-        end = watch(airflow, workflow, run_id, shape, console, planning=report.planning, known=kept)
-    again = [row for row in end.rows if (row.id, row.map_index) in cleared]
-    raise typer.Exit(show_end(end, console, again, table=console.is_terminal))
+            find_workflow(airflow, workflow)
+            unfinished = [
+                str(each["dag_run_id"]) for each in airflow.all_runs(workflow) if each["state"] in UNFINISHED
+            ]
+            if not unfinished:
+                raise UsageError(f"{workflow} has no unfinished run.", hint=f"See: chassis runs {workflow}")
+            if len(unfinished) > 1:
+                names = "\n".join(f"- chassis stop {workflow} --run {each}" for each in unfinished)
+                raise UsageError(
+                    f"{workflow} has {len(unfinished)} unfinished runs.", hint=f"Say which one:\n{names}"
+                )
+            [run] = unfinished
+        airflow.fail_run(workflow, run)
+    out().print(f"Stopped run {safe_line(run)} of {workflow}.")
+    tell(f"Rerun a task and what follows it: chassis retry {workflow} TASK --run {run}")
 
 
 @reports_errors
@@ -139,48 +151,71 @@ def logs(
     home: HomeOption = HOME,
 ) -> None:
     """Print the log of a task's last try; without --item, of each item of it that failed."""
-    from chassis.cli.render import full_name
-    from chassis.cli.retry_targets import find_targets
     from chassis.cli.target import connect
-    from chassis.errors.client import UsageError
 
     console = out()
     with connect(home).airflow as airflow:
-        report, _ = _find(airflow, home, workflow, run)
-        targets = find_targets(report, task, item)
+        report, targets = _targets(airflow, workflow, run, task, item)
         for row in targets:
-            if row.try_number == 0:
-                raise UsageError(f"{full_name(row)} has not run yet, so it has no log.")
+            task_id, map_index = row.instance
+            if row.at.try_number == 0:
+                raise UsageError(f"{row.label} has not run yet, so it has no log.")
             if len(targets) > 1:
-                console.print(Text(f"== {full_name(row)}", style="bold"))
+                console.print(f"== {row.label}", style="bold")
             for event in airflow.log(
-                workflow, str(report.dag_run_id), row.id, row.try_number, map_index=row.map_index
+                workflow, report.view.run_id, task_id, row.at.try_number, map_index=map_index
             ):
                 console.print(_log_line(event))
 
 
-def _find(airflow: Airflow, home: Path, workflow: str, run_id: str | None) -> tuple[Report, Shape]:
-    from chassis.cli.run_lookup import find_run, find_shape, report_of
+@reports_errors
+def transcript(
+    workflow: WorkflowArgument,
+    task: TaskArgument,
+    item: ItemOption = None,
+    run: RunOption = None,
+    try_number: Annotated[
+        int | None, typer.Option("--try", min=1, help="Number of the try.", show_default="the newest")
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = HOME,
+) -> None:
+    """Print what was said to and by Claude in one try of a task, turn by turn."""
+    from chassis.cli.target import connect
+    from chassis.cli.transcript import transcript_lines
 
-    dag, run = find_run(airflow, workflow, run_id)
-    shape = find_shape(airflow, home, dag, run)
-    return report_of(airflow, shape, workflow, run["dag_run_id"]), shape
+    with connect(home).airflow as airflow:
+        report, targets = _targets(airflow, workflow, run, task, item)
+        if len(targets) > 1:
+            names = ", ".join(row.label for row in targets)
+            raise UsageError(
+                f"A transcript is one item's, and these failed: {names}.", hint="Name it with --item."
+            )
+        [row] = targets
+        found = airflow.transcript(workflow, report.view.run_id, row.instance, try_number)
+    if as_json:
+        print_json(found)
+    elif found["transcript"] is not None:
+        for line in transcript_lines(found):
+            out().print(line, soft_wrap=True)
+    else:
+        tries = ", ".join(map(str, sorted(found["tries"])))
+        raise UsageError(
+            f"There is no transcript of {row.label}{f', try {try_number}' if try_number else ''}.",
+            hint=f"There are transcripts of these tries: {tries}."
+            if tries
+            else "It has not asked Claude yet, or its transcripts are older than [chassis] transcript_days.",
+        )
 
 
-def _show_amending(console: Console, workflow: str, done: Amending) -> None:
-    saved = f" Saved as revision {done.revision} of {workflow}." if done.revision is not None else ""
-    items = f", for {len(done.items)} items" if len(done.items) > 1 else ""
-    console.print(Text(f"Amendment {done.number} of this run{items}.{saved}"))
-    if done.save_error:
-        tell(f"It is not saved as the workflow's next revision: {done.save_error}")
+def _targets(
+    airflow: Airflow, workflow: str, run: str | None, task: str, item: str | None
+) -> tuple[Report, list[Row]]:
+    from chassis.cli.run_lookup import find_run, read_report
+    from chassis.cli.task_retry import find_targets
 
-
-def _show_cleared(console: Console, report: Report, cleared: list[tuple[str, int]]) -> None:
-    from chassis.cli.render import full_name
-
-    rows: dict[tuple[str, int], Row] = {(row.id, row.map_index): row for row in report.rows}
-    names = [full_name(rows[key]) if key in rows else key[0] for key in cleared]
-    console.print(Text(safe_text(f"Again in run {report.dag_run_id}: {', '.join(names)}")))
+    report = read_report(airflow, workflow, find_run(airflow, workflow, run)["dag_run_id"])
+    return report, find_targets(report, task, item)
 
 
 def _log_line(event: Json) -> Text:

@@ -127,7 +127,7 @@ def delete(
 
     with connect(home).airflow as airflow:
         if run is not None:
-            _refuse_unfinished(workflow, [find_run(airflow, workflow, run)[1]])
+            _refuse_unfinished(workflow, [find_run(airflow, workflow, run)])
             confirmed(f"Delete run {run} of {workflow} from Airflow?", yes=yes)
             airflow.delete_run(workflow, run)
             out().print(f"Deleted run {safe_line(run)} of {workflow} from Airflow. Its records are kept.")

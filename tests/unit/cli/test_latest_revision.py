@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chassis.cli import newest_revision
-from chassis.cli.newest_revision import Newest, check_targets, wait_for_newest
-from chassis.cli.report import Row
-from chassis.cli.task_shapes import Shape, TaskShape
+from chassis.cli import latest_revision
+from chassis.cli.latest_revision import LatestRevision, check_targets, wait_for_latest
 from chassis.errors import PlanError
 from chassis.errors.client import StackError, UsageError
 from chassis.plans.store import PlanStore
 from chassis.workflow import check_plan
 from tests.unit.cli.made_up_runs import RUN, SPEC, workflow_run
+from tests.unit.cli.made_up_views import row
 from tests.unit.fake_airflow import FakeAirflow, FakeDag, instance, task
 
 if TYPE_CHECKING:
@@ -25,16 +24,17 @@ if TYPE_CHECKING:
     from chassis.plans.store import Published
     from tests.unit.cli.conftest import Chassis
 
-UPDATE = TaskShape("update", "Update", (), "pricing, claims", ("pricing", "claims"))
-FAN = TaskShape("fan", "Fan", (), "output of update")
-NEWEST = Newest(
-    "onboard", "Revision 2 of onboard, the newest,", Shape((UPDATE, FAN, TaskShape("report", "R", ())), 2)
+LATEST = LatestRevision(
+    "onboard",
+    "Revision 2 of onboard, the newest,",
+    {"update": True, "fan": True, "report": False},
+    {"update": ("pricing", "claims")},
 )
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(newest_revision, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(latest_revision, "_POLL_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ class Waiting:
 
         return step
 
-    def wait(self) -> Newest:
-        return wait_for_newest(self._airflow, self._home, "onboard", {}, self.told.append)
+    def wait(self) -> LatestRevision:
+        return wait_for_latest(self._airflow, self._home, "onboard", {}, self.told.append)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_airflow_that_goes_by_the_newest_revision_is_not_waited_for(
 ) -> None:
     published = store.publish(check_plan(SPEC))
     waiting.goes_by(published, store.record_version(store.heads()))()
-    assert waiting.wait().shape.revision == 1
+    assert waiting.wait().label.startswith("Revision 1 ")
     assert waiting.told == []
 
 
@@ -100,9 +100,9 @@ def test_airflow_is_waited_for_until_it_has_graph_and_bundle_version(
         waiting.goes_by(second, before),  # Airflow stores the two apart
         waiting.goes_by(second, after),
     ]
-    assert waiting.wait().shape.revision == 2
+    assert waiting.wait().label.startswith("Revision 2 ")
     assert waiting.steps == [], "the run would have gone on by the old plan"
-    assert waiting.told == ["Waiting for Airflow to go by revision 2 ..."]
+    assert waiting.told == ["Waiting for Airflow to take up revision 2 ..."]
 
 
 def test_the_same_plan_under_an_earlier_number_is_not_the_newest(waiting: Waiting, store: PlanStore) -> None:
@@ -111,7 +111,7 @@ def test_the_same_plan_under_an_earlier_number_is_not_the_newest(waiting: Waitin
     third = store.publish(check_plan(SPEC))
     assert first.digest == third.digest
     waiting.steps = [waiting.goes_by(first), waiting.goes_by(third)]
-    assert waiting.wait().shape.revision == 3
+    assert waiting.wait().label.startswith("Revision 3 ")
     assert waiting.steps == [], "Airflow had the first one then"
 
 
@@ -122,7 +122,7 @@ def test_a_revision_that_comes_meanwhile_is_the_newest(waiting: Waiting, store: 
         waiting.steps.insert(0, waiting.goes_by(store.publish(check_plan({**SPEC, "title": "Other"}))))
 
     waiting.steps = [publish_and_show]
-    assert waiting.wait().shape.revision == 2
+    assert waiting.wait().label.startswith("Revision 2 ")
 
 
 @pytest.mark.parametrize("version", [None, "4f2a9c"])
@@ -130,16 +130,16 @@ def test_where_no_plan_bundle_pins_anything_the_tags_are_enough(
     waiting: Waiting, store: PlanStore, version: str | None
 ) -> None:
     waiting.goes_by(store.publish(check_plan(SPEC)), version)()
-    assert waiting.wait().shape.revision == 1
+    assert waiting.wait().label.startswith("Revision 1 ")
 
 
 def test_an_airflow_that_never_gets_there_is_given_up(
     waiting: Waiting, store: PlanStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(newest_revision, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(latest_revision, "_PATIENCE_SECONDS", 0.05)
     store.publish(check_plan(SPEC))
     waiting.dag.tags = ("chassis", "plan-error")
-    with pytest.raises(StackError, match="doesn't go by revision 1 of onboard") as caught:
+    with pytest.raises(StackError, match="doesn't run revision 1 of onboard") as caught:
         waiting.wait()
     assert "/dags/onboard" in caught.value.hint
 
@@ -155,44 +155,48 @@ def test_a_broken_newest_plan_is_told_with_its_file(
 
 
 def test_a_workflow_that_the_plan_store_lacks_is_as_airflow_has_it(waiting: Waiting) -> None:
-    newest = waiting.wait()
-    assert [shape.id for shape in newest.shape.tasks] == ["update"]
-    check_targets([Row("update", "pricing", "U", "failed", (), map_index=0)], newest)
+    latest = waiting.wait()
+    assert latest.mapped == {"update": True}
+    check_targets([row("update", "failed", "pricing", 0)], latest)
 
 
-def row(task_id: str, item: str | None = None, index: int = -1) -> Row:
-    return Row(task_id, item, task_id, "failed", (), try_number=1, map_index=index)
+def test_items_of_an_input_are_the_runs_or_else_the_plans_default() -> None:
+    plan = {**SPEC, "inputs": {"services": {"type": "array", "default": ["eu", "us"]}}}
+    task_of_input = {**SPEC["tasks"][0], "for_each": {"input": "services"}}
+    spec = check_plan({**plan, "tasks": [task_of_input, SPEC["tasks"][1]]})
+    assert LatestRevision.of_plan(spec, 1, {}).items == {"update": ("eu", "us")}
+    assert LatestRevision.of_plan(spec, 1, {"services": ["jp"]}).items == {"update": ("jp",)}
 
 
 @pytest.mark.parametrize(
     "target",
     [
-        row("report"),
-        row("update", "claims", 1),
-        row("update", None, 1),
-        row("update", "1", 1),
-        row("update", "claims"),
-        row("fan", "whatever", 7),
+        row("report", "failed"),
+        row("update", "failed", "claims", 1),
+        row("update", "failed", None, 1),
+        row("update", "failed", "1", 1),
+        row("update", "failed", "claims"),
+        row("fan", "failed", "whatever", 7),
     ],
 )
-def test_what_the_newest_revision_still_has_may_run(target: Row) -> None:
-    check_targets([target], NEWEST)
+def test_what_the_newest_revision_still_has_may_run(target: Any) -> None:
+    check_targets([target], LATEST)
 
 
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (row("reprot"), "has no task 'reprot' any more. It has 'report'."),
-        (row("zzz"), "has no task 'zzz' any more. It has: update, fan, report."),
-        (row("report", "pricing", 0), "does task 'report' once"),
-        (row("update", "claims", 0), "has another item, or none, in the place of update [claims]"),
-        (row("update", "documents", 2), "has another item, or none, in the place of update [documents]"),
-        (row("update", None, 2), "has another item, or none, in the place of update [#2]"),
+        (row("reprot", "failed"), "has no task 'reprot' any more. It has 'report'."),
+        (row("zzz", "failed"), "has no task 'zzz' any more. It has: update, fan, report."),
+        (row("report", "failed", "pricing", 0), "does task 'report' once"),
+        (row("update", "failed", "claims", 0), "has another item, or none, in the place of update [claims]"),
+        (row("update", "failed", "documents", 2), "has another item, or none, in the place of update [documents]"),
+        (row("update", "failed", None, 2), "has another item, or none, in the place of update [#2]"),
     ],
 )
-def test_what_airflow_would_drop_or_run_for_another_item_is_refused(target: Row, message: str) -> None:
+def test_what_airflow_would_drop_or_run_for_another_item_is_refused(target: Any, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        check_targets([row("report"), target], NEWEST)
+        check_targets([row("report", "failed"), target], LATEST)
     assert caught.value.message.startswith(f"Revision 2 of onboard, the newest, {message}")
     assert caught.value.message.endswith("Nothing was retried.")
 

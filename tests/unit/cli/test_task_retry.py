@@ -4,17 +4,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chassis.cli.report import Report, Row
-from chassis.cli.retry_targets import find_targets, retry
+from chassis.cli.task_retry import find_targets, retry
 from chassis.errors.client import UsageError
+from tests.unit.cli.made_up_views import report, row
 from tests.unit.fake_airflow import FakeAirflow, FakeDag, FakeRun, instance
 
 if TYPE_CHECKING:
     from chassis.airflow_client import Airflow
-
-
-def row(task_id: str, state: str | None, item: str | None = None, index: int = -1) -> Row:
-    return Row(task_id, item, task_id, state, (), try_number=1, map_index=index)
 
 
 ROWS = (
@@ -27,7 +23,7 @@ ROWS = (
     row("verify", "upstream_failed", "documents", 2),
     row("report", "upstream_failed"),
 )
-REPORT = Report("onboard", 1, "r1", "failed", ROWS)
+REPORT = report(*ROWS, state="failed")
 AFTER_CLAIMS = [
     instance("update", "failed", 1),
     instance("verify", "upstream_failed", 1),
@@ -35,14 +31,18 @@ AFTER_CLAIMS = [
 ]
 
 
+def targets(task_id: str, item: str | None = None) -> list[tuple[str, int]]:
+    return [each.instance for each in find_targets(REPORT, task_id, item)]
+
+
 def test_an_item_is_found_by_its_name() -> None:
-    assert find_targets(REPORT, "update", "claims") == [ROWS[2]]
+    assert targets("update", "claims") == [("update", 1)]
 
 
 def test_without_an_item_every_failed_one_is_meant() -> None:
-    assert find_targets(REPORT, "update", None) == [ROWS[2], ROWS[3]]
-    assert find_targets(REPORT, "verify", None) == [ROWS[5], ROWS[6]]
-    assert find_targets(REPORT, "report", None) == [ROWS[7]]
+    assert targets("update") == [("update", 1), ("update", 2)]
+    assert targets("verify") == [("verify", 1), ("verify", 2)]
+    assert targets("report") == [("report", -1)]
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_what_is_unknown_is_answered_with_the_nearest_name(
 
 
 def test_a_mapped_task_without_a_failed_item_needs_the_item() -> None:
-    report = Report("onboard", 1, "r1", "success", (row("update", "success", "pricing", 0),))
+    found = report(row("update", "success", "pricing", 0))
     with pytest.raises(UsageError, match=r"update \[pricing\]"):
-        find_targets(report, "update", None)
+        find_targets(found, "update", None)
 
 
 def test_exactly_the_chosen_instances_are_sent_to_airflow(fake: FakeAirflow, airflow: Airflow) -> None:
@@ -109,12 +109,12 @@ def test_a_task_that_runs_is_not_torn_down(fake: FakeAirflow, airflow: Airflow) 
 
 @pytest.mark.parametrize(("given", "there"), [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")])
 def test_an_item_is_known_by_either_of_unicodes_forms(given: str, there: str) -> None:
-    rows = tuple(Row("a", item, "A", "failed", (), 1, index) for index, item in enumerate((there, "cafe")))
-    assert find_targets(Report("w", 1, "r", "failed", rows), "a", given) == [rows[0]]
+    rows = [row("a", "failed", item, index) for index, item in enumerate((there, "cafe"))]
+    (found,) = find_targets(report(*rows), "a", given)
+    assert found.at == rows[0].at
 
 
 def test_of_two_items_that_differ_in_form_alone_the_typed_one_is_meant() -> None:
-    rows = tuple(
-        Row("a", item, "A", "failed", (), 1, index) for index, item in enumerate(("cafe\u0301", "caf\u00e9"))
-    )
-    assert find_targets(Report("w", 1, "r", "failed", rows), "a", "caf\u00e9") == [rows[1]]
+    rows = [row("a", "failed", item, index) for index, item in enumerate(("cafe\u0301", "caf\u00e9"))]
+    (found,) = find_targets(report(*rows), "a", "caf\u00e9")
+    assert found.at == rows[1].at

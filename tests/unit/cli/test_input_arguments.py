@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chassis.cli.input_values import input_values, looks_like_json, parse_inputs
+from chassis.cli.input_arguments import input_values, looks_like_json, parse_inputs
 from chassis.errors.client import UsageError
 from chassis.plans.store import PlanStore
 from chassis.workflow import check_plan

@@ -12,10 +12,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from chassis.cli.target import connect, is_remote, open_store
+from chassis.errors import PlanError, PlanNotFoundError
 from chassis.errors.client import UsageError
+from chassis.workflow.input_values import type_fault
+from chassis.workflow.names import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from chassis.airflow_client import Airflow
 
 _HINT = (
     "Write --input product='pet insurance' for text, "
@@ -51,16 +58,13 @@ def parse_inputs(given: Iterable[str]) -> list[Input]:
         as_json = name.endswith(":")
         name = name.removesuffix(":").strip()
         if not equals or not name:
-            faults.append(f"{_shown(entry)} is not NAME=TEXT or NAME:=JSON")
+            faults.append(f"{shown(entry)} is not NAME=TEXT or NAME:=JSON")
         elif name in found:
-            faults.append(f"{_shown(name)} is given twice")
-        elif not as_json:
-            found[name] = Input(name, text, text=True)
+            faults.append(f"{shown(name)} is given twice")
         else:
-            value, fault = _from_json(text)
-            found[name] = Input(name, value, text=False)
-            if fault:
-                faults.append(f"{_shown(name)} {fault}")
+            value, fault = _from_json(text) if as_json else (text, "")
+            found[name] = Input(name, value, text=not as_json)
+            faults += [f"{shown(name)} {fault}"] if fault else []
     _refuse(faults)
     return list(found.values())
 
@@ -72,14 +76,12 @@ def input_values(given: Iterable[Input], types: Mapping[str, str]) -> dict[str, 
         ``boolean`` or ``array``
     :raises UsageError: lists every text that can't be read as its input's type
     """
-    from chassis.workflow.input_values import type_fault
-
     values, faults = {}, []
     for each in given:
         type_ = types.get(each.name, "string")
         values[each.name] = _read_as(type_, each.value) if each.text else each.value
         if each.text and (fault := type_fault(values[each.name], type_)):
-            faults.append(f"{_shown(each.name)} {fault}")
+            faults.append(f"{shown(each.name)} {fault}")
     _refuse(faults)
     return values
 
@@ -87,6 +89,27 @@ def input_values(given: Iterable[Input], types: Mapping[str, str]) -> dict[str, 
 def looks_like_json(given: Iterable[Input]) -> list[str]:
     """Names of the texts that are a JSON list or mapping: perhaps ``:=`` was meant."""
     return [each.name for each in given if each.text and _is_collection(each.value)]
+
+
+def declared_types(home: Path, workflow_id: str) -> dict[str, str]:
+    """Types by name of the inputs of a workflow's newest plan; none where there is no such plan, or it is broken."""
+    if not workflow_id:
+        return {}
+    if is_remote():
+        with connect(home).airflow as airflow:
+            return types_of_dag(airflow, workflow_id)
+    try:
+        store = open_store(home)
+        spec = store.read(store.get(workflow_id))
+    except (PlanError, PlanNotFoundError):
+        return {}
+    return {name: given.type for name, given in spec.inputs.items()}
+
+
+def types_of_dag(airflow: Airflow, dag_id: str) -> dict[str, str]:
+    """Types by name of a DAG's params, as Airflow has them; none where there is no such DAG."""
+    types = {name: (param.get("schema") or {}).get("type") for name, param in airflow.params(dag_id).items()}
+    return {name: kind for name, kind in types.items() if isinstance(kind, str)}
 
 
 def _is_collection(text: str) -> bool:
@@ -127,9 +150,9 @@ def _from_json(text: str) -> tuple[Any, str]:
         return value, "" if texts else 'must be a list of texts, such as ["1.10","1.11"]'
     if isinstance(value, dict) or value is None:
         return value, "must be text, a number, true, false or a list of texts"
-    if isinstance(value, float) and not math.isfinite(value):
-        return None, "is a number that is too large; give it as text, with = in place of :="
-    if isinstance(value, int) and abs(value) >= _LARGEST:
+    if (isinstance(value, float) and not math.isfinite(value)) or (
+        isinstance(value, int) and abs(value) >= _LARGEST
+    ):
         return None, "is a number that is too large; give it as text, with = in place of :="
     return value, ""
 
@@ -141,9 +164,3 @@ def _refuse_constant(constant: str) -> Any:
 def _refuse(faults: list[str]) -> None:
     if faults:
         raise UsageError(f"--input can't be used: {'; '.join(faults)}.", hint=_HINT)
-
-
-def _shown(text: str) -> str:
-    from chassis.workflow.names import shown
-
-    return shown(text)
