@@ -113,7 +113,6 @@ class FakeAirflow:
         self.sick = ""
         self.import_errors: list[dict[str, str]] = []
         self.tokens_expire = 0
-        self.has_plugin = True
         self.page = 500
         fake = self
 
@@ -171,7 +170,7 @@ class FakeAirflow:
         if headers.get("Authorization") != f"Bearer {TOKEN}":
             return 401, {"detail": "Not authenticated"}
         if url.path.startswith("/chassis/"):
-            return self._pages(method, [unquote(part) for part in url.path.split("/")[2:]], query)
+            return self.pages(method, [unquote(part) for part in url.path.split("/")[2:]], query)
         parts = [unquote(part) for part in url.path.removeprefix("/api/v2/").split("/")]
         if parts[0] == "importErrors":
             return 200, {"import_errors": self.import_errors, "total_entries": len(self.import_errors)}
@@ -317,10 +316,8 @@ class FakeAirflow:
             return 404, {"detail": "XCom entry not found"}
         return 200, {"value": run.xcoms[key]}
 
-    def _pages(self, method: str, parts: list[str], query: dict[str, str]) -> tuple[int, Any]:
+    def pages(self, method: str, parts: list[str], query: dict[str, str]) -> tuple[int, Any]:
         """What Chassis adds to Airflow's API."""
-        if not self.has_plugin:
-            return 404, {"detail": "Not Found"}
         if parts[:3] == ["api", "v1", "dags"]:
             return self._view(parts[3], parts[5], query)
         dag_id, _, run_id, _, task_id, index, last = parts[1:]

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import pytest
 
 from chassis.airflow_client import Airflow, SignIn
-from chassis.errors.client import AirflowRefusedError, AirflowUnreachableError, SignInError
+from chassis.errors.client import (
+    AirflowRefusedError,
+    AirflowUnreachableError,
+    PluginMissingError,
+    SignInError,
+)
 from tests.unit.fake_airflow import PASSWORD, TOKEN, USERNAME, FakeAirflow, FakeDag, FakeRun, instance
 
 
@@ -84,3 +90,20 @@ def test_a_proxy_for_the_outside_world_is_not_asked_for_this_machine(
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     with Airflow(SignIn(fake.url, username=USERNAME, password=PASSWORD)) as airflow:
         assert airflow.version() == "3.3.2"
+
+
+@pytest.mark.parametrize(
+    "answer", [(404, {"detail": "Not Found"}), (200, "<html>")], ids=["404", "its own page"]
+)
+def test_an_airflow_without_the_plugin_is_told_what_it_lacks(
+    fake: FakeAirflow, airflow: Airflow, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, Any]
+) -> None:
+    fake.dags["onboard"] = FakeDag(runs={"r": FakeRun()})
+    airflow.require_plugin()
+    assert airflow.run_view("onboard", "r") is not None
+    assert airflow.run_view("onboard", "other") is None
+    monkeypatch.setattr(fake, "pages", lambda *_: answer)
+    for ask in (airflow.require_plugin, lambda: airflow.run_view("onboard", "r")):
+        with pytest.raises(PluginMissingError, match="doesn't have the Chassis plugin") as caught:
+            ask()
+        assert "Install airflow-chassis" in caught.value.hint

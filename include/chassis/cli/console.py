@@ -1,4 +1,4 @@
-"""What the command line writes, and how it ends.
+"""What the command line writes.
 
 Answers go to standard output, everything on the way there to standard error: a pipe gets answers only.
 
@@ -10,60 +10,26 @@ them, and they hide nothing.
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 import sys
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
-from chassis.errors import (
-    AccessDeniedError,
-    AccessPendingError,
-    ChassisError,
-    ConnectionSetupError,
-    CredentialsMissingError,
-    CredentialsRefusedError,
-    ModelNotFoundError,
-    PlanError,
-    PlanNotFoundError,
-    SettingsError,
-    UnreachableError,
-)
-from chassis.errors.client import AirflowUnreachableError, SignInError, StackError, UsageError
+from chassis.errors.client import UsageError
 from chassis.text import DECEIVING, MARKS, signs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from rich.console import ConsoleOptions, RenderableType
     from rich.segment import Segment
 
-SUCCESS, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
-
 _COLOURS = re.compile(r"\x1b\[[0-9;:]*m")
 _OBEYED = re.compile(f"{DECEIVING.pattern}|{MARKS.pattern}")
 _PIPE_WIDTH = 200  # of tables in a pipe: nobody's screen says how wide they may be
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-_WRONG_USAGE = (UsageError, PlanError, PlanNotFoundError, SettingsError)
-_OUT_OF_REACH = (
-    StackError,
-    AirflowUnreachableError,
-    SignInError,
-    UnreachableError,
-    ConnectionSetupError,
-    CredentialsMissingError,
-    CredentialsRefusedError,
-    AccessDeniedError,
-    AccessPendingError,
-    ModelNotFoundError,
-)
 
 
 def safe_text(text: object) -> str:
@@ -130,44 +96,4 @@ def confirmed(question: str, *, yes: bool, otherwise: str = "Nothing was changed
         raise UsageError("This needs a confirmation, and there is no terminal to ask on.", hint="Add --yes.")
     if not typer.confirm(safe_text(question), err=True):
         tell(otherwise)
-        raise typer.Exit(FAILED)
-
-
-def exit_code(error: ChassisError) -> int:
-    """2 for wrong usage, 3 for what is out of reach, 1 for the rest."""
-    if isinstance(error, _WRONG_USAGE):
-        return USAGE
-    return UNREACHABLE if isinstance(error, _OUT_OF_REACH) else FAILED
-
-
-def show_error(error: ChassisError) -> None:
-    """Print what happened and where, then what to do next."""
-    console = err()
-    message = safe_text(error.message).rstrip()
-    console.print(Text("Error: ", style="bold red").append(message, style="not bold default"))
-    if error.hint:
-        console.print(safe_text(error.hint), style="yellow")
-
-
-def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn an error of Chassis into its message and exit code; with ``--json``, also into the document."""
-
-    @functools.wraps(command)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except ChassisError as error:
-            show_error(error)
-            if kwargs.get("as_json"):
-                from chassis.cli.report import failed_document
-
-                print_json(failed_document(error))
-            raise typer.Exit(exit_code(error)) from None
-        except BrokenPipeError:
-            raise  # whoever reads has enough: Typer ends quietly
-        except OSError as error:
-            where = f"{error.filename} can't be used" if error.filename else "The system refused a call"
-            show_error(ChassisError(f"{where}: {error.strerror or error}."))
-            raise typer.Exit(FAILED) from None
-
-    return wrapper
+        raise typer.Exit(1)

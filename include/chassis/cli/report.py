@@ -120,9 +120,10 @@ class Report:
 
     def _row_document(self, row: Row) -> Json:
         at = row.at
-        result = at.result and at.result.model_dump(
-            mode="json", include={"summary", "output", "model", "request_ids"}
-        )
+        result = None
+        if (found := at.result) is not None:
+            facts = {"summary": found.summary, "output": found.output, "model": found.model}
+            result = {**facts, "request_ids": list(found.request_ids)}
         document = {
             "id": row.task.id,
             "item": at.item,

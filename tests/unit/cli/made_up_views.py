@@ -11,9 +11,7 @@ from chassis.contract.usage import Usage
 from chassis.contract.xcoms import TaskResult
 from tests.unit.cli.made_up_runs import spending
 
-USAGE = Usage(
-    input_tokens=1000, output_tokens=50, cache_read_tokens=200, cache_write_tokens=30, calls=2
-)
+USAGE = Usage(input_tokens=1000, output_tokens=50, cache_read_tokens=200, cache_write_tokens=30, calls=2)
 
 
 def row(
@@ -59,7 +57,9 @@ def spent(task_usd: float, run_usd: float, **facts: Any) -> Spending:
     return Spending.model_validate(spending(task_usd, run_usd, **facts))
 
 
-def planning(usd: float | None = 0.02, *, whole: Spending | None = None, simulated: bool = False) -> PlanningView:
+def planning(
+    usd: float | None = 0.02, *, whole: Spending | None = None, simulated: bool = False
+) -> PlanningView:
     """A planner's run of one call of 15 tokens, and what all of the planning spent."""
     usage = Usage(input_tokens=10, output_tokens=5, calls=1)
     return PlanningView(

@@ -10,7 +10,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from chassis.cli.console import out, print_json, show_error, tell
+from chassis.cli.console import out, print_json, tell
+from chassis.cli.exit_codes import show_error
 from chassis.errors import ChassisError
 from chassis.text import DECEIVING
 

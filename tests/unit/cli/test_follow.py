@@ -102,7 +102,9 @@ class TestReader:
         fake.dags["onboard"] = FakeDag([task("a", "b"), task("b")], {"r1": run})
         return run
 
-    def test_after_the_first_look_only_what_changed_is_asked_for(self, airflow: Airflow, run: FakeRun) -> None:
+    def test_after_the_first_look_only_what_changed_is_asked_for(
+        self, airflow: Airflow, run: FakeRun
+    ) -> None:
         run.snapshots = [
             [instance("a", "running"), instance("b", None)],
             [instance("a", "success"), instance("b", None)],

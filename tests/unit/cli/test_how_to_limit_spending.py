@@ -10,14 +10,13 @@ import pytest
 
 from chassis.claude.prices import price_date
 from chassis.cli.render import totals
-from chassis.cli.report import Report, Row
-from chassis.contract.spending import RunLimits, Spending
+from chassis.contract.spending import RunLimits
 from chassis.errors import LimitSpentError
 from chassis.files import open_files
 from chassis.ledger.journal import RunLedger
 from chassis.plans.store import PlanStore
 from chassis.workflow import load_plan
-from tests.unit.cli.made_up_runs import spending
+from tests.unit.cli.made_up_views import planning, report, row, spent
 from tests.unit.cli.test_costs_command import TEN, Records
 from tests.unit.deployment.compose_file import PROJECT
 
@@ -99,10 +98,9 @@ def test_the_error_is_the_one_that_a_spent_limit_raises(home: Path) -> None:
 
 
 def test_the_line_of_status_is_the_one_that_is_printed() -> None:
-    value = spending(1.0212, 1.0212, limits={"budget_usd": 1.0})
-    row = Row("t", None, "t", "failed", (), spending=Spending.model_validate(value))
-    planning = {"simulated": False, "spending": spending(0.03, 0.03)}
-    line = totals(Report(WORKFLOW, 1, "r", "failed", (row,), planning=planning, seconds=95.23)).plain
+    view = {"planning": planning(whole=spent(0.03, 0.03)), "seconds": 95.23}
+    whole = spent(1.0212, 1.0212, limits={"budget_usd": 1.0})
+    line = totals(report(row("t", "failed"), state="failed", spending=whole, **view)).plain
     money = line.partition(" · ")[2]
     assert money == "$1.0212 of $1.00 · planning: 45 tokens, $0.03 · together: 1,575 tokens, $1.0512 · 95.2 s"
     shown = re.escape(money).replace("45", r"[\d,]+").replace("1,575", r"[\d,]+")

@@ -190,7 +190,10 @@ def test_what_the_newest_revision_still_has_may_run(target: Any) -> None:
         (row("zzz", "failed"), "has no task 'zzz' any more. It has: update, fan, report."),
         (row("report", "failed", "pricing", 0), "does task 'report' once"),
         (row("update", "failed", "claims", 0), "has another item, or none, in the place of update [claims]"),
-        (row("update", "failed", "documents", 2), "has another item, or none, in the place of update [documents]"),
+        (
+            row("update", "failed", "documents", 2),
+            "has another item, or none, in the place of update [documents]",
+        ),
         (row("update", "failed", None, 2), "has another item, or none, in the place of update [#2]"),
     ],
 )

@@ -39,6 +39,7 @@ PLAN = {
     ],
 }
 
+
 def rendered(*what: RenderableType, terminal: bool = False) -> str:
     console = Console(
         file=io.StringIO(), width=100, force_terminal=terminal, markup=False, emoji=False, highlight=False
@@ -58,7 +59,7 @@ def test_the_plan_shows_task_name_items_and_dependencies_in_the_order_in_which_t
     lines = [line.split("  ") for line in rendered(plan_table(check_plan(PLAN))).splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     assert cells[1] == ["Task", "Name", "For each", "Depends on"]
-    assert cells[3:] == [
+    assert cells[3:7] == [
         ["update", "Update one service", "pricing, claims"],
         ["verify", "Verify", "same as update", "update"],
         ["roll_out", "Roll out", "input regions"],
@@ -138,7 +139,9 @@ def test_the_totals_give_outcome_tokens_cost_and_time() -> None:
 
 
 def test_the_totals_of_a_simulated_run_say_that_nothing_was_paid() -> None:
-    assert "$0.0123 · simulated: not Claude, so nothing was paid" in totals(report(done(simulated=True))).plain
+    assert (
+        "$0.0123 · simulated: not Claude, so nothing was paid" in totals(report(done(simulated=True))).plain
+    )
 
 
 def test_the_totals_without_a_finished_call_say_so() -> None:

@@ -56,6 +56,18 @@ def test_an_airflow_without_the_planner_or_out_of_reach_exits_with_3(
         assert "does not answer" in result.stderr
 
 
+def test_an_airflow_without_the_plugin_exits_with_3_before_anything_is_paid(
+    chassis: Chassis, fake: FakeAirflow, planner: FakeDag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake, "pages", lambda *_: (404, {"detail": "Not Found"}))
+    for command in (("run", "Onboard"), ("status", "onboard"), ("retry", "onboard", "update")):
+        result = chassis(*command)
+        assert result.exit_code == 3
+        assert "doesn't have the Chassis plugin" in result.stderr
+        assert "Install airflow-chassis" in result.stderr
+    assert fake.sent("POST", "/dagRuns") == []
+
+
 def test_without_a_local_airflow_the_commands_say_how_to_start_one(
     chassis: Chassis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,8 +30,12 @@ def ended(task_id: str, usd: float | None, state: str = "success", **facts: Any)
 class TestSums:
     def test_the_run_has_spent_what_its_newest_word_says_and_planning_comes_on_top(self) -> None:
         one = report(ended("a", 0.5), spending=spent(0.5, 1.25), planning=PLANNING)
-        usage = {name: one.document()[name]["cost_usd"] for name in ("usage", "planning_usage", "total_usage")}
-        assert usage == {"usage": 1.25, "planning_usage": 0.04, "total_usage": 1.29}, "tries being cleared are in it"
+        usage = {
+            name: one.document()[name]["cost_usd"] for name in ("usage", "planning_usage", "total_usage")
+        }
+        assert usage == {"usage": 1.25, "planning_usage": 0.04, "total_usage": 1.29}, (
+            "tries being cleared are in it"
+        )
         older = report(ended("a", 0.5), spending=spent(0.5, 0.5), planning=planning(0.02))
         assert older.document()["total_usage"]["cost_usd"] == 0.52, "of a planner that left no spending"
 

@@ -6,25 +6,30 @@ import io
 import json
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chassis.cli.commands.runs import _log_line
 from chassis.cli.commands.watching import show_end
-from chassis.cli.console import out, print_json, safe_text, show_error, tell
+from chassis.cli.console import out, print_json, safe_text, tell
 from chassis.cli.doctor import Check
+from chassis.cli.exit_codes import show_error
 from chassis.cli.follow import _Lines
-from chassis.cli.render import plan_table, status_view
-from chassis.cli.report import Report, Row
-from chassis.cli.task_failure import error_document
-from chassis.cli.task_shapes import Shape, TaskShape
+from chassis.cli.render import amendment_lines, plan_table, status_view
+from chassis.cli.report import Report
+from chassis.contract.xcoms import TaskError
 from chassis.errors import TaskBlockedError
 from chassis.text import DECEIVING, MARKS
+from chassis.workflow import ForEach, TaskSpec, WorkflowSpec
 from tests.injection.corpus import Attack, each_text
+from tests.unit.cli.made_up_views import report, result, row
+from tests.unit.cli.test_amending_commands import AMENDMENT
+
+if TYPE_CHECKING:
+    from chassis.cli.report import Report
 
 RICHS_OWN = re.compile(r"\x1b\[[0-9;]*m")
-USAGE = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"), 1)
 
 everywhere = pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
 
@@ -48,13 +53,35 @@ def watch(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> Screen:
     return screen
 
 
-def rows(text: str) -> tuple[Row, ...]:
-    result = {"summary": text, "output": text, "model": text, "request_ids": [text]}
-    done = Row(text, text, text, "success", (text,), 1, 0, result, {**USAGE, "calls": 1, "cost_usd": 0.1})
-    structured = Row("b", text, text, "success", (), 1, 1, result | {"output": {text: [text]}}, done.usage)
-    error = error_document(TaskBlockedError(text, hint=text))
-    failed = Row("c", text, text, "failed", (), 1, 2, error=error)
-    return (done, structured, failed, Row("d", None, text, text, (), 1))
+def a_run(text: str, state: str = "failed") -> Report:
+    answer = result(text, text, model=text, request_ids=(text,))
+    error = TaskError.made(TaskBlockedError(text, hint=text))
+    return report(
+        row(
+            "a",
+            "success",
+            text,
+            0,
+            name=text,
+            depends_on=(text,),
+            try_number=1,
+            result=answer,
+            carried_from=text,
+        ),
+        row("b", "success", text, 1, name=text, result=answer.model_copy(update={"output": {text: [text]}})),
+        row("c", "failed", text, 2, error=error, amendment=1),
+        row(text, text, name=text),
+        state=state,
+        amendments=(
+            {**AMENDMENT, "number": 1, "items": [text], "inputs": {text: text}, "by": text, "reason": text},
+        ),
+    )
+
+
+def a_task(text: str) -> TaskSpec:
+    """A task of a plan that no rule has seen."""
+    source = ForEach.model_construct(items=(text,))
+    return TaskSpec.model_construct(id=text, name=text, depends_on=(), for_each=source)
 
 
 def obeyed(text: str) -> list[str]:
@@ -69,12 +96,14 @@ def test_a_text_is_shown_and_not_obeyed(
 ) -> None:
     text = attack.text[:500]
     screen = watch(monkeypatch, terminal)
-    report = Report("w", 1, text, "failed", rows(text))
+    found = a_run(text)
     console = out()
-    console.print(plan_table(Shape((TaskShape(text, text, (text,), text, (text,)),), 1)))
-    console.print(status_view(report))
-    show_end(report, console, report.rows, table=True)
-    _Lines(console, ()).show(report)
+    console.print(plan_table(WorkflowSpec.model_construct(tasks=(a_task(text),))))
+    console.print(status_view(found))
+    for line in amendment_lines(found):
+        console.print(line)
+    show_end(found, console, found.rows, table=True)
+    _Lines(console, ()).show(found)
     show_error(TaskBlockedError(text, hint=text))
     tell(text)
     console.print(Check(text, False, text, text).line())
@@ -100,7 +129,7 @@ def test_a_document_gives_back_the_text_without_a_character_that_is_obeyed(
     monkeypatch: pytest.MonkeyPatch, attack: Attack
 ) -> None:
     screen = watch(monkeypatch, True)
-    document = Report("w", 1, attack.text, "failed", rows(attack.text[:50_000])).document()
+    document = a_run(attack.text[:50_000]).document()
     print_json(document)
     assert obeyed(screen.getvalue()) == []
     assert json.loads(screen.getvalue()) == json.loads(json.dumps(document))

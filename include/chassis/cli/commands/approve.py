@@ -10,7 +10,8 @@ import typer
 from chassis.cli.arguments import read_text
 from chassis.cli.commands.decide import decide, on_terminal, show_plan, where_to_decide
 from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption
-from chassis.cli.console import FAILED, out, print_json, reports_errors, safe_line, tell
+from chassis.cli.console import out, print_json, safe_line, tell
+from chassis.cli.exit_codes import FAILED, reports_errors
 from chassis.errors import PlanRejectedError
 from chassis.errors.client import AnswerRefusedError, UsageError
 

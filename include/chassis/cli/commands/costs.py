@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption
-from chassis.cli.console import FAILED, SUCCESS, out, print_json, reports_errors, safe_line, tell
+from chassis.cli.console import out, print_json, safe_line, tell
+from chassis.cli.exit_codes import FAILED, SUCCESS, reports_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from chassis.cli.console import err, safe_line, safe_text, show_error, tell
+from chassis.cli.console import err, safe_line, safe_text, tell
+from chassis.cli.exit_codes import show_error
 
 if TYPE_CHECKING:
     from rich.console import Console

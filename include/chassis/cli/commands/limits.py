@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption, WorkflowArgument
-from chassis.cli.console import out, print_json, reports_errors, tell
+from chassis.cli.console import out, print_json, tell
+from chassis.cli.exit_codes import reports_errors
 from chassis.errors import PlanNotFoundError
 
 if TYPE_CHECKING:

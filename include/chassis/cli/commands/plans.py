@@ -9,7 +9,8 @@ import typer
 from rich.text import Text
 
 from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption, WorkflowArgument
-from chassis.cli.console import out, print_json, reports_errors, safe_text, tell
+from chassis.cli.console import out, print_json, safe_text, tell
+from chassis.cli.exit_codes import reports_errors
 
 if TYPE_CHECKING:
     from chassis.workflow import WorkflowSpec

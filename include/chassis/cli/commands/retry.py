@@ -15,7 +15,8 @@ from chassis.cli.commands.shared_options import (
     WorkflowArgument,
 )
 from chassis.cli.commands.watching import show_end, watch
-from chassis.cli.console import out, reports_errors, safe_text, tell
+from chassis.cli.console import out, safe_text, tell
+from chassis.cli.exit_codes import reports_errors
 
 if TYPE_CHECKING:
     from chassis.cli.task_retry import AmendedRetry

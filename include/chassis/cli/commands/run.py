@@ -15,7 +15,8 @@ from rich.text import Text
 from chassis.cli.commands.decide import decide, on_terminal, where_to_decide
 from chassis.cli.commands.shared_options import HOME, BedrockOption, HomeOption, JsonOption
 from chassis.cli.commands.watching import interruptible, show_end, watch
-from chassis.cli.console import FAILED, err, out, print_json, reports_errors, safe_line, safe_text, tell
+from chassis.cli.console import err, out, print_json, safe_line, safe_text, tell
+from chassis.cli.exit_codes import FAILED, reports_errors
 from chassis.contract.addresses import Links
 from chassis.contract.names import ACTION_PUBLISH, ACTION_RUN, started_run
 

@@ -18,16 +18,8 @@ from chassis.cli.commands.shared_options import (
     WorkflowArgument,
 )
 from chassis.cli.commands.watching import run_page, show_end
-from chassis.cli.console import (
-    FAILED,
-    SUCCESS,
-    out,
-    print_json,
-    reports_errors,
-    safe_line,
-    safe_text,
-    tell,
-)
+from chassis.cli.console import out, print_json, safe_line, safe_text, tell
+from chassis.cli.exit_codes import FAILED, SUCCESS, reports_errors
 from chassis.errors.client import UsageError
 from chassis.figures import duration, minute
 

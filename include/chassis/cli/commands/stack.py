@@ -10,7 +10,8 @@ from rich.text import Text
 
 from chassis.cli.arguments import finite
 from chassis.cli.commands.shared_options import HOME, BedrockOption, HomeOption, JsonOption
-from chassis.cli.console import FAILED, exit_code, out, print_json, reports_errors, show_error, tell
+from chassis.cli.console import out, print_json, tell
+from chassis.cli.exit_codes import FAILED, exit_code, reports_errors, show_error
 from chassis.errors.client import UsageError
 from chassis.figures import counted, dollars
 

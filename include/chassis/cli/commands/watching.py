@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from chassis.cli.console import FAILED, INTERRUPTED, SUCCESS, safe_line, tell
+from chassis.cli.console import safe_line, tell
+from chassis.cli.exit_codes import FAILED, INTERRUPTED, SUCCESS
 from chassis.contract.addresses import Links
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import typer
 from rich.text import Text
 
 from chassis.cli.commands.shared_options import HOME, HomeOption, JsonOption, WorkflowArgument, YesOption
-from chassis.cli.console import confirmed, out, print_json, reports_errors, safe_line, tell
+from chassis.cli.console import confirmed, out, print_json, safe_line, tell
+from chassis.cli.exit_codes import reports_errors
 from chassis.figures import counted
 
 if TYPE_CHECKING:
