@@ -1,18 +1,34 @@
 """An amendment and its rerun: in which order they happen, and what becomes of one whose task can't be cleared.
 
-Airflow's part (its rows and its way of clearing) is stood in for here; ``tests/system/test_amendments.py`` has the
-real one.
+Airflow's database is a real one, in memory, and clearing is Airflow's own. ``tests/system/test_amendments.py`` has the
+same with a scheduler.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.models import import_all_models
+from airflow.models.base import Base
+from airflow.models.dag import DagModel
+from airflow.models.dagbag import DBDagBag
+from airflow.models.dagbundle import DagBundleModel
+from airflow.models.log import Log
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.models.taskinstance import TaskInstance
+from airflow.serialization.serialized_objects import LazyDeserializedDAG
+from airflow.utils.state import DagRunState
+from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from fastapi import HTTPException
+from sqlalchemy import create_engine, select, update
+from sqlalchemy.orm import Session
 
+from chassis.dag.factory import build_dag
 from chassis.errors import PlanError, StoreError
 from chassis.files import open_files
 from chassis.plans.store import PlanStore
@@ -20,8 +36,8 @@ from chassis.records.amendments import Amendments
 from chassis.settings import Settings
 from chassis.ui import amended_reruns, amendment_routes
 from chassis.ui.amended_reruns import Place, Wish, rerun_amended
-from chassis.ui.run_plans import RunPlan
-from chassis.workflow import Provenance, load_plan
+from chassis.workflow import Provenance, WorkflowSpec, load_plan
+from tests.with_each import with_each
 
 DAG, RUN = "onboard", "r1"
 PLAN = load_plan("""
@@ -38,143 +54,160 @@ tasks:
 """)
 
 
-class Session:
-    """What is done with the database, in order; ``commit`` may fail."""
-
-    def __init__(self, done: list[str]) -> None:
-        self.done = done
-        self.broken = False
-
-    def add(self, row: Any) -> None:
-        self.done.append(f"{row.event} by {row.owner}")
-
-    def commit(self) -> None:
-        if self.broken:
-            raise RuntimeError("database is locked")
-        self.done.append("commit")
-
-    def rollback(self) -> None:
-        self.done.append("rollback")
-
-
 class World:
-    """A run whose items of ``update`` failed and kept ``report`` from running.
+    """A run whose items of ``update`` failed and kept ``report`` from running."""
 
-    :ivar states: of the items, by their place
-    """
-
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.done: list[str] = []
-        self.reruns = 0
-        self.session = Session(self.done)
+    def __init__(self, root: Path) -> None:
         self.settings = Settings(plans_root=str(root / "plans"), records_root=str(root / "records"))
         self.store = PlanStore(self.settings.plans_root)
-        ref = self.store.get(self.store.publish(PLAN).workflow_id)
+        self.store.publish(PLAN)
+        version = self.store.record_version(self.store.heads())
         self.amendments = Amendments(open_files(self.settings.records_root), DAG, RUN)
-        self.states: dict[int, str | None] = {0: "failed", 1: "failed"}
-        self.conf: dict[str, Any] = {}
-        self.refuses: Exception | None = None
-        run = SimpleNamespace(bundle_version="v", conf=self.conf)
-        monkeypatch.setattr(amended_reruns, "find_run", lambda *_: run)
-        monkeypatch.setattr(amended_reruns, "find_instance", self._instance)
-        monkeypatch.setattr(amended_reruns, "plan_of_run", lambda *_: RunPlan(ref, PLAN, pinned=True))
-        monkeypatch.setattr(amended_reruns, "with_row_locks", lambda *_, **__: None)
-        monkeypatch.setattr(amended_reruns, "post_clear_task_instances", self._clear)
-        monkeypatch.setattr(amended_reruns, "failed_instances", self._failed)
-        self.session.execute = lambda _: list(self.states.items())  # type: ignore[attr-defined]
-
-    @staticmethod
-    def _instance(_: Any, dag_id: str, run_id: str, task_id: str, index: int) -> Any:
-        return SimpleNamespace(
-            dag_id=dag_id,
-            run_id=run_id,
-            task_id=task_id,
-            map_index=index,
-            try_number=1,
-            _rendered_map_index=None,
-            logical_date=None,
+        import_all_models()
+        engine = create_engine("sqlite://")
+        Base.metadata.create_all(engine)
+        self.session = Session(engine)
+        self.session.add(DagBundleModel(name="chassis"))
+        self.session.flush()
+        self.session.add(DagModel(dag_id=DAG, bundle_name="chassis"))
+        self.session.flush()
+        self.parse(PLAN)
+        self.bag = DBDagBag()
+        dag = self.bag.get_latest_version_of_dag(DAG, session=self.session)
+        assert dag is not None
+        self.run = dag.create_dagrun(
+            run_id=RUN,
+            run_after=datetime(2026, 3, 1, tzinfo=UTC),
+            run_type=DagRunType.MANUAL,
+            triggered_by=DagRunTriggeredByType.TEST,
+            state=DagRunState.RUNNING,
+            conf={"market": "given, as Airflow asks for it"},
+            session=self.session,
         )
+        self.run.conf, self.run.bundle_version = {}, version
+        self.set({0: "failed", 1: "failed"})
 
-    def _failed(self, _: Any, dag_id: str, run_id: str, task_id: str) -> Any:
-        failed = [index for index, state in self.states.items() if state == "failed"]
-        return [self._instance(_, dag_id, run_id, task_id, index) for index in failed]
+    def parse(self, plan: WorkflowSpec) -> None:
+        """Store a plan's DAG, as the dag-processor does."""
+        dag = LazyDeserializedDAG.from_dag(build_dag(plan, revision=1, settings=self.settings))
+        SerializedDagModel.write_dag(dag, "chassis", session=self.session)
+        self.session.commit()
 
-    def _clear(self, dag_id: str, bag: Any, body: Any, session: Any, user: Any) -> Any:
-        asked = [each for each in body.task_ids if not isinstance(each, str)]
-        if not body.dry_run:
-            assert body.run_on_latest_version is False, "the run stays with its revision"
-            assert body.prevent_running_task
-            assert len(self.amendments.all()) == self.reruns, "recorded before anything is cleared"
-            if self.refuses is not None:
-                raise self.refuses
-            self.done.append(f"clear {body.task_ids}")
-        found = [*(("update", index, "failed") for _, index in asked), ("report", -1, "upstream_failed")]
-        rows = [SimpleNamespace(task_id=task, map_index=index, state=state) for task, index, state in found]
-        return SimpleNamespace(task_instances=rows)
+    def set(self, states: dict[int, str | None], report: str = "upstream_failed") -> None:
+        """Give the items states, by their place."""
+        for index, state in states.items():
+            at = update(TaskInstance).where(TaskInstance.task_id == "update", TaskInstance.map_index == index)
+            self.session.execute(at.values(state=state))
+        self.session.execute(
+            update(TaskInstance).where(TaskInstance.task_id == "report").values(state=report)
+        )
+        self.session.commit()
+
+    def states(self) -> dict[tuple[str, int], str | None]:
+        """What is committed: a state is None once a task was cleared."""
+        self.session.rollback()
+        self.session.expire_all()
+        return {
+            (each.task_id, each.map_index): each.state for each in self.session.scalars(select(TaskInstance))
+        }
+
+    def events(self) -> list[tuple[str, int | None]]:
+        """Who is in Airflow's audit log, for which place."""
+        rows = self.session.scalars(select(Log).where(Log.event == amended_reruns.EVENT).order_by(Log.id))
+        return [(str(each.owner), each.map_index) for each in rows]
+
+    def untouched(self) -> bool:
+        """Whether neither Airflow nor the records know of an amendment."""
+        cleared = [at for at, state in self.states().items() if state is None]
+        return not cleared and self.events() == [] and self.amendments.all() == []
+
+    def place(self, task_id: str = "update", index: int = 0) -> Place:
+        user: Any = SimpleNamespace(get_name=lambda: "Ada", get_id=lambda: 7)
+        return Place(self.session, self.bag, user, self.settings, DAG, RUN, task_id, index)
 
     def rerun(self, wish: Wish, task_id: str = "update", index: int = 0) -> amended_reruns.Done:
-        user: Any = SimpleNamespace(get_name=lambda: "Ada", get_id=lambda: 7)
-        bag: Any = None
-        session: Any = self.session
-        self.reruns = len(self.amendments.all()) + 1
-        return rerun_amended(Place(session, bag, user, self.settings, DAG, RUN, task_id, index), wish)
+        return rerun_amended(self.place(task_id, index), wish)
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(tmp_path, monkeypatch)
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.session.close()
+
+
+def cannot_clear(monkeypatch: pytest.MonkeyPatch, refusal: Exception) -> None:
+    """Have Airflow refuse to clear, when it comes to that."""
+    airflows = amended_reruns.post_clear_task_instances
+
+    def clear(dag_id: str, bag: Any, body: Any, *rest: Any) -> Any:
+        if not body.dry_run:
+            raise refusal
+        return airflows(dag_id, bag, body, *rest)
+
+    monkeypatch.setattr(amended_reruns, "post_clear_task_instances", clear)
 
 
 WISH = Wish(instruction="Add {product} to {item} now.", reason=" it was unclear ")
 
 
-def test_it_is_recorded_then_cleared_then_committed(world: World) -> None:
+def test_it_is_recorded_and_its_task_is_cleared_with_what_it_had_kept_from_running(world: World) -> None:
+    world.parse(PLAN.model_copy(update={"title": "A later revision"}))
+    version = world.run.created_dag_version_id
     done = world.rerun(WISH)
     assert (done.amendment, done.items, done.revision) == (1, ("claims",), None)
     assert done.cleared == [("update", 0), ("report", -1)]
-    assert world.done == ["clear [('update', 0), 'report']", "chassis_amend by Ada", "commit"]
+    assert world.states() == {("update", 0): None, ("update", 1): "failed", ("report", -1): None}
+    assert world.events() == [("Ada", 0)]
+    versions = set(world.session.scalars(select(TaskInstance.dag_version_id)))
+    assert versions == {version}, "the run stays with its revision"
     [recorded] = world.amendments.all()
     assert (recorded.by, recorded.by_id, recorded.reason) == ("Ada", "7", "it was unclear")
     assert len(world.store.revisions(DAG)) == 1
 
 
 @pytest.mark.parametrize("refusal", [HTTPException(409, "it runs"), RuntimeError("no such DAG")])
-def test_what_can_not_be_cleared_is_withdrawn(world: World, refusal: Exception) -> None:
-    world.refuses = refusal
+def test_what_can_not_be_cleared_is_withdrawn(
+    world: World, monkeypatch: pytest.MonkeyPatch, refusal: Exception
+) -> None:
+    cannot_clear(monkeypatch, refusal)
     with pytest.raises(type(refusal)):
         world.rerun(WISH)
-    assert world.done == ["rollback"]
-    assert [each.withdrawn for each in world.amendments.all()] == [True]
+    assert [each.withdrawn for each in world.amendments.all()] == [True], (
+        "recorded before anything is cleared"
+    )
+    assert (world.events(), None in world.states().values()) == ([], False)
     assert world.amendments.of("update", "claims").numbers == ()
 
 
-def test_what_can_not_be_committed_is_withdrawn_and_not_saved(world: World) -> None:
-    world.session.broken = True
+def test_what_can_not_be_committed_is_withdrawn_and_not_saved(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked() -> None:
+        raise RuntimeError("database is locked")
+
+    monkeypatch.setattr(world.session, "commit", locked)
     with pytest.raises(RuntimeError, match="locked"):
         world.rerun(WISH.model_copy(update={"save": True}))
-    assert world.done[-1] == "rollback"
+    assert (world.events(), None in world.states().values()) == ([], False)
     assert [each.withdrawn for each in world.amendments.all()] == [True]
     assert len(world.store.revisions(DAG)) == 1
 
 
-@pytest.mark.parametrize(
-    "state",
-    ["running", "queued", "scheduled", "deferred", "restarting", "awaiting_input", "removed"],
-)
+@with_each("state", ["running", "queued", "scheduled", "deferred", "restarting", "awaiting_input", "removed"])
 def test_a_task_at_work_is_refused_and_nothing_is_written(world: World, state: str) -> None:
-    world.states = {0: state}
+    world.set({0: state})
     with pytest.raises(HTTPException) as caught:
         world.rerun(WISH)
     assert caught.value.status_code == 409
     assert "update [claims]" in caught.value.detail
-    assert world.amendments.all() == []
-    assert world.done == []
+    assert world.untouched()
 
 
-@pytest.mark.parametrize("state", ["success", "failed", "upstream_failed", "skipped", "up_for_retry", None])
+@with_each("state", ["success", "failed", "upstream_failed", "skipped", "up_for_retry", None])
 def test_a_task_that_is_not_at_work_may_be_amended(world: World, state: str | None) -> None:
-    world.states = {0: state}
-    assert world.rerun(WISH).amendment == 1
+    world.set({0: state})
+    assert world.rerun(Wish(instruction=f"It was {state}.", reason="r")).cleared[0] == ("update", 0)
 
 
 @pytest.mark.parametrize(
@@ -188,11 +221,12 @@ def test_a_task_that_is_not_at_work_may_be_amended(world: World, state: str | No
 def test_an_amendment_needs_a_change_and_a_reason(world: World, wish: Wish) -> None:
     with pytest.raises(PlanError, match=r"changes nothing|needs a reason"):
         world.rerun(wish)
-    assert world.amendments.all() == []
+    assert world.untouched()
 
 
 def test_what_the_run_already_goes_by_is_no_change(world: World) -> None:
-    world.conf["product"] = "cat insurance"
+    world.run.conf = {"product": "cat insurance"}
+    world.session.commit()
     wish = Wish(reason="back to the plan's", inputs={"product": "pet insurance"})
     assert world.rerun(wish).amendment == 1
     assert world.amendments.of("update", "claims").inputs == {"product": "pet insurance"}
@@ -208,10 +242,9 @@ def test_an_empty_text_for_an_input_without_a_value_is_no_change(world: World) -
 def test_a_wrong_change_is_refused_before_anything_is_written(world: World) -> None:
     with pytest.raises(PlanError, match=r"did you mean \{product\}"):
         world.rerun(Wish(reason="r", instruction="Add {produkt}."))
-    with pytest.raises(PlanError, match="is not a task of the plan"):
+    with pytest.raises(HTTPException, match="no such task"):
         world.rerun(WISH, "updat", -1)
-    assert world.amendments.all() == []
-    assert world.done == []
+    assert world.untouched()
 
 
 def test_all_that_is_wrong_is_told_at_once(world: World) -> None:
@@ -223,7 +256,7 @@ def test_all_that_is_wrong_is_told_at_once(world: World) -> None:
     codes = {fault.code for fault in caught.value.faults}
     assert {"no_reason", "unknown_input", "bad_default"} < codes
     assert len(caught.value.faults) == 4
-    assert world.amendments.all() == []
+    assert world.untouched()
 
 
 class TestAllFailedItems:
@@ -233,11 +266,8 @@ class TestAllFailedItems:
         done = world.rerun(self.ALL)
         assert (done.amendment, done.items) == (1, ("claims", "pricing"))
         assert done.cleared == [("update", 0), ("update", 1), ("report", -1)]
-        assert world.done == [
-            "clear [('update', 0), ('update', 1), 'report']",
-            *["chassis_amend by Ada"] * 2,
-            "commit",
-        ]
+        assert set(world.states().values()) == {None}
+        assert world.events() == [("Ada", 0), ("Ada", 1)]
         [recorded] = world.amendments.all()
         assert recorded.items == ("claims", "pricing")
         for item in ("claims", "pricing"):
@@ -246,24 +276,34 @@ class TestAllFailedItems:
     def test_the_named_one_is_among_them_whatever_became_of_it_and_one_that_did_well_is_not(
         self, world: World
     ) -> None:
-        world.states = {0: "failed", 1: "success"}
+        world.set({1: "success"})
         assert world.rerun(self.ALL).items == ("claims",)
+        world.set({0: "failed", 1: "success"})
         assert world.rerun(self.ALL.model_copy(update={"instruction": "Again."}), index=1).items == (
             "pricing",
             "claims",
         )
 
-    def test_one_that_went_to_work_meanwhile_keeps_all_of_them_from_being_amended(self, world: World) -> None:
-        world.session.execute = lambda _: [(0, "failed"), (1, "queued")]  # type: ignore[attr-defined]
+    def test_one_that_went_to_work_meanwhile_keeps_all_of_them_from_being_amended(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        checked = amended_reruns.amended_plan
+
+        def while_it_is_checked(*args: Any, **more: Any) -> WorkflowSpec:
+            world.set({1: "queued"})
+            return checked(*args, **more)
+
+        monkeypatch.setattr(amended_reruns, "amended_plan", while_it_is_checked)
         with pytest.raises(HTTPException) as caught:
             world.rerun(self.ALL)
         assert "update [pricing] is active (queued)" in caught.value.detail
         assert "claims" not in caught.value.detail
-        assert world.amendments.all() == []
-        assert world.done == []
+        assert world.untouched()
 
-    def test_what_can_not_be_cleared_is_withdrawn_for_each(self, world: World) -> None:
-        world.refuses = HTTPException(409, "it runs")
+    def test_what_can_not_be_cleared_is_withdrawn_for_each(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cannot_clear(monkeypatch, HTTPException(409, "it runs"))
         with pytest.raises(HTTPException):
             world.rerun(self.ALL)
         for item in ("claims", "pricing"):
@@ -271,8 +311,10 @@ class TestAllFailedItems:
 
     def test_a_field_that_is_new_to_one_of_them_is_recorded(self, world: World) -> None:
         world.rerun(Wish(reason="of one", inputs={"product": "pet"}))
+        world.set({0: "failed"})
         world.rerun(Wish(reason="of all", inputs={"product": "pet"}, all_failed=True))
         assert world.amendments.of("update", "pricing").inputs == {"product": "pet"}
+        world.set({0: "failed", 1: "failed"})
         with pytest.raises(PlanError, match="changes nothing"):
             world.rerun(Wish(reason="again", inputs={"product": "pet"}, all_failed=True))
 
@@ -280,24 +322,24 @@ class TestAllFailedItems:
         self, world: World
     ) -> None:
         world.rerun(Wish(reason="of one", inputs={"market": "DE"}), index=1)
+        world.set({1: "failed"})
         wish = Wish(reason="of all", inputs={"market": "", "product": "pet"}, all_failed=True)
         world.rerun(wish)
         assert world.amendments.of("update", "pricing").inputs == {"market": "DE", "product": "pet"}
 
 
-@pytest.mark.parametrize("ticked", [True, False])
-def test_the_boxes_of_a_form_say_yes_only_when_they_are_sent(
-    world: World, monkeypatch: pytest.MonkeyPatch, ticked: bool
-) -> None:
-    monkeypatch.setattr(amendment_routes, "find_run", lambda *_: SimpleNamespace(bundle_version="v"))
-    monkeypatch.setattr(amendment_routes, "plan_of_run", lambda *_: None)
-    place: Any = SimpleNamespace(session=None, settings=None, dag_id=DAG, run_id=RUN)
+@with_each("ticked", [True, False])
+def test_the_boxes_of_a_form_say_yes_only_when_they_are_sent(world: World, ticked: bool) -> None:
     boxes = {name: "1" for name in ("all_failed", "save", "downstream") if ticked}
-    wish = Wish.model_validate(amendment_routes._of_form(place, {"instruction": "x", "reason": "y", **boxes}))
+    wish = Wish.model_validate(
+        amendment_routes._of_form(world.place(), {"instruction": "x", "reason": "y", **boxes})
+    )
     assert (wish.all_failed, wish.save, wish.downstream) == (ticked,) * 3
 
 
-def test_a_task_with_items_is_amended_item_by_item(world: World) -> None:
+def test_a_task_whose_items_airflow_does_not_know_yet_is_not_amended(world: World) -> None:
+    world.session.execute(update(TaskInstance).where(TaskInstance.map_index == 0).values(map_index=-1))
+    world.session.commit()
     with pytest.raises(HTTPException) as caught:
         world.rerun(WISH, "update", -1)
     assert caught.value.status_code == 409
