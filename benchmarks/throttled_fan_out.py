@@ -58,7 +58,7 @@ async def paced(url: str, calls: int) -> int:
     """Through the pace and the shared client, again and again while the server refuses."""
     from chassis.claude.client_pool import connected
     from chassis.claude.pace import pace_for
-    from chassis.claude.reply import ask
+    from chassis.claude.reply import call_once
     from chassis.errors import ThrottledError
 
     extra = {"region_name": "us-east-1", "endpoint_url": url}
@@ -71,7 +71,7 @@ async def paced(url: str, calls: int) -> int:
             while True:
                 await pace.acquire()
                 try:
-                    await ask(client, CALL, subject="benchmark")
+                    await call_once(client, CALL, subject="benchmark")
                 except ThrottledError as error:
                     pace.release(throttled=True, retry_after=error.retry_after)
                 else:

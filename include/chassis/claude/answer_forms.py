@@ -134,10 +134,6 @@ class FormMemory:
         if len(self._taken) > self._most:
             del self._taken[next(iter(self._taken))]
 
-    def forget(self) -> None:
-        """Remember nothing any more."""
-        self._taken.clear()
-
 
 MEMORY = FormMemory()
 """That of this process."""

@@ -120,12 +120,12 @@ class ClaudeBedrockHook(AwsBaseHook):
 
         This is what Airflow's Test button runs. The call costs about a hundredth of a cent.
         """
-        from chassis.claude.ping import probe
+        from chassis.claude.ping import ping
 
         async def ask_for_one_token() -> str:
             model = self.claude_options.model or Settings.load().model
             async with await self.aclient() as client:
-                return await probe(client, model, known=self.claude_options.behind(model))
+                return await ping(client, model, known=self.claude_options.behind(model))
 
         try:
             return True, asyncio.run(ask_for_one_token())

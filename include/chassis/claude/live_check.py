@@ -23,7 +23,7 @@ from chassis.claude.answer_forms import ASKED_FOR, CONSTRAINED, FORCED_TOOL, For
 from chassis.claude.answer_schema import parse_answer, value_faults
 from chassis.claude.models import facts_of
 from chassis.claude.prices import cost_usd
-from chassis.claude.reply import BYTES_PER_TOKEN, Reply, ask
+from chassis.claude.reply import BYTES_PER_TOKEN, Reply, call_once
 from chassis.claude.request import ClaudeRequest, Message, text_block
 from chassis.contract.usage import Usage
 from chassis.errors import (
@@ -113,7 +113,7 @@ class Purse:
         self.spent += bound  # whatever ends this call, until it is known better
         reply = Reply()
         try:
-            await ask(client, payload, subject="live check", reply=reply)
+            await call_once(client, payload, subject="live check", reply=reply)
         except ClaudeError as error:
             if not isinstance(error, NoAnswerError | StreamBrokenError) and not reply.begun:
                 self.spent = before

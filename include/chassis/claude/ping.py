@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chassis.claude.prices import cost_usd
-from chassis.claude.reply import ask
+from chassis.claude.reply import call_once
 
 if TYPE_CHECKING:
     from chassis.claude.client import BedrockClient
 
 
-async def probe(client: BedrockClient, model: str, *, known: str) -> str:
+async def ping(client: BedrockClient, model: str, *, known: str) -> str:
     """Ask Claude for one token, in the same streamed way that all calls go, and say what that proved and what not.
 
     :param known: the name under which the model's price is looked up
     :raises ClaudeError: what stood in the way
     """
     payload = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Say OK."}]}
-    reply = await ask(client, payload, subject="connection test")
+    reply = await call_once(client, payload, subject="connection test")
     usage = reply.usage
     cost = cost_usd(known, usage)
     if reply.simulated:

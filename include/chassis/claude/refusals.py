@@ -8,6 +8,7 @@ counts only where nothing else is known. The words are those that AWS documents 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from chassis.errors import (
     AccessDeniedError,
@@ -22,32 +23,32 @@ from chassis.errors import (
     ThrottledError,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a refusal means, and how it is told apart: each of the three, where given, must fit.
+    """What a refusal means, and how it is told apart: by its name or its words, where any are given, and its status.
 
     :ivar error: its error
     :ivar verb: what Bedrock did, for the message
     :ivar hint: the place and the step that mend it; empty where Bedrock's own words are all there is to say
-    :ivar kinds: names of the error, without "Exception"
     :ivar words: of the message, in small letters, of which one is enough
+    :ivar kinds: names of the error, without "Exception"
     :ivar statuses: HTTP statuses
     """
 
     error: type[ClaudeError]
     verb: str
     hint: str
-    kinds: frozenset[str] = frozenset()
-    words: tuple[str, ...] = ()
-    statuses: frozenset[int] = frozenset()
+    words: tuple[str, ...]
+    kinds: frozenset[str]
+    statuses: Collection[int]
 
     def fits(self, kind: str, words: str, status: int | None) -> bool:
-        return (
-            (not self.kinds or kind in self.kinds)
-            and (not self.words or any(word in words for word in self.words))
-            and (not self.statuses or status in self.statuses)
-        )
+        named = kind in self.kinds or any(word in words for word in self.words)
+        return (named or not (self.kinds or self.words)) and (not self.statuses or status in self.statuses)
 
 
 def meaning_of(kind: str, message: str, status: int | None) -> Meaning:
@@ -108,162 +109,79 @@ _SLOWER = (
 )
 _PASSES = "This passes as a rule: a retry may help."
 
-_BAD_REQUEST = frozenset({"Validation", "invalid_request_error", "request_too_large"})
+_CLOCK_WRONG = "refused the signature: this machine's clock is wrong"
+_EXPIRED = "refused the credentials: they have expired"
+_PENDING = "doesn't give access yet"
+_UNKNOWN_MODEL = "doesn't offer this model"
+_SLOW_DOWN = "asked to slow down"
+_REFUSED = "refused the request"
 _ASKED_WRONGLY = frozenset({200, 400, 413})
 """Statuses of a request that is refused itself; 200 is that of a stream which tells so inside."""
 
+
+def _row(
+    error: type[ClaudeError],
+    verb: str,
+    hint: str,
+    *words: str,
+    kinds: str = "",
+    statuses: Collection[int] = (),
+) -> Meaning:
+    return Meaning(error, verb, hint, words, frozenset(kinds.split()), statuses)
+
+
+# fmt: off
 _TABLE = (
     # The identity.
-    Meaning(
-        CredentialsRefusedError,
-        "refused the signature: this machine's clock is wrong",
-        _CLOCK,
-        words=("signature expired", "signature not yet current"),
-    ),
-    Meaning(
-        CredentialsRefusedError,
-        "refused the signature: this machine's clock is wrong",
-        _CLOCK,
-        kinds=frozenset({"RequestExpired"}),
-    ),
-    Meaning(
-        CredentialsRefusedError,
-        "refused the credentials: they have expired",
-        _BEARER,
-        words=("bearer token has expired", "api key has expired", "api key is expired"),
-    ),
-    Meaning(
-        CredentialsRefusedError,
-        _NO_CREDENTIALS,
-        _BEARER,
-        words=("api key", "bearer token", "callwithbearertoken"),
-        statuses=frozenset({200, 401, 403}),
-    ),
-    Meaning(
-        CredentialsRefusedError,
-        "refused the credentials: they have expired",
-        _RENEW,
-        kinds=frozenset({"ExpiredToken"}),
-    ),
-    Meaning(
-        CredentialsRefusedError,
-        _NO_CREDENTIALS,
-        _KEYS,
-        kinds=frozenset(
-            {
-                "IncompleteSignature",
-                "InvalidClientTokenId",
-                "InvalidSignature",
-                "MissingAuthenticationToken",
-                "SignatureDoesNotMatch",
-                "UnrecognizedClient",
-                "authentication_error",
-            }
-        ),
-    ),
+    _row(CredentialsRefusedError, _CLOCK_WRONG, _CLOCK, "signature expired", "signature not yet current",
+         kinds="RequestExpired"),
+    _row(CredentialsRefusedError, _EXPIRED, _BEARER,
+         "bearer token has expired", "api key has expired", "api key is expired"),
+    _row(CredentialsRefusedError, _NO_CREDENTIALS, _BEARER, "api key", "bearer token", "callwithbearertoken",
+         statuses={200, 401, 403}),
+    _row(CredentialsRefusedError, _EXPIRED, _RENEW, kinds="ExpiredToken"),
+    _row(CredentialsRefusedError, _NO_CREDENTIALS, _KEYS,
+         kinds="IncompleteSignature InvalidClientTokenId InvalidSignature MissingAuthenticationToken "
+         "SignatureDoesNotMatch UnrecognizedClient authentication_error"),
     # What the account may use, whatever name and status it comes with.
-    Meaning(AccessDeniedError, _DENIED, _USE_CASE, kinds=frozenset({"FTUFormNotFilled"})),
-    Meaning(
-        AccessDeniedError, _DENIED, _USE_CASE, words=("use case details", "use-case form", "use case form")
-    ),
-    Meaning(AccessPendingError, "doesn't give access yet", "", kinds=frozenset({"MPAgreementBeingCreated"})),
-    Meaning(
-        AccessPendingError,
-        "doesn't give access yet",
-        "",
-        words=("subscription for this model is still being processed", "agreement is pending"),
-    ),
-    Meaning(AccessDeniedError, _DENIED, _MARKETPLACE, words=("aws-marketplace:", "aws marketplace")),
-    Meaning(AccessDeniedError, _DENIED, _LEGACY, words=("marked by provider as legacy",)),
-    Meaning(ModelNotFoundError, "doesn't offer this model", _LEGACY, words=("end of its life",)),
-    Meaning(
-        AccessDeniedError, _DENIED, _ACCOUNT, words=("not available for this account", "contact aws sales")
-    ),
-    Meaning(
-        AccessDeniedError,
-        _DENIED,
-        _BLOCKED,
-        words=("operation not allowed", "not authorized to invoke this api operation"),
-    ),
-    Meaning(AccessDeniedError, _DENIED, _RETENTION, words=("data retention mode",)),
+    _row(AccessDeniedError, _DENIED, _USE_CASE, "use case details", "use-case form", "use case form",
+         kinds="FTUFormNotFilled"),
+    _row(AccessPendingError, _PENDING, "",
+         "subscription for this model is still being processed", "agreement is pending",
+         kinds="MPAgreementBeingCreated"),
+    _row(AccessDeniedError, _DENIED, _MARKETPLACE, "aws-marketplace:", "aws marketplace"),
+    _row(AccessDeniedError, _DENIED, _LEGACY, "marked by provider as legacy"),
+    _row(ModelNotFoundError, _UNKNOWN_MODEL, _LEGACY, "end of its life"),
+    _row(AccessDeniedError, _DENIED, _ACCOUNT, "not available for this account", "contact aws sales"),
+    _row(AccessDeniedError, _DENIED, _BLOCKED,
+         "operation not allowed", "not authorized to invoke this api operation"),
+    _row(AccessDeniedError, _DENIED, _RETENTION, "data retention mode"),
     # Quotas, and room.
-    Meaning(
-        DailyQuotaError,
-        "admits no more calls on this day",
-        "",
-        words=("tokens per day", "requests per day", "daily quota", "daily limit", "daily token"),
-    ),
-    Meaning(
-        CongestedError,
-        _NO_ROOM,
-        "",
-        kinds=frozenset({"ModelNotReady", "Overloaded", "ServiceUnavailable", "overloaded_error"}),
-    ),
-    Meaning(
-        CongestedError,
-        _NO_ROOM,
-        "",
-        words=(
-            "too many connections",
-            "bedrock is unable to process your request",
-            "not ready for inference",
-            "not ready to serve",
-            "model is not ready",
-        ),
-    ),
-    Meaning(
-        ThrottledError,
-        "asked to slow down",
-        _SLOWER,
-        kinds=frozenset(
-            {
-                "Throttling",
-                "TooManyRequests",
-                "ServiceQuotaExceeded",
-                "rate_limit_error",
-                "RequestLimitExceeded",
-            }
-        ),
-    ),
-    Meaning(
-        ThrottledError,
-        "asked to slow down",
-        _SLOWER,
-        words=("wait before trying again", "too many requests", "rate exceeded"),
-    ),
+    _row(DailyQuotaError, "admits no more calls on this day", "",
+         "tokens per day", "requests per day", "daily quota", "daily limit", "daily token"),
+    _row(CongestedError, _NO_ROOM, "", "too many connections", "bedrock is unable to process your request",
+         "not ready for inference", "not ready to serve", "model is not ready",
+         kinds="ModelNotReady Overloaded ServiceUnavailable overloaded_error"),
+    _row(ThrottledError, _SLOW_DOWN, _SLOWER, "wait before trying again", "too many requests", "rate exceeded",
+         kinds="Throttling TooManyRequests ServiceQuotaExceeded rate_limit_error RequestLimitExceeded"),
     # The rest, by name.
-    Meaning(AccessDeniedError, _DENIED, _POLICY, kinds=frozenset({"AccessDenied", "permission_error"})),
-    Meaning(ModelNotFoundError, "doesn't offer this model", _PROFILE, words=("on-demand throughput",)),
-    Meaning(
-        ModelNotFoundError,
-        "doesn't offer this model",
-        _MODEL,
-        words=("model identifier", "model id"),
-        statuses=_ASKED_WRONGLY,
-    ),
-    Meaning(
-        ModelNotFoundError,
-        "doesn't offer this model",
-        _MODEL,
-        kinds=frozenset({"ResourceNotFound", "not_found_error"}),
-    ),
-    Meaning(
-        RequestRefusedError,
-        "refused the request",
-        _SHORTER,
-        words=("too long", "too large", "too many tokens"),
-        statuses=_ASKED_WRONGLY,
-    ),
-    Meaning(RequestRefusedError, "refused the request", "", kinds=_BAD_REQUEST),
+    _row(AccessDeniedError, _DENIED, _POLICY, kinds="AccessDenied permission_error"),
+    _row(ModelNotFoundError, _UNKNOWN_MODEL, _PROFILE, "on-demand throughput"),
+    _row(ModelNotFoundError, _UNKNOWN_MODEL, _MODEL, "model identifier", "model id", statuses=_ASKED_WRONGLY),
+    _row(ModelNotFoundError, _UNKNOWN_MODEL, _MODEL, kinds="ResourceNotFound not_found_error"),
+    _row(RequestRefusedError, _REFUSED, _SHORTER, "too long", "too large", "too many tokens",
+         statuses=_ASKED_WRONGLY),
+    _row(RequestRefusedError, _REFUSED, "", kinds="Validation invalid_request_error request_too_large"),
     # Nothing but a status is known.
-    Meaning(CredentialsRefusedError, _NO_CREDENTIALS, _KEYS, statuses=frozenset({401})),
-    Meaning(AccessDeniedError, _DENIED, _POLICY, statuses=frozenset({403})),
-    Meaning(ModelNotFoundError, "doesn't offer this model", _MODEL, statuses=frozenset({404})),
-    Meaning(RequestRefusedError, "refused the request", _SHORTER, statuses=frozenset({413})),
-    Meaning(ThrottledError, "asked to slow down", _SLOWER, statuses=frozenset({429})),
-    Meaning(CongestedError, _NO_ROOM, "", statuses=frozenset({503, 529})),
-    Meaning(ServiceFaultError, "failed", _PASSES, statuses=frozenset({408, 409, 424})),
-    Meaning(RequestRefusedError, "refused the request", "", statuses=frozenset(range(300, 500))),
-    Meaning(ServiceFaultError, "failed", _PASSES),
+    _row(CredentialsRefusedError, _NO_CREDENTIALS, _KEYS, statuses={401}),
+    _row(AccessDeniedError, _DENIED, _POLICY, statuses={403}),
+    _row(ModelNotFoundError, _UNKNOWN_MODEL, _MODEL, statuses={404}),
+    _row(RequestRefusedError, _REFUSED, _SHORTER, statuses={413}),
+    _row(ThrottledError, _SLOW_DOWN, _SLOWER, statuses={429}),
+    _row(CongestedError, _NO_ROOM, "", statuses={503, 529}),
+    _row(ServiceFaultError, "failed", _PASSES, statuses={408, 409, 424}),
+    _row(RequestRefusedError, _REFUSED, "", statuses=range(300, 500)),
+    _row(ServiceFaultError, "failed", _PASSES),
 )
+# fmt: on
 """The first row that fits. A refusal may say several things; what a person must do comes before what merely passes."""

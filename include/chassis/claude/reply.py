@@ -185,19 +185,7 @@ Ask = Callable[[dict[str, Any]], Awaitable[Reply]]
 """Makes one call with the arguments of ``client.messages.create`` and gives its complete answer."""
 
 
-def asking(client: AsyncAnthropicBedrock, subject: str) -> Ask:
-    """The plain way to ask: nothing is recorded, limited or repeated.
-
-    :param subject: what the calls are for, in a log's words
-    """
-
-    async def plainly(payload: dict[str, Any]) -> Reply:
-        return await ask(client, payload, subject=subject)
-
-    return plainly
-
-
-async def ask(
+async def call_once(
     client: AsyncAnthropicBedrock,
     payload: dict[str, Any],
     *,

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from chassis.claude.answer_forms import refuses_a_form
 from chassis.claude.models import SILENCE_WHILE_THINKING
 from chassis.claude.prices import cost_usd
-from chassis.claude.reply import BYTES_PER_TOKEN, Reply, ask
+from chassis.claude.reply import BYTES_PER_TOKEN, Reply, call_once
 from chassis.claude.waves import patience_ends, prefixes_of, turn
 from chassis.contract.spending import Bound
 from chassis.contract.usage import Usage
@@ -171,7 +171,7 @@ class PaidCalls:
             self._facts(opened.model), payload=payload, trace_content=self.trace_content
         ) as record:
             try:
-                await ask(self.client, payload, subject=self.subject, reply=reply, begun=begun)
+                await call_once(self.client, payload, subject=self.subject, reply=reply, begun=begun)
             except BaseException as error:
                 wait = error.retry_after if isinstance(error, SLOWING) else None
                 self.pace.release(throttled=isinstance(error, SLOWING), retry_after=wait)

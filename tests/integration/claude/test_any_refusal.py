@@ -10,12 +10,13 @@ import asyncio
 import json
 import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chassis.claude.reply import asking
+from chassis.claude.reply import call_once
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ClaudeError, restore_error
 from chassis.local.simulator import ACCESS_KEY, SECRET_KEY
@@ -158,7 +159,7 @@ async def opened() -> tuple[Any, Any]:
     from chassis.claude.hook import ClaudeBedrockHook
 
     client = await ClaudeBedrockHook("claude_bedrock").aclient()
-    return asking(client, "a test"), client.close
+    return partial(call_once, client, subject="a test"), client.close
 
 
 def fail(runner: asyncio.Runner, ask: Any) -> ClaudeError:

@@ -19,7 +19,7 @@ from chassis.claude.access import BedrockAccess
 from chassis.claude.client_pool import connected
 from chassis.claude.connection_options import ClaudeOptions
 from chassis.claude.hook import ClaudeBedrockHook
-from chassis.claude.reply import Reply, ask
+from chassis.claude.reply import Reply, call_once
 from chassis.errors import ConnectionSetupError
 from chassis.local.simulator import ACCESS_KEY, SECRET_KEY
 from chassis.local.simulator.wire_message import Reply as SimulatedReply
@@ -44,7 +44,7 @@ HELLO: dict[str, Any] = {
 
 
 def hello(client: Any) -> Any:
-    return ask(client, HELLO, subject="a test")
+    return call_once(client, HELLO, subject="a test")
 
 
 async def shared_hello() -> Reply:
@@ -83,7 +83,7 @@ def test_an_answer_may_be_silent_for_as_long_as_its_model_may_think(
 
             client._client.event_hooks["request"] = [noted]
             said = {"thinking": thinking} if thinking else {}
-            await ask(client, HELLO | {"model": model} | said, subject="a test")
+            await call_once(client, HELLO | {"model": model} | said, subject="a test")
             timeouts: dict[str, float] = sent[0].extensions["timeout"]
             return timeouts["read"]
 

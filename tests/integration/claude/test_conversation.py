@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chassis.claude.conversation import ClaudeAnswer, converse
-from chassis.claude.reply import asking
+from chassis.claude.reply import call_once
 from chassis.contract.usage import Usage
 from chassis.errors import (
     AnswerInvalidError,
@@ -62,7 +63,10 @@ class Talk:
 
             async def use(client: Any) -> ClaudeAnswer:
                 return await converse(
-                    asking(client, "a test"), request or a_request(), check=check, repairs=repairs
+                    partial(call_once, client, subject="a test"),
+                    request or a_request(),
+                    check=check,
+                    repairs=repairs,
                 )
 
             answer: ClaudeAnswer = self._with_client(use)

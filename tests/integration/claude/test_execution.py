@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chassis.agents import load_agent
-from chassis.claude.reply import asking
+from chassis.claude.reply import call_once
 from chassis.contract.xcoms import TaskResult
 from chassis.errors import AnswerInvalidError, TaskBlockedError
 from chassis.settings import Settings
@@ -60,7 +61,7 @@ def do(connect: Connect, with_client: WithClient, simulator: Simulator, control:
         )
         result: TaskResult = with_client(
             lambda client: do_task(
-                asking(client, "a test"),
+                partial(call_once, client, subject="a test"),
                 brief.request(),
                 task_id=task_id,
                 item=item,

@@ -8,12 +8,13 @@ import logging
 import pickle
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from chassis.claude.conversation import ClaudeAnswer, converse
-from chassis.claude.reply import asking
+from chassis.claude.reply import call_once
 from chassis.errors import (
     ClaudeError,
     StreamBrokenError,
@@ -30,7 +31,9 @@ WithClient = Callable[[Callable[[Any], Awaitable[Any]]], Any]
 def ask(connect: Connect, with_client: WithClient, simulator: Simulator, **claude: Any) -> Any:
     connect.to(simulator.url, claude=claude)
     return with_client(
-        lambda client: converse(asking(client, "a test"), a_request(), check=lambda data: [], repairs=0)
+        lambda client: converse(
+            partial(call_once, client, subject="a test"), a_request(), check=lambda data: [], repairs=0
+        )
     )
 
 
@@ -146,7 +149,9 @@ def test_a_model_that_refuses_constrained_decoding_is_asked_through_a_tool_from_
 
     async def twice(client: Any) -> list[ClaudeAnswer]:
         return [
-            await converse(asking(client, "a test"), request, check=lambda data: [], repairs=0)
+            await converse(
+                partial(call_once, client, subject="a test"), request, check=lambda data: [], repairs=0
+            )
             for _ in range(2)
         ]
 
@@ -179,7 +184,9 @@ def test_cancelling_closes_the_connection_within_a_second(
 
     async def cancelled(client: Any) -> float:
         call = asyncio.create_task(
-            converse(asking(client, "a test"), a_request(), check=lambda data: [], repairs=0)
+            converse(
+                partial(call_once, client, subject="a test"), a_request(), check=lambda data: [], repairs=0
+            )
         )
         await asyncio.to_thread(control.wait_for_requests, 1)
         started = time.monotonic()
@@ -203,7 +210,12 @@ def test_many_calls_share_a_loop_without_holding_it_up(
         started = time.monotonic()
         await asyncio.gather(
             *(
-                converse(asking(client, "a test"), a_request(), check=lambda data: [], repairs=0)
+                converse(
+                    partial(call_once, client, subject="a test"),
+                    a_request(),
+                    check=lambda data: [],
+                    repairs=0,
+                )
                 for _ in range(30)
             )
         )

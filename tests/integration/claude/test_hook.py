@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 
 from chassis.claude import hook as hook_module
 from chassis.claude.hook import ClaudeBedrockHook
-from chassis.claude.reply import ask
+from chassis.claude.reply import call_once
 from chassis.errors import (
     AccessDeniedError,
     ClaudeError,
@@ -45,7 +45,7 @@ def no_credentials_from_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hello(client: Any) -> Any:
-    return ask(client, HELLO, subject="a test")
+    return call_once(client, HELLO, subject="a test")
 
 
 def endpoint(url: str) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def test_an_arn_as_model_is_signed_as_it_is_sent(
 ) -> None:
     connect.to(simulator.url)
     arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"
-    assert with_client(lambda client: ask(client, HELLO | {"model": arn}, subject="a test")).simulated
+    assert with_client(lambda client: call_once(client, HELLO | {"model": arn}, subject="a test")).simulated
 
 
 @pytest.fixture
@@ -345,7 +345,7 @@ def test_keys_that_aws_refuses(connect: Connect, with_client: WithClient, simula
 def test_a_model_that_does_not_exist(connect: Connect, with_client: WithClient, simulator: Simulator) -> None:
     connect.to(simulator.url)
     with pytest.raises(ModelNotFoundError, match="gpt-4"):
-        with_client(lambda client: ask(client, HELLO | {"model": "openai.gpt-4"}, subject="a test"))
+        with_client(lambda client: call_once(client, HELLO | {"model": "openai.gpt-4"}, subject="a test"))
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://bedrock.invalid"])

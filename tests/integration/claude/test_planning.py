@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chassis.agents import load_agent, load_agents
 from chassis.catalogue import load_catalogue
-from chassis.claude.reply import asking
+from chassis.claude.reply import call_once
 from chassis.errors import AnswerInvalidError, PlanError
 from chassis.planning import Proposal, build_request, propose_plan
 from chassis.settings import Settings
@@ -54,7 +55,7 @@ def plan(connect: Connect, with_client: WithClient, simulator: Simulator, contro
         )
         proposal: Proposal = with_client(
             lambda client: propose_plan(
-                asking(client, "a test"),
+                partial(call_once, client, subject="a test"),
                 request,
                 given=wanted,
                 agents=tuple(workers),

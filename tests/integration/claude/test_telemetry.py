@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from chassis.claude.conversation import converse
 from chassis.claude.reply import Reply as Answer
-from chassis.claude.reply import ask
+from chassis.claude.reply import call_once
 from chassis.errors import ClaudeError
 from chassis.local.simulator.wire_message import Reply
 from chassis.telemetry import CallFacts, call_span
@@ -66,7 +66,7 @@ def test_the_sdks_span_is_a_child_of_ours_and_neither_holds_content(
     async def use(client: Any) -> None:
         async def watched(payload: dict[str, Any]) -> Answer:
             with call_span(FACTS, payload=payload) as record:
-                reply = await ask(client, payload, subject="a test")
+                reply = await call_once(client, payload, subject="a test")
                 record.finish(reply.usage, 0.1, answer=reply.text)
                 return reply
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from chassis.claude import thinking as module
 from chassis.claude.answer_forms import FormMemory
 from chassis.claude.conversation import converse
-from chassis.claude.reply import asking
+from chassis.claude.reply import call_once
 from chassis.claude.thinking import asked_for
 from chassis.workflow.spec import TaskSpec
 from tests.integration.claude.wire import MODEL, a_request
@@ -51,7 +52,7 @@ def do(
                 task = TaskSpec(id="a", name="A", instruction="Do.", **said)
                 request = a_request(model=model).model_copy(update=asked_for(model, task))
                 await converse(
-                    asking(client, "a test"),
+                    partial(call_once, client, subject="a test"),
                     request,
                     check=lambda data: [],
                     repairs=0,

@@ -19,7 +19,7 @@ from botocore.eventstream import ChecksumMismatch
 
 from chassis.claude.call_failures import claude_failure, foreign_errors
 from chassis.claude.hook import ClaudeBedrockHook
-from chassis.claude.reply import ask
+from chassis.claude.reply import call_once
 from chassis.errors import ClaudeError, ConnectionSetupError, restore_error
 from chassis.text import DECEIVING
 from tests.with_each import with_each
@@ -345,7 +345,7 @@ def test_a_call_that_fails_lets_nothing_secret_out_with_its_error(
     client: Any = _Client(error)
     payload = {"model": "m", "messages": [{"role": "user", "content": "the prompt"}]}
     with pytest.raises(ClaudeError) as caught:
-        asyncio.run(ask(client, payload, subject="task 'a'"))
+        asyncio.run(call_once(client, payload, subject="task 'a'"))
     assert type(caught.value).__name__ == expected
     told = everything_about(caught.value) + caplog.text.encode()
     assert SECRET.encode() not in told

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from chassis.claude.call_failures import claude_failure
-from chassis.claude.reply import ask
+from chassis.claude.reply import call_once
 from chassis.dag.fan_out import ItemsOperator
 from chassis.dag.reporting import reported
 from chassis.dag.triggers import ClaudeTrigger
@@ -149,7 +149,7 @@ def test_what_a_server_calls_things_stays_within_the_line_of_an_event(
         return Stream()
 
     client: Any = SimpleNamespace(messages=SimpleNamespace(create=create), conn_id="c")
-    reply = asyncio.run(ask(client, {"model": "m"}, subject="task 'a'"))
+    reply = asyncio.run(call_once(client, {"model": "m"}, subject="task 'a'"))
     (event,) = caplog.messages
     assert len(event.splitlines()) == 1
     assert not DECEIVING.search(event + reply.model)
