@@ -1,15 +1,14 @@
 """``airflow_settings.yaml``: pools, connections and variables in the Astro CLI's format, put into Airflow.
 
-Applying it again changes nothing. An entry without a name is a placeholder of the format and is left out; a
-key that isn't known is refused, because a typo would otherwise be silence.
+Applying it again changes nothing. An entry without a name is a placeholder of the format and is left out; a key that
+isn't known is refused, because a typo would otherwise be silence.
 """
 
 from __future__ import annotations
 
 import json
-from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,60 +16,45 @@ import chassis
 from chassis.errors.client import AirflowRefusedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from chassis.airflow_client import Airflow, Json
 
 FILE = "airflow_settings.yaml"
 _PACKAGE = Path(chassis.__file__).parent
+_STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Entry(NamedTuple):
+    """An entry as Airflow's API has it: ``kind`` is pools, connections or variables."""
 
-    kind: ClassVar[str]
-
-    @property
-    @abstractmethod
-    def label(self) -> str:
-        """The entry's own name, empty for a placeholder."""
-
-    @abstractmethod
-    def body(self) -> Json:
-        """The entry as Airflow's API takes it."""
-
-    def is_in(self, found: Json) -> bool:
-        """Whether Airflow has the entry just so."""
-        return all(found.get(key) == value for key, value in self.body().items())
+    kind: str
+    label: str
+    body: Json
 
 
-class Pool(_Entry):
+class _Pool(BaseModel):
     """A pool; Chassis adds ``pool_include_deferred`` to the format."""
 
-    kind = "pools"
+    model_config = _STRICT
 
     pool_name: str | None = None
     pool_slot: int | None = Field(None, description="Number of slots; -1 for no bound.")
     pool_description: str | None = None
     pool_include_deferred: bool = Field(False, description="Whether waiting tasks take slots.")
 
-    @property
-    def label(self) -> str:
-        return self.pool_name or ""
-
-    def body(self) -> Json:
-        return {
-            "name": self.label,
+    def entry(self) -> Entry:
+        body = {
+            "name": self.pool_name,
             "slots": 1 if self.pool_slot is None else self.pool_slot,
             "description": self.pool_description or "",
             "include_deferred": self.pool_include_deferred,
         }
+        return Entry("pools", self.pool_name or "", body)
 
 
-class Connection(_Entry):
-    """A connection."""
-
-    kind = "connections"
+class _Connection(BaseModel):
+    model_config = _STRICT
 
     conn_id: str | None = None
     conn_type: str | None = None
@@ -81,59 +65,36 @@ class Connection(_Entry):
     conn_port: int | None = None
     conn_extra: dict[str, Any] | str | None = None
 
-    @property
-    def label(self) -> str:
-        return self.conn_id or ""
-
-    def body(self) -> Json:
+    def entry(self) -> Entry:
+        body = {name.removeprefix("conn_"): value for name, value in self if name != "conn_id"}
         extra = json.dumps(self.conn_extra) if isinstance(self.conn_extra, dict) else self.conn_extra
-        return {
-            "connection_id": self.label,
-            "conn_type": self.conn_type or "",
-            "host": self.conn_host,
-            "schema": self.conn_schema,
-            "login": self.conn_login,
-            "password": self.conn_password,
-            "port": self.conn_port,
-            "extra": extra,
-        }
-
-    def is_in(self, found: Json) -> bool:
-        """Never: Airflow masks secrets, so that an equal answer proves nothing."""
-        return False
+        body |= {"connection_id": self.conn_id, "extra": extra}
+        body["conn_type"] = body.pop("type") or ""
+        return Entry("connections", self.conn_id or "", body)
 
 
-class Variable(_Entry):
-    """A variable."""
-
-    kind = "variables"
+class _Variable(BaseModel):
+    model_config = _STRICT
 
     variable_name: str | None = None
     variable_value: Any = None
 
-    @property
-    def label(self) -> str:
-        return self.variable_name or ""
-
-    def body(self) -> Json:
+    def entry(self) -> Entry:
         value = self.variable_value
-        return {"key": self.label, "value": value if isinstance(value, str) else json.dumps(value)}
+        body = {"key": self.variable_name, "value": value if isinstance(value, str) else json.dumps(value)}
+        return Entry("variables", self.variable_name or "", body)
 
 
 class _Sections(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _STRICT
 
-    connections: tuple[Connection, ...] | None = None
-    pools: tuple[Pool, ...] | None = None
-    variables: tuple[Variable, ...] | None = None
-
-    def entries(self) -> Iterator[_Entry]:
-        for section in (self.pools, self.connections, self.variables):
-            yield from (entry for entry in section or () if entry.label)
+    connections: tuple[_Connection, ...] | None = None
+    pools: tuple[_Pool, ...] | None = None
+    variables: tuple[_Variable, ...] | None = None
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _STRICT
 
     airflow: _Sections = _Sections()
 
@@ -146,7 +107,7 @@ def find_settings_file() -> Path:
     return _PACKAGE / "defaults" / FILE
 
 
-def load_settings_file(path: Path) -> list[_Entry]:
+def load_settings_file(path: Path) -> list[Entry]:
     """The file's entries, pools first.
 
     :raises UsageError: lists everything that is wrong with the file
@@ -155,12 +116,15 @@ def load_settings_file(path: Path) -> list[_Entry]:
 
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return list(_File.model_validate(data or {}).airflow.entries())
+        sections = _File.model_validate(data or {}).airflow
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is not YAML: {error}") from None
     except ValidationError as error:
         faults = "\n".join(f"- {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise UsageError(f"{path} can't be used:\n{faults}", hint="Correct it and try again.") from None
+    given: tuple[_Pool | _Connection | _Variable, ...]
+    given = (*(sections.pools or ()), *(sections.connections or ()), *(sections.variables or ()))
+    return [entry for one in given if (entry := one.entry()).label]
 
 
 def apply_settings(airflow: Airflow, path: Path, tell: Callable[[str], None]) -> None:
@@ -182,12 +146,13 @@ def apply_settings(airflow: Airflow, path: Path, tell: Callable[[str], None]) ->
         )
 
 
-def _apply(airflow: Airflow, entry: _Entry) -> str:
+def _apply(airflow: Airflow, entry: Entry) -> str:
     found = airflow.find_entry(entry.kind, entry.label)
     if found is None:
-        airflow.create_entry(entry.kind, entry.body())
+        airflow.create_entry(entry.kind, entry.body)
         return "added"
-    if entry.is_in(found):
+    # Airflow masks a connection's secrets, so that an equal answer proves nothing.
+    if entry.kind != "connections" and all(found.get(key) == value for key, value in entry.body.items()):
         return ""
-    airflow.replace_entry(entry.kind, entry.label, entry.body())
+    airflow.replace_entry(entry.kind, entry.label, entry.body)
     return "changed"

@@ -28,39 +28,40 @@ _SIMULATED_LOGIN = "SIMULATED"
 _SIMULATED_SECRET = "simulated-not-claude"  # noqa: S105  a fixed, public value
 _SIMULATED_LATENCY_SECONDS = "0.3"
 _CONNECTION = "AIRFLOW_CONN_CLAUDE_BEDROCK"
-_BASE_URL = "AIRFLOW__API__BASE_URL"
 _PACKAGE = Path(chassis.__file__).parent
 _CHECKOUT = _PACKAGE.parents[1]
 
 
 @dataclass(frozen=True)
 class StackPlan:
-    """What a stack is to be, decided before anything starts."""
+    """What a stack is to be, decided before anything starts.
+
+    :ivar simulator_port: port of the simulator; None for real Bedrock
+    :ivar extra: variables that win over everything set here
+    :ivar execution_port: port of the API server that tasks speak with
+    """
 
     home: Path
     dags_folder: Path
     port: int
     simulator_port: int | None
-    """Port of the simulator; None for real Bedrock."""
     extra: Mapping[str, str] = field(default_factory=dict)
-    """Variables that win over everything set here."""
     execution_port: int = 0
-    """Port of the API server that tasks speak with."""
 
     @property
     def url(self) -> str:
         """Airflow's address."""
-        return f"http://{LOOPBACK}:{self.port}{self._path}"
+        return self._address(self.port)
 
     @property
     def execution_url(self) -> str:
         """Address of the API server that tasks speak with."""
-        return f"http://{LOOPBACK}:{self.execution_port}{self._path}"
+        return self._address(self.execution_port)
 
-    @property
-    def _path(self) -> str:
-        """Path that the variables put Airflow below, if they do: its API servers then answer there alone."""
-        return urlsplit(self.extra.get(_BASE_URL, "")).path.rstrip("/")
+    def _address(self, port: int) -> str:
+        # The variables may put Airflow below a path: its API servers then answer there alone.
+        path = urlsplit(self.extra.get("AIRFLOW__API__BASE_URL", "")).path.rstrip("/")
+        return f"http://{LOOPBACK}:{port}{path}"
 
     @property
     def simulator_url(self) -> str | None:
@@ -146,9 +147,8 @@ def component_commands(plan: StackPlan) -> dict[str, list[str]]:
 def component_environment(plan: StackPlan, keys: Keys, base: Mapping[str, str]) -> dict[str, str]:
     """The whole environment of the stack's components, from the one that this process was started in."""
     environment = _inherited(base, simulated=plan.simulator_port is not None)
-    environment |= _identity(plan, keys, base) | _network(plan) | _dags(plan) | _SPEED | _RECOVERY
-    environment |= _bedrock(plan, base)
-    return environment | dict(plan.extra)
+    environment |= {"AIRFLOW_HOME": str(plan.home / "airflow")} | _options(plan, keys, base)
+    return environment | _bedrock(plan, base) | dict(plan.extra)
 
 
 def _inherited(base: Mapping[str, str], *, simulated: bool) -> dict[str, str]:
@@ -164,105 +164,41 @@ def _inherited(base: Mapping[str, str], *, simulated: bool) -> dict[str, str]:
     return kept | {"NO_PROXY": bypass, "no_proxy": bypass, "PYTHONUNBUFFERED": "1"}
 
 
-def _identity(plan: StackPlan, keys: Keys, base: Mapping[str, str]) -> dict[str, str]:
-    home = plan.home
+def _options(plan: StackPlan, keys: Keys, base: Mapping[str, str]) -> dict[str, str]:
+    """Airflow's options as variables, from ``airflow_options.yaml``."""
+    import yaml
+
     plugins = _CHECKOUT / "plugins"
-    return {
-        "AIRFLOW_HOME": str(home / "airflow"),
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        # Whoever finds the database locked waits this many seconds, as is SQLite's default, and asks again. Two
-        # people's changes at once can still wait for each other in their API server, see component_commands.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow/airflow.db?timeout=5",
-        # Each of the API server's forty threads may hold a connection: with Airflow's fifteen in all, two hundred
-        # tasks made it stand still for 30 s at a time, and clients ask again what is then done twice.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW": "60",
-        # A worker costs a second of a core to start: with Airflow's 32 at once, each takes half a minute on two.
-        "AIRFLOW__CORE__PARALLELISM": str(max(8, 4 * (os.cpu_count() or 1))),
-        "AIRFLOW__CORE__FERNET_KEY": keys.fernet_key,
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins if plugins.is_dir() else home / "plugins"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(password_file(home)),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
-        # The connection's Test button: off by default because it runs code on the server, one's own here.
-        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "AIRFLOW__API__SECRET_KEY": keys.api_secret_key,
-        "AIRFLOW__API_AUTH__JWT_SECRET": keys.jwt_secret,
-        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs" / "tasks"),
-        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "dags"),
-        "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-        "AIRFLOW__CHASSIS__PLANS_ROOT": str(home / "plans"),
-        "AIRFLOW__CHASSIS__RECORDS_ROOT": str(home / "records"),
-        # On one's own machine a plan runs at once, unless `--approve` or the form asks for a look at it first.
-        "AIRFLOW__CHASSIS__APPROVE": base.get("AIRFLOW__CHASSIS__APPROVE", "never"),
-    }
-
-
-def _network(plan: StackPlan) -> dict[str, str]:
-    """The API servers' addresses: a task that finds none, or another Airflow's, dies."""
-    return {
-        "AIRFLOW__API__HOST": LOOPBACK,
-        "AIRFLOW__API__PORT": str(plan.port),
-        _BASE_URL: plan.url,
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{plan.execution_url}/execution/",
-    }
-
-
-def _dags(plan: StackPlan) -> dict[str, str]:
+    local = "airflow.dag_processing.bundles.local.LocalDagBundle"
+    dags = {"path": str(plan.dags_folder), "refresh_interval": 30}
     bundles = [
-        {
-            "name": "dags-folder",
-            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-            "kwargs": {"path": str(plan.dags_folder), "refresh_interval": 30},
-        },
+        {"name": "dags-folder", "classpath": local, "kwargs": dags},
         {
             "name": "chassis",
             "classpath": "chassis.plans.bundle.PlanBundle",
             "kwargs": {"refresh_interval": 2},
         },
     ]
-    return {
-        "AIRFLOW__CORE__DAGS_FOLDER": str(plan.dags_folder),
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
-        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(plan.home / "bundles"),
-        # A published plan is to be a DAG within seconds: look for changes each second, parse what changed
-        # first, and store it at once. Chassis relies on the last one, see `chassis doctor`.
-        "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
-        "AIRFLOW__DAG_PROCESSOR__FILE_PARSING_SORT_MODE": "modified_time",
-        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
+    known = keys.model_dump() | {
+        "home": plan.home,
+        "host": LOOPBACK,
+        "port": plan.port,
+        "url": plan.url,
+        "execution_url": plan.execution_url,
+        "dags_folder": plan.dags_folder,
+        "plugins": plugins if plugins.is_dir() else plan.home / "plugins",
+        "username": USERNAME,
+        "password_file": password_file(plan.home),
+        "parallelism": max(8, 4 * (os.cpu_count() or 1)),
+        "bundles": json.dumps(bundles),
+        "approve": base.get("AIRFLOW__CHASSIS__APPROVE", "never"),
     }
-
-
-_SPEED = {
-    # An idle scheduler sleeps this long, and a chain of short tasks finds it idle at each hop. Five no-op
-    # tasks in a chain, on two cores: 6.0 s with Airflow's default of 1; 2.8 s with 0.2, which costs 7 % of a
-    # core while nothing runs; 2.5 s with 0.1, at 14 %.
-    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-}
-
-# How soon a run goes on after something died; docs/operations.md has what each costs, and Airflow's defaults.
-_RECOVERY = {
-    # The triggers of a killed triggerer wait until it counts as dead: 30 s by default. There is only one here, so
-    # that nothing is done twice when a slow one counts as dead.
-    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
-    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
-    # A triggerer whose triggers' process says nothing for 30 s stops its heartbeat, so that another one takes over.
-    # There is no other here, and on a slow or busy machine the process may take longer to start.
-    "AIRFLOW__TRIGGERER__RUNNER_HEALTH_CHECK_THRESHOLD": "120",
-    # What a killed scheduler had queued waits until it counts as dead (30 s, more than a lock of the database may
-    # take), and then for the next look: 300 s by default.
-    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
-    # A task whose supervisor was killed runs on paper: 300 s by default. It tells of itself every 5 s.
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-    # By default a task gives up on the API server after five attempts, 4 to 16 s: less than it takes to start.
-    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "20",
-    "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "5",
-    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
-    # A task whose plan can't be read is tried again without counting as a retry, three times: 60 s later by default.
-    "AIRFLOW__WORKERS__MISSING_DAG_RETRY_DELAY": "10",
-}
+    sections = yaml.safe_load((_PACKAGE / "local" / "airflow_options.yaml").read_text(encoding="utf-8"))
+    return {
+        f"AIRFLOW__{section}__{option}".upper(): value.format_map(known)
+        for section, options in sections.items()
+        for option, value in options.items()
+    }
 
 
 def _bedrock(plan: StackPlan, base: Mapping[str, str]) -> dict[str, str]:

@@ -32,8 +32,8 @@ class ComponentRecord(BaseModel):
     log: str = Field(description="Path of its log file.")
 
 
-class StackRecord(BaseModel):
-    """A stack as its supervisor last saw it."""
+class StackFacts(BaseModel):
+    """What holds for a stack from its start to its end."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,6 +42,11 @@ class StackRecord(BaseModel):
     simulator_url: str | None = Field(description="Address of the simulator; None when real Bedrock answers.")
     username: str
     password_file: str
+
+
+class StackRecord(StackFacts):
+    """A stack as its supervisor last saw it."""
+
     booted: float = Field(description="When this machine started, in seconds since the epoch.")
     supervisor: ProcessId
     components: dict[str, ComponentRecord] = {}

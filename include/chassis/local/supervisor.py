@@ -19,14 +19,14 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  pydantic reads the annotations
 from typing import TYPE_CHECKING
 
 import psutil
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from chassis.local.processes import ProcessId, end_session
-from chassis.local.stack_file import ComponentRecord, StackRecord, record_file, write_record
+from chassis.local.stack_file import ComponentRecord, StackFacts, StackRecord, record_file, write_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,17 +39,10 @@ _LONGEST_PAUSE = 60.0
 _STEADY_SECONDS = 60.0  # whoever ran this long doesn't keep ending
 
 
-class Orders(BaseModel):
+class Orders(StackFacts):
     """What to run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     home: Path
-    url: str
-    execution_url: str
-    simulator_url: str | None
-    username: str
-    password_file: str
     commands: dict[str, list[str]] = Field(
         description="Program and arguments by component, in the order of their start."
     )
@@ -179,11 +172,7 @@ class Supervisor:
             for name in orders.commands
         }
         return StackRecord(
-            url=orders.url,
-            execution_url=orders.execution_url,
-            simulator_url=orders.simulator_url,
-            username=orders.username,
-            password_file=orders.password_file,
+            **orders.model_dump(include=set(StackFacts.model_fields)),
             booted=psutil.boot_time(),
             supervisor=ProcessId.of(os.getpid()),
             components=components,

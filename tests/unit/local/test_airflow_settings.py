@@ -128,7 +128,7 @@ def test_the_current_folders_file_wins_over_the_one_that_ships(
 
 def test_the_file_that_ships_has_the_pool_with_deferred_tasks() -> None:
     (pool,) = load_settings_file(PROJECT / "airflow_settings.yaml")
-    assert pool.body() == {
+    assert pool.body == {
         "name": "bedrock",
         "slots": 16,
         "description": "Calls to Claude on Bedrock in flight",

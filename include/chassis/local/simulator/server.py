@@ -21,7 +21,7 @@ from chassis.local.simulator.model_refusals import as_throttled, check_features
 from chassis.local.simulator.prompt_cache import count_tokens, prompt_tokens
 from chassis.local.simulator.reply_forms import as_played, make_reply, within
 from chassis.local.simulator.scenario import WIRE_FAULTS
-from chassis.local.simulator.sigv4 import AuthError, SignedRequest, verify
+from chassis.local.simulator.sigv4 import SignedRequest, verify
 from chassis.local.simulator.simulator_errors import ApiError
 from chassis.local.simulator.thinking_blocks import thought_for
 from chassis.local.simulator.wire_message import TokenCount
@@ -79,10 +79,7 @@ class _Bedrock:
     async def _read(self, http: web.Request, entry: Entry) -> tuple[ClaudeRequest, Model]:
         body = await http.read()
         headers = {name.lower(): ",".join(http.headers.getall(name)) for name in http.headers}
-        try:
-            verify(SignedRequest(http.method, http.raw_path, headers, body))
-        except AuthError as error:
-            raise ApiError(403, error.error_type, error.message) from None
+        verify(SignedRequest(http.method, http.raw_path, headers, body))
         played = self._state.cast.model(entry.model)
         try:
             data = json.loads(body)

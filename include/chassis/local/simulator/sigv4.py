@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from chassis.local.simulator.simulator_errors import ApiError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,15 +33,6 @@ _AUTHORIZATION = re.compile(
     r"\s*Signature=(?P<signature>[0-9a-f]{64})$"
 )
 _TIME = "%Y%m%dT%H%M%SZ"
-
-
-class AuthError(Exception):
-    """The caller is refused; ``error_type`` is AWS's name for the reason. The HTTP status is 403."""
-
-    def __init__(self, error_type: str, message: str) -> None:
-        super().__init__(message)
-        self.error_type = error_type
-        self.message = message
 
 
 @dataclass(frozen=True)
@@ -59,18 +52,17 @@ class SignedRequest:
 def verify(request: SignedRequest, *, now: datetime | None = None) -> None:
     """Let the request pass or say why not.
 
-    :raises AuthError: no authorization, an unknown key, a wrong signature, a clock off by over 5 minutes
+    :raises ApiError: 403, no authorization, an unknown key, a wrong signature, a clock off by over 5 minutes
     """
     authorization = request.headers.get("authorization", "")
     if not authorization:
-        raise AuthError("MissingAuthenticationTokenException", "Missing Authentication Token")
+        raise ApiError(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
     if authorization.startswith("Bearer "):
         _verify_bearer(authorization.removeprefix("Bearer ").strip())
         return
     found = _AUTHORIZATION.match(authorization)
     if found is None:
-        raise AuthError(
-            "IncompleteSignatureException",
+        raise _incomplete(
             "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' parameters.",
         )
     scope = _verify_scope(found["credential"])
@@ -78,8 +70,7 @@ def verify(request: SignedRequest, *, now: datetime | None = None) -> None:
     signed = _verify_signed_headers(request.headers, found["headers"])
     expected = _signature(request, signed, stamp, scope)
     if not hmac.compare_digest(expected, found["signature"]):
-        raise AuthError(
-            "InvalidSignatureException",
+        raise _invalid(
             "The request signature we calculated does not match the signature you provided. "
             "Check your AWS Secret Access Key and signing method. "
             "Consult the service documentation for details.",
@@ -97,27 +88,25 @@ class _Scope:
 
 def _verify_bearer(token: str) -> None:
     if not hmac.compare_digest(token.encode(), BEARER_TOKEN.encode()):
-        raise AuthError(
-            "AccessDeniedException", "Authentication failed: Please make sure your API Key is valid."
+        raise ApiError(
+            403, "AccessDeniedException", "Authentication failed: Please make sure your API Key is valid."
         )
 
 
 def _verify_scope(credential: str) -> _Scope:
     parts = credential.split("/")
     if len(parts) != 5 or not parts[2]:
-        raise AuthError(
-            "IncompleteSignatureException",
+        raise _incomplete(
             "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.",
         )
     key, day, region, service, term = parts
     if (service, term) != (SERVICE, "aws4_request"):
-        raise AuthError(
-            "InvalidSignatureException",
+        raise _invalid(
             f"Credential should be scoped to correct service: '{SERVICE}' and end in 'aws4_request'.",
         )
     if key != ACCESS_KEY:
-        raise AuthError(
-            "UnrecognizedClientException", "The security token included in the request is invalid."
+        raise ApiError(
+            403, "UnrecognizedClientException", "The security token included in the request is invalid."
         )
     return _Scope(day, region)
 
@@ -127,20 +116,17 @@ def _verify_date(headers: Mapping[str, str], scope: _Scope, now: datetime) -> st
     try:
         when = datetime.strptime(stamp, _TIME).replace(tzinfo=UTC)
     except ValueError:
-        raise AuthError(
-            "IncompleteSignatureException",
+        raise _incomplete(
             "Authorization header requires existence of an 'X-Amz-Date' header.",
         ) from None
     if stamp[:8] != scope.day:
-        raise AuthError(
-            "InvalidSignatureException",
+        raise _invalid(
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date: "
             f"'{scope.day}' != '{stamp[:8]}'.",
         )
     if abs(now - when) > CLOCK_SKEW:
         direction = "earlier" if when < now else "later"
-        raise AuthError(
-            "InvalidSignatureException",
+        raise _invalid(
             f"Signature expired: {stamp} is now {direction} than {now.strftime(_TIME)} by more than "
             f"{CLOCK_SKEW.seconds // 60} min.",
         )
@@ -152,14 +138,12 @@ def _verify_signed_headers(headers: Mapping[str, str], names: str) -> list[str]:
     must = {"host", *(name for name in headers if name.startswith("x-amz-"))}
     unsigned = sorted(must - set(signed))
     if unsigned:
-        raise AuthError(
-            "InvalidSignatureException",
+        raise _invalid(
             f"'{unsigned[0].title()}' must be a 'SignedHeader' in the AWS Authorization.",
         )
     absent = [name for name in signed if name not in headers]
     if absent or signed != sorted(set(signed)):
-        raise AuthError(
-            "InvalidSignatureException",
+        raise _invalid(
             f"SignedHeaders must be in order and each be sent; not sent: {', '.join(absent) or 'none'}.",
         )
     return signed
@@ -188,3 +172,11 @@ def _signature(request: SignedRequest, signed: list[str], stamp: str, scope: _Sc
 
 def _hmac(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
+
+
+def _incomplete(message: str) -> ApiError:
+    return ApiError(403, "IncompleteSignatureException", message)
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError(403, "InvalidSignatureException", message)

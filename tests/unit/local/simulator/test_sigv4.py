@@ -17,10 +17,10 @@ from chassis.local.simulator.sigv4 import (
     ACCESS_KEY,
     BEARER_TOKEN,
     SECRET_KEY,
-    AuthError,
     SignedRequest,
     verify,
 )
+from chassis.local.simulator.simulator_errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +132,7 @@ def _with(name: str, value: str) -> Callable[[SignedRequest], SignedRequest]:
 def test_a_request_changed_after_signing_is_refused(
     change: Callable[[SignedRequest], SignedRequest], error_type: str
 ) -> None:
-    with pytest.raises(AuthError) as refused:
+    with pytest.raises(ApiError) as refused:
         verify(change(signed()))
     assert refused.value.error_type == error_type
 
@@ -159,7 +159,7 @@ def test_a_request_changed_after_signing_is_refused(
 def test_wrong_credentials_scope_and_clock_are_refused_with_aws_words(
     request_: Callable[[], SignedRequest], error_type: str, words: str
 ) -> None:
-    with pytest.raises(AuthError, match=words) as refused:
+    with pytest.raises(ApiError, match=words) as refused:
         verify(request_())
     assert refused.value.error_type == error_type
 
@@ -168,14 +168,14 @@ def test_a_signature_of_today_does_not_pass_under_another_days_scope() -> None:
     good = signed()
     day = good.headers["x-amz-date"][:8]
     forged = good.headers["authorization"].replace(f"/{day}/", "/20000101/")
-    with pytest.raises(AuthError, match="Date in Credential scope"):
+    with pytest.raises(ApiError, match="Date in Credential scope"):
         verify(replace(good, headers={**good.headers, "authorization": forged}))
 
 
 def test_the_host_must_be_among_the_signed_headers() -> None:
     good = signed()
     forged = good.headers["authorization"].replace(";host;", ";")
-    with pytest.raises(AuthError, match="'Host' must be a 'SignedHeader'"):
+    with pytest.raises(ApiError, match="'Host' must be a 'SignedHeader'"):
         verify(replace(good, headers={**good.headers, "authorization": forged}))
 
 
