@@ -14,7 +14,8 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from chassis.contract.addresses import URL_PREFIX, Links
-from chassis.contract.run_view import NO_SUCH_RUN, RunView
+from chassis.contract.run_view import NEWEST_RUN, NO_SUCH_RUN, RunView
+from chassis.contract.workflow_rows import WorkflowList
 from chassis.errors.client import (
     AirflowRefusedError,
     AirflowUnreachableError,
@@ -82,11 +83,9 @@ class Airflow:
         """Airflow's version; needs no sign-in."""
         return str(self._answer(self._request("GET", f"{_API}/version"))["version"])
 
-    def dags(self, *, tag: str | None = None, last_run: str | None = None) -> list[Json]:
-        """All DAGs, or those with a tag, or those whose last run has a state."""
-        return list(
-            self._pages(f"{_API}/dags", "dags", tags=tag, last_dag_run_state=last_run, order_by="dag_id")
-        )
+    def dags(self, *, tag: str) -> list[Json]:
+        """All DAGs with a tag."""
+        return list(self._pages(f"{_API}/dags", "dags", tags=tag, order_by="dag_id"))
 
     def find_dag(self, dag_id: str) -> Json | None:
         """A DAG, or None when there is no such DAG."""
@@ -160,11 +159,6 @@ class Airflow:
         )
         return None if found is None else found["value"]
 
-    def open_requests(self) -> list[Json]:
-        """What tasks have asked people and nobody has answered, of all runs that may be read."""
-        waiting = {"state": "awaiting_input", "response_received": False}
-        return list(self._pages(f"{_API}/dags/~/dagRuns/~/hitlDetails", "hitl_details", **waiting))
-
     def answer(self, dag_id: str, run_id: str, task_id: str, option: str, fields: Json) -> None:
         """Answer what a task has asked.
 
@@ -214,7 +208,9 @@ class Airflow:
         """
         self.run_view("-", "-")
 
-    def run_view(self, dag_id: str, run_id: str, *, since: str = "", results: bool = False) -> RunView | None:
+    def run_view(
+        self, dag_id: str, run_id: str = NEWEST_RUN, *, since: str = "", results: bool = False
+    ) -> RunView | None:
         """A run as Chassis's plugin tells it, or None when there is no such run.
 
         :param since: ``since`` of an earlier view: only the instances that changed after it are in this one
@@ -225,19 +221,32 @@ class Airflow:
         view: RunView | None = None
         offset: int | None = 0
         while offset is not None:
-            answer = self._send("GET", path, params={"since": since, "results": results, "offset": offset})
-            missing = answer.status_code == 404
-            if missing and _detail(answer) == NO_SUCH_RUN:
+            answer = self._ask_plugin(path, since=since, results=results, offset=offset)
+            if answer is None:
                 return None
-            if missing or answer.headers.get("content-type", "").startswith("text/html"):
-                raise PluginMissingError(
-                    f"Airflow at {self.url} doesn't have the Chassis plugin.",
-                    hint="Install airflow-chassis where its API server runs, then restart the API server.",
-                )
-            page = RunView.model_validate(self._answer(answer))
+            page = RunView.model_validate(answer)
             view = page if view is None else view.joined(page).model_copy(update={"since": view.since})
             offset = page.next
         return view
+
+    def workflows(self) -> WorkflowList:
+        """All workflows and the plans that wait for a decision, as Chassis's plugin tells them.
+
+        :raises PluginMissingError: this Airflow doesn't have the plugin
+        """
+        return WorkflowList.model_validate(self._ask_plugin(_PAGES.workflow_list()))
+
+    def _ask_plugin(self, path: str, **query: Any) -> Json | None:
+        answer = self._send("GET", path, params=query)
+        missing = answer.status_code == 404
+        if missing and _detail(answer) == NO_SUCH_RUN:
+            return None
+        if missing or answer.headers.get("content-type", "").startswith("text/html"):
+            raise PluginMissingError(
+                f"Airflow at {self.url} doesn't have the Chassis plugin.",
+                hint="Install airflow-chassis where its API server runs, then restart the API server.",
+            )
+        return self._answer(answer)
 
     def amend(self, dag_id: str, run_id: str, instance: Instance, wish: Json) -> Json:
         """Amend a task of a run and let it run again; ``wish`` has the fields of ``chassis.ui.amended_reruns.Wish``.

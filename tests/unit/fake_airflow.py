@@ -14,7 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from chassis.contract.run_view import NO_SUCH_RUN
+from chassis.contract.run_view import NEWEST_RUN, NO_SUCH_RUN
+from chassis.contract.workflow_rows import WaitingPlan, WorkflowList, WorkflowRow
+from chassis.contract.xcoms import PendingPlan
 from tests.unit.fake_run_view import run_view
 
 HEARTS = ("scheduler", "dag_processor", "triggerer")
@@ -199,16 +201,9 @@ class FakeAirflow:
     def _dags(self, method: str, parts: list[str], query: dict[str, str], body: Any) -> tuple[int, Any]:
         if not parts:
             found = [
-                self._dag(name)
-                for name, dag in self.dags.items()
-                if query.get("tags") in (None, *dag.tags)
-                and query.get("last_dag_run_state") in (None, dag.last_state)
+                self._dag(name) for name, dag in self.dags.items() if query.get("tags") in (None, *dag.tags)
             ]
             return 200, {"dags": found, "total_entries": len(found)}
-        if parts == ["~", "dagRuns", "~", "hitlDetails"]:
-            assert query["state"] == "awaiting_input"
-            assert query["response_received"] == "false"
-            return 200, self._requests()
         if parts[0] not in self.dags:
             return 404, {"detail": f"The Dag with ID: `{parts[0]}` was not found"}
         dag, rest = self.dags[parts[0]], parts[1:]
@@ -242,15 +237,6 @@ class FakeAirflow:
         if rest[-1] == "hitlDetails":
             return self._take_answer(dag, rest[1], rest[3], body)
         return self._run(parts[0], rest[1], dag.runs[rest[1]], rest[2:], query)
-
-    def _requests(self) -> dict[str, Any]:
-        asked = [
-            {"task_instance": {"dag_id": dag_id, "dag_run_id": run_id, "task_id": task_id}}
-            for dag_id, dag in self.dags.items()
-            for run_id, run in dag.runs.items()
-            for task_id in run.asks
-        ]
-        return {"hitl_details": asked, "total_entries": len(asked)}
 
     def _take_answer(self, dag: FakeDag, run_id: str, task_id: str, body: Any) -> tuple[int, Any]:
         assert set(body) == {"chosen_options", "params_input"}
@@ -318,6 +304,8 @@ class FakeAirflow:
 
     def pages(self, method: str, parts: list[str], query: dict[str, str]) -> tuple[int, Any]:
         """What Chassis adds to Airflow's API."""
+        if parts == ["api", "v1", "workflows"]:
+            return 200, self._workflows().model_dump(mode="json")
         if parts[:3] == ["api", "v1", "dags"]:
             return self._view(parts[3], parts[5], query)
         dag_id, _, run_id, _, task_id, index, last = parts[1:]
@@ -330,10 +318,34 @@ class FakeAirflow:
             self.dags[dag_id].runs[run_id] = run.after_clear
         return run.amending
 
+    def _workflows(self) -> WorkflowList:
+        rows = [
+            WorkflowRow(
+                dag_id=dag_id,
+                title=dag_id,
+                tags=dag.tags,
+                paused=dag.paused,
+                next_run=dag.next_run,
+                state=dag.last_state,
+            )
+            for dag_id, dag in self.dags.items()
+            if "chassis" in dag.tags
+        ]
+        waiting = [
+            WaitingPlan(
+                dag_id=dag_id, run_id=run_id, plan=PendingPlan.of(run.xcoms.get(("approve", -1, "proposal")))
+            )
+            for dag_id, dag in self.dags.items()
+            for run_id, run in dag.runs.items()
+            if "approve" in run.asks
+        ]
+        return WorkflowList(workflows=tuple(rows), waiting=tuple(waiting))
+
     def _view(self, dag_id: str, run_id: str, query: dict[str, str]) -> tuple[int, Any]:
-        if run_id not in getattr(self.dags.get(dag_id), "runs", {}):
+        dag = self.dags.get(dag_id, FakeDag())
+        run_id = next(reversed(dag.runs), "") if run_id == NEWEST_RUN else run_id
+        if run_id not in dag.runs:
             return 404, {"detail": NO_SUCH_RUN}
-        dag = self.dags[dag_id]
         run = dag.runs[run_id]
         planner, results = self.dags.get("plan_workflow"), query["results"] == "true"
         view = run_view((dag_id, run_id), dag, run, planner, since=query["since"], results=results)

@@ -227,9 +227,8 @@ class PlannerRun:
 
 def pending_plans(airflow: Airflow) -> list[tuple[PlannerRun, PendingPlan]]:
     """All plans that wait for a decision, with the runs that ask about them."""
-    asked = (request["task_instance"] for request in patiently(airflow.open_requests))
-    runs = [PlannerRun(airflow, at["dag_run_id"], at["dag_id"]) for at in asked if at["task_id"] == APPROVE]
-    return [(run, plan) for run in runs if (plan := run.pending()) is not None]
+    waiting = patiently(airflow.workflows).waiting
+    return [(PlannerRun(airflow, each.run_id, each.dag_id), each.plan) for each in waiting if each.plan]
 
 
 def find_pending(airflow: Airflow, name: str, run_id: str | None) -> tuple[PlannerRun, PendingPlan]:

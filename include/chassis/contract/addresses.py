@@ -80,6 +80,10 @@ class Links:
         """The transcript of one task, as JSON."""
         return f"{self.task(dag_id, run_id, task_id, map_index)}/transcript"
 
+    def workflow_list(self) -> str:
+        """All workflows as JSON, see ``chassis.contract.workflow_rows``."""
+        return f"{self._pages}/api/v1/workflows"
+
     def run_view(self, dag_id: str, run_id: str) -> str:
         """A run as JSON, see ``chassis.contract.run_view``."""
         return f"{self._pages}/api/v1/dags/{url_segment(dag_id)}/runs/{url_segment(run_id)}"

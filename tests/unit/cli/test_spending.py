@@ -123,7 +123,7 @@ def test_status_shows_limits_and_what_a_failed_task_spent_by_one_request(
     assert "1,050 tokens, $0.7000" in result.stdout, "of the item that failed"
     assert "$1.20 of $5.00" in result.stdout
     assert "failed: No access to the repository. Give it." in result.stdout, "as before"
-    assert len(fake.sent("GET", f"/runs/{RUN}")) == 1
+    assert [path for _, path, _ in fake.requests[1:]] == ["/chassis/api/v1/dags/onboard/runs/~"]
     document = json.loads(chassis("status", "onboard", "--json").stdout)
     assert document["usage"]["cost_usd"] == 1.2
     assert [task["usage"] and task["usage"]["cost_usd"] for task in document["tasks"]] == [0.5, 0.7, None]

@@ -66,11 +66,11 @@ def retry(
     console = out()
     amendment = amendment_of(instruction, inputs or (), reason, save=save, latest=latest)
     with connect(home).airflow as airflow:
-        dag_run = find_run(airflow, workflow, run)
-        report = read_report(airflow, workflow, dag_run["dag_run_id"])
+        report = read_report(airflow, workflow, run)
         targets = find_targets(report, task, item)
         if latest:
-            check_targets(targets, wait_for_latest(airflow, home, workflow, dag_run["conf"] or {}, tell))
+            conf = find_run(airflow, workflow, report.view.run_id)["conf"] or {}
+            check_targets(targets, wait_for_latest(airflow, home, workflow, conf, tell))
         if amendment is None:
             cleared = clear(airflow, report, targets, downstream=downstream, latest=latest)
         else:

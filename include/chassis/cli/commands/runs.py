@@ -76,18 +76,17 @@ def status(
     """Show the status of a run, and its results once it has ended."""
     from chassis.cli.render import amendment_lines, status_view, totals
     from chassis.cli.report import FINISHED
-    from chassis.cli.run_lookup import find_run, read_report
+    from chassis.cli.run_lookup import read_report
     from chassis.cli.target import connect
 
     with connect(home).airflow as airflow:
-        run_id = find_run(airflow, workflow, run)["dag_run_id"]
-        report = read_report(airflow, workflow, run_id, results=True)
-        page = run_page(airflow, workflow, run_id)
+        report = read_report(airflow, workflow, run, results=True)
+    page = run_page(airflow, workflow, report.view.run_id)
     if as_json:
         print_json(report.document())
         raise typer.Exit(FAILED if report.view.state == "failed" else SUCCESS)
     console = out()
-    console.print(f"{workflow} · run {run_id}", style="bold")
+    console.print(f"{workflow} · run {report.view.run_id}", style="bold")
     for line in amendment_lines(report):
         console.print(line, style="yellow")
     if report.view.state in FINISHED:
@@ -203,10 +202,10 @@ def transcript(
 def _targets(
     airflow: Airflow, workflow: str, run: str | None, task: str, item: str | None
 ) -> tuple[Report, list[Row]]:
-    from chassis.cli.run_lookup import find_run, read_report
+    from chassis.cli.run_lookup import read_report
     from chassis.cli.task_retry import find_targets
 
-    report = read_report(airflow, workflow, find_run(airflow, workflow, run)["dag_run_id"])
+    report = read_report(airflow, workflow, run)
     return report, find_targets(report, task, item)
 
 

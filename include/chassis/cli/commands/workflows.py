@@ -17,22 +17,26 @@ if TYPE_CHECKING:
 
     from chassis.airflow_client import Json
     from chassis.cli.listing import Listing
-    from chassis.cli.workflow_rows import WorkflowRow
+    from chassis.cli.planned_workflows import PlannedWorkflow
 
 
 @reports_errors
 def list_workflows(as_json: JsonOption = False, home: HomeOption = HOME) -> None:
     """List the workflows: schedule, whether each is paused, its next run and the state of its last run."""
+    from chassis.cli.planned_workflows import read_workflows, with_airflow
     from chassis.cli.target import connect, open_store
-    from chassis.cli.workflow_rows import read_workflows, with_airflow
-    from chassis.errors.client import AirflowUnreachableError, StackError
+    from chassis.errors.client import AirflowUnreachableError, PluginMissingError, StackError
 
     workflows = read_workflows(open_store(home))
     if workflows:
         try:
             with connect(home).airflow as airflow:
                 workflows = with_airflow(workflows, airflow)
-        except (StackError, AirflowUnreachableError) as error:  # the plans are there all the same
+        except (
+            StackError,
+            AirflowUnreachableError,
+            PluginMissingError,
+        ) as error:  # the plans are there all the same
             tell(f"Without paused, next run and last run: {error.message} {error.hint}")
     if as_json:
         print_json({"workflows": [workflow.document() for workflow in workflows]})
@@ -42,7 +46,7 @@ def list_workflows(as_json: JsonOption = False, home: HomeOption = HOME) -> None
         out().print(_table(workflows))
 
 
-def _table(workflows: list[WorkflowRow]) -> Listing:
+def _table(workflows: list[PlannedWorkflow]) -> Listing:
     from chassis.cli.listing import Listing
     from chassis.cli.render import status_text
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from chassis.cli.report import error_document
-from chassis.contract.names import TAG
 from chassis.errors import PlanError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from chassis.airflow_client import Airflow, Json
+    from chassis.contract.workflow_rows import WorkflowRow
     from chassis.plans.refs import PlanRef
     from chassis.plans.store import PlanStore
 
-_RUN_STATES = ("queued", "running", "success", "failed")
-
 
 @dataclass(frozen=True)
-class WorkflowRow:
+class PlannedWorkflow:
     """One workflow.
 
     :ivar tasks: how many its plan has; None when the plan is broken
@@ -62,7 +60,7 @@ class WorkflowRow:
         return found if self.fault is None else {**found, "error": error_document(self.fault)}
 
 
-def read_workflows(store: PlanStore) -> list[WorkflowRow]:
+def read_workflows(store: PlanStore) -> list[PlannedWorkflow]:
     """What the plan store has, by id.
 
     :raises StoreError: the store can't be read
@@ -70,8 +68,8 @@ def read_workflows(store: PlanStore) -> list[WorkflowRow]:
     return [_of_plan(store, ref) for ref in store.heads().values()]
 
 
-def _of_plan(store: PlanStore, ref: PlanRef) -> WorkflowRow:
-    row = WorkflowRow(ref.id, ref.revision, ref.retired)
+def _of_plan(store: PlanStore, ref: PlanRef) -> PlannedWorkflow:
+    row = PlannedWorkflow(ref.id, ref.revision, ref.retired)
     try:
         spec = store.read(ref)
     except PlanError as error:
@@ -83,22 +81,16 @@ def _of_plan(store: PlanStore, ref: PlanRef) -> WorkflowRow:
     return replace(row, schedule=when, timezone=schedule.timezone)
 
 
-def with_airflow(workflows: Iterable[WorkflowRow], airflow: Airflow) -> list[WorkflowRow]:
-    """The same with what Airflow says of them, in five requests however many there are."""
-    dags = {dag["dag_id"]: dag for dag in airflow.dags(tag=TAG)}
-    last = {dag["dag_id"]: state for state in _RUN_STATES for dag in airflow.dags(tag=TAG, last_run=state)}
-    return [
-        _of_dag(each, dags[each.workflow_id], last.get(each.workflow_id))
-        if each.workflow_id in dags
-        else each
-        for each in workflows
-    ]
+def with_airflow(workflows: Iterable[PlannedWorkflow], airflow: Airflow) -> list[PlannedWorkflow]:
+    """The same with what Airflow says of them."""
+    known = {row.dag_id: row for row in airflow.workflows().workflows}
+    return [_joined(each, known.get(each.workflow_id)) for each in workflows]
 
 
-def _of_dag(workflow: WorkflowRow, dag: Json, last_run: str | None) -> WorkflowRow:
-    paused, after, next_run = bool(dag["is_paused"]), dag.get("next_dagrun_run_after"), None
-    if after and not paused and not workflow.retired:
-        moment = datetime.fromisoformat(str(after))
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        next_run = moment.astimezone(ZoneInfo(workflow.timezone))
-    return replace(workflow, paused=paused, next_run=next_run, last_run=last_run)
+def _joined(workflow: PlannedWorkflow, row: WorkflowRow | None) -> PlannedWorkflow:
+    if row is None:
+        return workflow
+    next_run = None if row.paused or workflow.retired else row.next_run
+    if next_run is not None:
+        next_run = next_run.astimezone(ZoneInfo(workflow.timezone))
+    return replace(workflow, paused=row.paused, next_run=next_run, last_run=row.state)
