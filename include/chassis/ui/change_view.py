@@ -54,8 +54,8 @@ class FieldView:
 class PartView:
     """One task or input that is new, gone or changed."""
 
-    name: str
     what: Literal["task", "input"]
+    name: str
     kind: Literal["added", "removed", "changed"]
     fields: tuple[FieldView, ...]
 
@@ -79,32 +79,25 @@ class ChangesView:
 
 def view_changes(changes: PlanChanges) -> ChangesView:
     """The changes as a page shows them. Of what is new, only the name: the tasks' table has the rest."""
-    return ChangesView(
-        workflow=view_fields(changes.workflow),
-        parts=(
-            *(_part("input", each) for each in changes.inputs),
-            *(_part("task", each) for each in changes.tasks),
-        ),
-        reordered=changes.reordered,
+    found: list[tuple[Literal["task", "input"], PartChange]] = [("input", each) for each in changes.inputs]
+    found += [("task", each) for each in changes.tasks]
+    parts = (
+        PartView(what, part.name, part.kind, view_fields(part.fields) if part.kind == "changed" else ())
+        for what, part in found
     )
+    return ChangesView(view_fields(changes.workflow), tuple(parts), changes.reordered)
 
 
 def view_fields(changes: Iterable[FieldChange]) -> tuple[FieldView, ...]:
     """Fields that changed, on their own."""
-    return tuple(_field(each) for each in changes)
-
-
-def _part(what: Literal["task", "input"], part: PartChange) -> PartView:
-    fields = view_fields(part.fields) if part.kind == "changed" else ()
-    return PartView(part.name, what, part.kind, fields)
+    return tuple(map(_field, changes))
 
 
 def _field(change: FieldChange) -> FieldView:
     if change.added or change.removed:
-        names = [Piece("gone", one_line(name)) for name in change.removed]
-        return FieldView(
-            change.label, (*names, *(Piece("new", one_line(name)) for name in change.added)), names=True
-        )
+        gone = (Piece("gone", one_line(name)) for name in change.removed)
+        new = (Piece("new", one_line(name)) for name in change.added)
+        return FieldView(change.label, (*gone, *new), names=True)
     before, after = _text(change.before), _text(change.after)
     # Two numbers woven into each other, figure by figure, are neither.
     numbers = isinstance(change.before, int | float) or isinstance(change.after, int | float)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from chassis.figures import counted
 from chassis.text import one_line
 from chassis.workflow import TaskGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from chassis.workflow import TaskSpec
 
@@ -43,24 +44,25 @@ _STATES_FIRST = (
 """The state that colours a box with instances in several: what needs a look first, then what goes on."""
 
 
+_BEHIND = Markup('<rect class="behind" x="4" y="4" width="{}" height="{}" rx="6"/>').format(WIDTH, HEIGHT)
+
+
 @dataclass(frozen=True)
 class Node:
     """What a box tells besides its task's name.
 
     :ivar href: where a click on it leads; empty: it is no link
-    :ivar note: its second line; empty: how many items it has, or the task's id
     :ivar counts: instances by Airflow's name of their state, for a run; shown as a bar
     :ivar mark: what became of the task since the last revision
     """
 
     href: str = ""
-    note: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
-    mark: Literal["", "added", "changed"] = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Corner:
     x: int
     y: int
 
@@ -83,7 +85,6 @@ def draw_plan(tasks: Sequence[TaskSpec], nodes: Mapping[str, Node] | None = None
     boxes = Markup("").join(
         _box(graph.tasks[task_id], nodes.get(task_id, Node()), places[task_id]) for task_id in graph.order
     )
-    has_links = any(node.href for node in nodes.values())
     left_out = len(lines) - MAX_LINES
     return Markup(
         '<svg class="plan-graph" xmlns="http://www.w3.org/2000/svg" role="{role}" aria-label="{label}" '
@@ -91,7 +92,7 @@ def draw_plan(tasks: Sequence[TaskSpec], nodes: Mapping[str, Node] | None = None
         '<g class="lines" aria-hidden="true">{lines}</g>{boxes}</svg>{note}'
     ).format(
         # In an image nothing can be reached by keyboard, so a drawing with links is a group.
-        role="group" if has_links else "img",
+        role="group" if any(node.href for node in nodes.values()) else "img",
         label=label,
         width=width,
         height=height,
@@ -129,29 +130,25 @@ def _columns(graph: TaskGraph) -> list[list[str]]:
     rank: dict[str, float] = {}
     columns: list[list[str]] = []
     for level in graph.levels:
-        ordered = sorted(level, key=lambda task_id: _mean(rank[up] for up in graph.tasks[task_id].depends_on))
+        middle = {name: [rank[up] for up in graph.tasks[name].depends_on] for name in level}
+        ordered = sorted(level, key=lambda name: sum(middle[name]) / (len(middle[name]) or 1))
         for index, task_id in enumerate(ordered):
             rank[task_id] = index / len(ordered)
         columns += [ordered[at : at + _ROWS] for at in range(0, len(ordered), _ROWS)]
     return columns
 
 
-def _mean(numbers: Iterable[float]) -> float:
-    all_of_them = list(numbers)
-    return sum(all_of_them) / len(all_of_them) if all_of_them else 0.0
-
-
-def _places(columns: Sequence[Sequence[str]]) -> dict[str, _Place]:
+def _places(columns: Sequence[Sequence[str]]) -> dict[str, _Corner]:
     tallest = max(len(column) for column in columns)
     places = {}
     for number, column in enumerate(columns):
         top = _MARGIN + (tallest - len(column)) * (HEIGHT + _GAP_Y) // 2
         for row, task_id in enumerate(column):
-            places[task_id] = _Place(_MARGIN + number * (WIDTH + _GAP_X), top + row * (HEIGHT + _GAP_Y))
+            places[task_id] = _Corner(_MARGIN + number * (WIDTH + _GAP_X), top + row * (HEIGHT + _GAP_Y))
     return places
 
 
-def _line(start: _Place, end: _Place) -> Markup:
+def _line(start: _Corner, end: _Corner) -> Markup:
     x1, y1 = start.x + WIDTH, start.y + HEIGHT // 2
     x2, y2 = end.x, end.y + HEIGHT // 2
     bend = max(_GAP_X // 2, (x2 - x1) // 3)
@@ -160,12 +157,12 @@ def _line(start: _Place, end: _Place) -> Markup:
     )
 
 
-def _box(task: TaskSpec, node: Node, place: _Place) -> Markup:
+def _box(task: TaskSpec, node: Node, place: _Corner) -> Markup:
     state = _word(main_state(node.counts))
     classes = ["node", f"state-{state}" if state else "", f"is-{node.mark}" if node.mark else ""]
     if task.for_each is not None:
         classes.append("mapped")
-    name, note = one_line(task.name), node.note or _items(task) or task.id
+    name, note = one_line(task.name), _note(task)
     box = Markup(
         '<g class="{classes}" data-task="{id}" transform="translate({x},{y})"><title>{title}</title>'
         '{behind}<rect class="box" width="{width}" height="{height}" rx="6"/>'
@@ -175,8 +172,9 @@ def _box(task: TaskSpec, node: Node, place: _Place) -> Markup:
         id=task.id,
         x=place.x,
         y=place.y,
-        title=_told(task, node, name, note),
-        behind=_behind(task),
+        title=_title(task, node, name, note),
+        # A second edge below the box of a mapped task, which stands for several.
+        behind=_BEHIND if task.for_each is not None else "",
         width=WIDTH,
         height=HEIGHT,
         name=one_line(name, _LONGEST_NAME),
@@ -186,14 +184,13 @@ def _box(task: TaskSpec, node: Node, place: _Place) -> Markup:
     return Markup('<a href="{}">{}</a>').format(node.href, box) if node.href else box
 
 
-def _behind(task: TaskSpec) -> Markup:
-    """A second edge below a mapped task's box: it stands for several."""
+def _note(task: TaskSpec) -> str:
     if task.for_each is None:
-        return Markup("")
-    return Markup('<rect class="behind" x="4" y="4" width="{}" height="{}" rx="6"/>').format(WIDTH, HEIGHT)
+        return task.id
+    return task.for_each.words if task.for_each.items is None else counted(len(task.for_each.items), "item")
 
 
-def _told(task: TaskSpec, node: Node, name: str, note: str) -> str:
+def _title(task: TaskSpec, node: Node, name: str, note: str) -> str:
     """The box in words, for those who hear it or wait with the pointer on it."""
     parts = [name, f"task {task.id}"]
     if note != task.id:
@@ -208,17 +205,6 @@ def _told(task: TaskSpec, node: Node, name: str, note: str) -> str:
     if task.depends_on:
         parts.append(f"after {', '.join(task.depends_on)}")
     return "; ".join(parts)
-
-
-def _items(task: TaskSpec) -> str:
-    source = task.for_each
-    if source is None:
-        return ""
-    if source.items is not None:
-        return f"{len(source.items)} item{'' if len(source.items) == 1 else 's'}"
-    if source.same_as is not None:
-        return f"items of {source.same_as}"
-    return f"items of input {source.input}" if source.input is not None else f"items from {source.output_of}"
 
 
 def _bar(counts: Mapping[str, int]) -> Markup:

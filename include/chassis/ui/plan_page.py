@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from chassis.catalogue import Catalogue
     from chassis.errors import PlanFault
-    from chassis.records.decisions import Decision
     from chassis.workflow import WorkflowSpec
     from chassis.workflow.plan_changes import PlanChanges
 
@@ -149,92 +148,68 @@ def render_plan(
 
     :raises HTTPException: 404, there is no such run
     """
-    run = find_run(session, dag_id, run_id)
-    planning = planning_instance(session, dag_id, run_id)
-    settings = Settings.load()
+    run, planning = find_run(session, dag_id, run_id), planning_instance(session, dag_id, run_id)
     if planning is None:
-        return _workflow_page(request, session, user, run, settings)
-    planner = read_planner_run(session, planning, logs=may(user, "GET", dag_id, DagAccessEntity.TASK_LOGS))
-    return _planner_page(request, session, user, planner, settings, draft or Draft(), status_code)
+        template, sees = "workflow_plan.html", _of_workflow(session, user, run, Settings.load())
+    else:
+        planner = read_planner_run(
+            session, planning, logs=may(user, "GET", dag_id, DagAccessEntity.TASK_LOGS)
+        )
+        template, sees = "planner_plan.html", _of_planner(session, user, planner, Settings.load())
+        sees |= {"draft": draft or Draft(), "scripts": ["plan.js"]}
+    sees |= {"dag_id": dag_id, "run_id": run_id, "sheets": ["plan.css"]}
+    return page(request, template, status_code=status_code, **sees)
 
 
-def _planner_page(
-    request: Request,
-    session: Session,
-    user: BaseUser,
-    run: PlannerRun,
-    settings: Settings,
-    draft: Draft,
-    status_code: int,
-) -> HTMLResponse:
+def _of_planner(session: Session, user: BaseUser, run: PlannerRun, settings: Settings) -> dict[str, Any]:
+    """What the page of a planner's run shows."""
     spec = load_plan(run.text, source="as proposed") if run.text is not None else None
     compared = _compared(user, run, spec, settings) if spec else Compared()
     estimate = _estimate(run, spec, settings) if spec else None
-    return page(
-        request,
-        "planner_plan.html",
-        status_code=status_code,
-        dag_id=run.dag_id,
-        run_id=run.run_id,
-        run=run,
-        stage=run.stage,
-        plan=view_plan(spec, changes=compared.changes, catalogue=_catalogue(settings)) if spec else None,
-        compared=compared,
-        revised=_revised(run, spec) if spec else None,
-        estimate=estimate,
-        budget=hold_against(estimate, spec, settings),
-        history=_history(run, settings),
-        why_not=why_not(session, user, run) if run.stage == "waiting" else "",
-        draft=draft,
-        sheets=["plan.css"],
-        scripts=["plan.js"],
-    )
+    return {
+        "run": run,
+        "stage": run.stage,
+        "plan": view_plan(spec, changes=compared.changes, catalogue=_catalogue(settings)) if spec else None,
+        "compared": compared,
+        "revised": _revised(run, spec) if spec else None,
+        "estimate": estimate,
+        "budget": hold_against(estimate, spec, settings),
+        "history": RunRecords.open(settings, run.dag_id, run.run_id).decisions.all().values(),
+        "why_not": why_not(session, user, run) if run.stage == "waiting" else "",
+    }
 
 
-def _workflow_page(
-    request: Request, session: Session, user: BaseUser, run: DagRun, settings: Settings
-) -> HTMLResponse:
+def _of_workflow(session: Session, user: BaseUser, run: DagRun, settings: Settings) -> dict[str, Any]:
+    """What the page of a workflow's run shows."""
     found = plan_of_run(settings, run.dag_id, run.bundle_version)
-    before = revision_before(settings, found.ref) if found else None
-    compared, plan, approval, amended = Compared(), None, None, RunAmendments()
-    estimate = _estimated(found.spec, settings) if found else None
+    shows: dict[str, Any] = {"found": found, "plan": None, "compared": Compared(), "approval": None}
+    shows |= {"amended": RunAmendments(), "estimate": None}
     if found:
-        compared = Compared(
-            words=f"revision {before.ref.revision}" if before else "",
-            changes=plan_changes(before.spec if before else None, found.spec),
-        )
-        plan = view_plan(found.spec, changes=compared.changes, catalogue=_catalogue(settings))
-        approval = _approval(session, user, found.spec)
-        amended = read_run_amendments(session, run, found.spec, settings)
-    return page(
-        request,
-        "workflow_plan.html",
-        dag_id=run.dag_id,
-        run_id=run.run_id,
-        found=found,
-        plan=plan,
-        compared=compared,
-        estimate=estimate,
-        budget=hold_against(estimate, found.spec if found else None, settings),
-        approval=approval,
-        amended=amended,
-        sheets=["plan.css"],
-    )
+        before = revision_before(settings, found.ref)
+        changes = plan_changes(before.spec if before else None, found.spec)
+        shows |= {
+            "plan": view_plan(found.spec, changes=changes, catalogue=_catalogue(settings)),
+            "compared": Compared(f"revision {before.ref.revision}" if before else "", changes),
+            "approval": _approval(session, user, found.spec),
+            "amended": read_run_amendments(session, run, found.spec, settings),
+            "estimate": _estimated(found.spec, settings),
+        }
+    shows["budget"] = hold_against(shows["estimate"], found.spec if found else None, settings)
+    return shows
 
 
 def _compared(user: BaseUser, run: PlannerRun, spec: WorkflowSpec, settings: Settings) -> Compared:
     """What a proposed plan changes; hidden from who may not read the workflow that it would change."""
-    store = store_of(settings)
-    revision = _base_revision(run)
+    store, revision = store_of(settings), _base_revision(run)
     if revision is None:
         return Compared(changes=plan_changes(None, spec))
     words = f"revision {revision}"
     if not may(user, "GET", spec.id):
-        return Compared(words=words, hidden=True)
+        return Compared(words, hidden=True)
     try:
-        return Compared(words=words, changes=plan_changes(store.read(store.get(spec.id, revision)), spec))
+        return Compared(words, plan_changes(store.read(store.get(spec.id, revision)), spec))
     except (PlanError, PlanNotFoundError):
-        return Compared(words=words)
+        return Compared(words)
 
 
 def _revised(run: PlannerRun, spec: WorkflowSpec) -> ChangesView | None:
@@ -281,10 +256,6 @@ def _catalogue(settings: Settings) -> Catalogue | None:
         return load_catalogue(settings.services_file)
     except ChassisError:
         return None
-
-
-def _history(run: PlannerRun, settings: Settings) -> list[Decision]:
-    return list(RunRecords.open(settings, run.dag_id, run.run_id).decisions.all().values())
 
 
 def _approval(session: Session, user: BaseUser, spec: WorkflowSpec) -> Approval | None:

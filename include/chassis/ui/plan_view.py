@@ -1,19 +1,22 @@
-"""A plan as its page shows it: made up from the plan alone, without a database and without a request."""
+"""A plan as its page shows it: made up from the plan alone, without a database and without a request.
+
+Templates show every text in signs, whoever wrote it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chassis.text import DECEIVING, one_line, signs
+from chassis.text import DECEIVING, one_line
 from chassis.ui.graph_svg import Node, draw_plan
 from chassis.ui.json_view import pretty
 from chassis.workflow import dump_plan, plan_digest, plan_warnings
 from chassis.workflow.field_meaning import facts
+from chassis.workflow.plan_changes import schedule_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Literal
 
     from markupsafe import Markup
 
@@ -23,27 +26,22 @@ if TYPE_CHECKING:
     from chassis.workflow.plan_changes import PlanChanges
 
 _FEW_ITEMS = 12
-_BUDGET = "budget in US dollars"
 
 
 @dataclass(frozen=True)
 class TaskRow:
-    """One task in the table of tasks; every text in signs.
+    """One task in the table of tasks.
 
-    :ivar items: what it goes through, in words; empty for a task that is done once
-    :ivar few: the first of its items, when the plan names them
+    :ivar few: the first of its items, when the plan lists them
+    :ivar items: where its items are from, or how many more there are; empty for a task that is done once
     :ivar facts: whatever else the plan says of it, by name
     :ivar mark: what became of it since the revision before
     """
 
-    id: str
-    name: str
-    instruction: str
-    agent: str
-    depends_on: tuple[str, ...]
-    items: str
+    spec: TaskSpec
     few: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]
+    items: str
+    facts: Mapping[str, str]
     mark: str
 
 
@@ -52,26 +50,26 @@ class PlanView:
     """A plan to look at.
 
     :ivar text: the plan as YAML, exactly as it is read again
-    :ivar shown_text: the same in signs
     :ivar facts: schedule, limits and the like, by name
+    :ivar inputs: name, type with default, and description of each
     :ivar services: entries of the catalogue that the plan's items name
-    :ivar simulated: whether the simulator made it, and not Claude
     :ivar warnings: what may be meant otherwise in it, for a person to look at
     """
 
-    workflow_id: str
-    title: str
-    requirement: str
+    spec: WorkflowSpec
     digest: str
     text: str
-    shown_text: str
-    facts: tuple[tuple[str, str], ...]
+    facts: Mapping[str, str]
     inputs: tuple[tuple[str, str, str], ...]
     tasks: tuple[TaskRow, ...]
     graph: Markup
     services: tuple[Service, ...]
-    simulated: bool
     warnings: tuple[PlanFault, ...]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the simulator made it, and not Claude."""
+        return self.spec.provenance is not None and self.spec.provenance.simulated
 
     @property
     def deceives(self) -> bool:
@@ -87,22 +85,16 @@ def view_plan(
     :param changes: since the revision before, to mark what is new; None: nothing is marked
     :param catalogue: where the services are that its items may name; None: none are told
     """
-    marks = _marks(changes)
+    marks = {} if changes is None or changes.new else {each.name: each.kind for each in changes.tasks}
     nodes = {task.id: Node(href=f"#task-{task.id}", mark=marks.get(task.id, "")) for task in spec.tasks}
-    text = dump_plan(spec)
+    schedule = schedule_text(spec.schedule) if spec.schedule else "manual"
     return PlanView(
-        workflow_id=spec.id,
-        title=one_line(spec.title),
-        requirement=signs(spec.requirement),
+        spec=spec,
         digest=plan_digest(spec),
-        text=text,
-        shown_text=signs(text),
-        facts=(
-            ("schedule", one_line(schedule_in_words(spec)) or "manual"),
-            *({_BUDGET: "no limit"} | dict(_facts(spec))).items(),
-        ),
+        text=dump_plan(spec),
+        facts={"schedule": schedule, "budget in US dollars": "no limit"} | facts(spec),
         inputs=tuple(
-            (name, f"{given.type}, {_default(given.default)}", one_line(given.description))
+            (name, f"{given.type}, {_default(given.default)}", given.description)
             for name, given in spec.inputs.items()
         ),
         tasks=tuple(_row(task, marks.get(task.id, "")) for task in spec.tasks),
@@ -110,61 +102,19 @@ def view_plan(
             spec.tasks, nodes, label=f"The plan's {len(spec.tasks)} tasks and what each waits for"
         ),
         services=tuple(_services(spec, catalogue)) if catalogue else (),
-        simulated=spec.provenance is not None and spec.provenance.simulated,
         warnings=tuple(plan_warnings(spec, catalogue.names)) if catalogue else (),
     )
 
 
-def _marks(changes: PlanChanges | None) -> Mapping[str, Literal["", "added", "changed"]]:
-    if changes is None or changes.new:
-        return {}
-    return {part.name: part.kind for part in changes.tasks if part.kind != "removed"}
-
-
 def _row(task: TaskSpec, mark: str) -> TaskRow:
-    items = task.for_each.items or () if task.for_each else ()
-    return TaskRow(
-        id=task.id,
-        name=one_line(task.name),
-        instruction=signs(task.instruction),
-        agent=task.agent,
-        depends_on=task.depends_on,
-        items=items_in_words(task),
-        few=tuple(one_line(item) for item in items[:_FEW_ITEMS]),
-        # A schema, which takes many lines, after what takes one.
-        facts=tuple(sorted(_facts(task), key=lambda fact: "\n" in fact[1])),
-        mark=mark,
-    )
-
-
-def items_in_words(task: TaskSpec) -> str:
-    """What a mapped task goes through; empty for a task that is done once."""
-    source = task.for_each
-    if source is None:
-        return ""
-    if source.items is not None:
-        more = len(source.items) - _FEW_ITEMS
-        return f"and {more:,} more" if more > 0 else ""
-    if source.input is not None:
-        return f"each of input {source.input}"
-    if source.same_as is not None:
-        return f"each item of {source.same_as}"
-    return f"each of {source.path or 'the output'} of {source.output_of}"
-
-
-def _facts(part: TaskSpec | WorkflowSpec) -> list[tuple[str, str]]:
-    return [(label, signs(text)) for label, text in facts(part).items()]
-
-
-def schedule_in_words(spec: WorkflowSpec) -> str:
-    """When a workflow runs by itself; empty for one that doesn't."""
-    schedule = spec.schedule
-    if schedule is None:
-        return ""
-    if schedule.asset is not None:
-        return f"when {schedule.asset} is updated"
-    catchup = "; missed runs are caught up" if schedule.catchup else ""
-    return f"{schedule.cron or schedule.preset}, {schedule.timezone}{catchup}"
+    few: tuple[str, ...] = ()
+    items = task.for_each.words if task.for_each else ""
+    if task.for_each and task.for_each.items is not None:
+        few, more = task.for_each.items[:_FEW_ITEMS], len(task.for_each.items) - _FEW_ITEMS
+        items = f"and {more:,} more" if more > 0 else ""
+    # A schema, which takes many lines, comes after what takes one.
+    ordered = sorted(facts(task).items(), key=lambda fact: "\n" in fact[1])
+    return TaskRow(task, few, items, dict(ordered), mark)
 
 
 def _default(value: Any) -> str:

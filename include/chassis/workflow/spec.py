@@ -114,6 +114,15 @@ class ForEach(Part):
         None, description="Id of the task whose items to go through, step by step with it."
     )
 
+    @property
+    def words(self) -> str:
+        """Where the items are from; the items themselves where the plan lists them."""
+        if self.items is not None:
+            return ", ".join(self.items)
+        if self.output_of is not None:
+            return f"output of {self.output_of}" + (f", at {self.path}" if self.path else "")
+        return f"input {self.input}" if self.input is not None else f"same as {self.same_as}"
+
     @field_validator("items")
     @classmethod
     def _usable_items(cls, items: tuple[str, ...] | None) -> tuple[str, ...] | None:

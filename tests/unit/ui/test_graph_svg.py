@@ -119,7 +119,7 @@ class TestText:
         plain = TaskSpec.model_construct(
             id="a", name=name, instruction="x", agent="x", for_each=None, depends_on=()
         )
-        node = Node(note=name, counts={name: 1}, href=f"#{name}".replace("\ud800", "").replace("\udfff", ""))
+        node = Node(counts={name: 1}, href=f"#{name}".replace("\ud800", "").replace("\udfff", ""))
         html = str(draw_plan([plain], {"a": node}, label=name.replace("\ud800", "").replace("\udfff", "")))
         tags = set(re.findall(r"<([a-z]+)", html))
         assert tags <= {"svg", "g", "title", "rect", "text", "path", "a"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from chassis.catalogue import Catalogue, Service
-from chassis.ui.plan_view import schedule_in_words, view_plan
+from chassis.ui.page_templates import parts
+from chassis.ui.plan_view import view_plan
 from chassis.workflow import check_plan, load_plan, plan_digest
 from chassis.workflow.plan_changes import plan_changes
 
@@ -32,7 +33,7 @@ class TestItems:
             inputs={"services": {"type": "array"}},
         )
         assert [row.items for row in view_plan(spec).tasks] == [
-            *("each of input services", "each item of a", "", "each of x.y of c")
+            *("input services", "same as a", "", "output of c, at x.y")
         ]
 
 
@@ -46,8 +47,9 @@ class TestText:
         view = view_plan(plan(task("a", instruction="Say \u202eabc")))
         assert view.deceives
         assert "\u202e" in view.text
-        assert "\u202e" not in view.shown_text
-        assert view.tasks[0].instruction == "Say \ufffdabc"
+        shown = str(parts("plan_parts.html").tasks(view))
+        assert "Say \ufffdabc" in shown
+        assert "\u202e" not in shown
         assert not view_plan(plan(task("a"))).deceives
 
 
@@ -82,5 +84,10 @@ class TestServices:
 
 def test_a_schedule_is_told_with_its_timezone() -> None:
     spec = plan(task("a"), schedule={"cron": "0 6 * * 1", "timezone": "Europe/Berlin", "catchup": True})
-    assert schedule_in_words(spec) == "0 6 * * 1, Europe/Berlin; missed runs are caught up"
-    assert schedule_in_words(plan(task("a"))) == ""
+    assert view_plan(spec).facts["schedule"] == "0 6 * * 1 Europe/Berlin, with catchup"
+    assert view_plan(plan(task("a"))).facts["schedule"] == "manual"
+
+
+def test_what_people_set_for_a_task_is_told_and_a_schema_comes_last() -> None:
+    spec = plan(task("a", output_schema={"type": "object"}, effort="high", timeout_minutes=90))
+    assert list(view_plan(spec).tasks[0].facts) == ["effort", "timeout in minutes", "output schema"]
