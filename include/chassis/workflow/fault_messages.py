@@ -65,8 +65,7 @@ def in_words(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str
     :param model: the model that the last key belongs to
     """
     if error["type"] == "missing":
-        example = _way_out("missing", None, loc)
-        return "missing", f"{dotted(loc)} is missing{example}"
+        return "missing", f"{dotted(loc)} is missing{_way_out('missing', None, loc)}"
     if error["type"] == "extra_forbidden":
         key = str(loc[-1])
         holder = f" of {dotted(loc[:-1])}" if loc[:-1] else ""
@@ -99,21 +98,15 @@ def _what(error: ErrorDetails) -> tuple[str, str]:
     if "text" in limits:  # the words of one of Chassis's own validators
         return kind, limits["text"]
     if kind in _WANTED:
-        return (
-            "wrong_type",
-            f"must be {_WANTED[kind]}, not {kind_of(value)}{_way_out(kind, value, error['loc'])}",
-        )
+        way_out = _way_out(kind, value, error["loc"])
+        return "wrong_type", f"must be {_WANTED[kind]}, not {kind_of(value)}{way_out}"
     match kind:
         case "literal_error":
-            return (
-                "not_allowed",
-                f"must be {limits['expected']}, not {kind_of(value)}{_nearest_choice(value, limits)}",
-            )
+            near = _nearest_choice(value, limits)
+            return "not_allowed", f"must be {limits['expected']}, not {kind_of(value)}{near}"
         case "string_too_long":
-            return (
-                "too_long",
-                f"has {len(value):,} characters, and at most {limits['max_length']:,} are allowed",
-            )
+            most = f"at most {limits['max_length']:,} are allowed"
+            return "too_long", f"has {len(value):,} characters, and {most}"
         case "string_too_short":
             return "blank", "must not be blank"
         case "greater_than":

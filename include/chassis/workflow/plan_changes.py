@@ -53,15 +53,23 @@ class FieldChange(_Frozen):
         """Of a list of names: those that are gone, in the order in which they stood."""
         return _not_in(self.before, self.after)
 
-    def lines(self) -> list[str]:
-        """The change as text, in signs: one line, or a line for the field and one for each line of a text."""
-        if _names(self.before) is not None and _names(self.after) is not None:
+    def lines(self, *, new: bool = False) -> list[str]:
+        """The change as text, in signs: one line, or a line for the field and one for each line of a text.
+
+        :param new: whether it is a field of something new, of which only the value is told
+        """
+        names = _names(self.before) is not None and _names(self.after) is not None
+        before, after = _text_lines(self.before), _text_lines(self.after)
+        if names and new:
+            return [f"{self.label}: {', '.join(map(_one, self.added))}"]
+        if names:
             parts = [f"+ {_one(name)}" for name in self.added] + [f"- {_one(name)}" for name in self.removed]
             return [f"{self.label}: {', '.join(parts) or 'in another order'}"]
-        before, after = _text_lines(self.before), _text_lines(self.after)
-        if len(before) <= 1 and len(after) <= 1 and sum(map(len, (*before, *after))) <= 80:
+        if new and len(after) == 1:
+            return [f"{self.label}: {_one(self.after)}"]
+        if not new and len(before) <= 1 and len(after) <= 1 and sum(map(len, (*before, *after))) <= 80:
             return [f"{self.label}: {_one(self.before)} -> {_one(self.after)}"]
-        return [f"{self.label}:", *(f"  {line}" for line in _difference(before, after))]
+        return [f"{self.label}:", *(f"  {line}" for line in (after if new else _difference(before, after)))]
 
 
 class PartChange(_Frozen):
@@ -75,14 +83,8 @@ class PartChange(_Frozen):
 
     def lines(self) -> list[str]:
         """The change as text, in signs."""
-        head = f"{shown(self.name)}: {self.kind}"
-        if self.kind == "removed":
-            return [head]
-        if self.kind == "changed":
-            told = [line for each in self.fields for line in each.lines()]
-        else:
-            told = [line for each in self.fields for line in _told(each)]
-        return [head, *(f"  {line}" for line in told)]
+        told = [line for each in self.fields for line in each.lines(new=self.kind == "added")]
+        return [f"{shown(self.name)}: {self.kind}", *(f"  {line}" for line in told)]
 
 
 class PlanChanges(_Frozen):
@@ -103,7 +105,7 @@ class PlanChanges(_Frozen):
 
     def lines(self) -> list[str]:
         """All changes as text, in signs that can be printed; none when there is no change."""
-        found = [line for change in self.workflow for line in (_told(change) if self.new else change.lines())]
+        found = [line for change in self.workflow for line in change.lines(new=self.new)]
         for kind, parts in (("input", self.inputs), ("task", self.tasks)):
             for part in parts:
                 head, *rest = part.lines()
@@ -233,11 +235,8 @@ def _canonical(value: Any) -> str:
 
 def _names(value: Any) -> list[str] | None:
     """The value as a list of names, an absent one as an empty list; None when it is anything else."""
-    if value is None:
-        return []
-    if isinstance(value, list) and all(isinstance(name, str) for name in value):
-        return list(value)
-    return None
+    found = [] if value is None else value
+    return found if isinstance(found, list) and all(isinstance(name, str) for name in found) else None
 
 
 def _not_in(these: Any, others: Any) -> tuple[str, ...]:
@@ -269,14 +268,3 @@ def _one(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
     line = signs(text).replace("\n", "\u240a").replace("\t", "\u2409")
     return line if line.strip() == line and line else repr(line)
-
-
-def _told(change: FieldChange) -> list[str]:
-    """What a field of something new says."""
-    names = _names(change.after)
-    if names is not None:
-        return [f"{change.label}: {', '.join(map(_one, names))}"]
-    lines = _text_lines(change.after)
-    if len(lines) == 1:
-        return [f"{change.label}: {_one(change.after)}"]
-    return [f"{change.label}:", *(f"  {line}" for line in lines)]

@@ -55,6 +55,7 @@ Demand = Literal["changed", "always"]
 
 Names = Annotated[tuple[str, ...], at_most(MAX_TASKS)]
 
+_Some = Annotated[int, Field(gt=0)]
 _PLANNED = Means("planner")
 _BY_PERSON = Means("person")
 
@@ -83,12 +84,7 @@ def _no_bool(value: Any) -> Any:
 class ForEach(Part):
     """What a mapped task goes through, item by item, side by side: exactly one source of items."""
 
-    SOURCES: ClassVar[tuple[tuple[str, ...], ...]] = (
-        ("items",),
-        ("input",),
-        ("output_of", "path"),
-        ("same_as",),
-    )
+    SOURCES: ClassVar = (("items",), ("input",), ("output_of", "path"), ("same_as",))
     """The fields that name a source, each with those that go with it."""
 
     items: Annotated[
@@ -148,10 +144,10 @@ def _in_quotes(value: Any, type_: str) -> str:
     """How to write a text that YAML took for a number."""
     if type_ == "array" and isinstance(value, list):
         value = next((item for item in value if not isinstance(item, str)), None)
-    elif type_ != "string":
-        return ""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"; write it in quotes: {json.dumps(str(value))}" if number else ""
+    return (
+        f"; write it in quotes: {json.dumps(str(value))}" if number and type_ in ("array", "string") else ""
+    )
 
 
 class InputSpec(Part):
@@ -254,18 +250,15 @@ class TaskSpec(Part):
         later version adds a field.
         """
         told = {name for name, means in meanings(TaskSpec).items() if means.fingerprint}
-        return {"task": self.id, "output_schema": None} | self.model_dump(
-            mode="json", include=told, exclude_defaults=True
-        )
+        found = self.model_dump(mode="json", include=told, exclude_defaults=True)
+        return {"task": self.id, "output_schema": None} | found
 
     @field_validator("output_schema")
     @classmethod
     def _bounded_schema(cls, schema: dict[str, Any] | None) -> dict[str, Any] | None:
-        size = len(json.dumps(schema))
-        if size > MAX_OUTPUT_SCHEMA:
-            raise fault(
-                "too_long", f"has {size:,} characters as JSON, and at most {MAX_OUTPUT_SCHEMA:,} are allowed"
-            )
+        if (size := len(json.dumps(schema))) > MAX_OUTPUT_SCHEMA:
+            most = f"at most {MAX_OUTPUT_SCHEMA:,} are allowed"
+            raise fault("too_long", f"has {size:,} characters as JSON, and {most}")
         return schema
 
 
@@ -276,12 +269,12 @@ class SpendLimits(Part):
         Annotated[float, Field(gt=0)] | None,
         Means(label="budget{each} in US dollars", fact=figures.dollars),
     ] = Field(None, description="US dollars, at list prices.")
-    max_tokens: Annotated[
-        Annotated[int, Field(gt=0)] | None, Means(label="maximum tokens{each}", fact=_number)
-    ] = Field(None, description="Tokens of all calls together: read, written and cached.")
-    max_calls: Annotated[
-        Annotated[int, Field(gt=0)] | None, Means(label="maximum calls{each}", fact=_number)
-    ] = Field(None, description="Calls to Claude.")
+    max_tokens: Annotated[_Some | None, Means(label="maximum tokens{each}", fact=_number)] = Field(
+        None, description="Tokens of all calls together: read, written and cached."
+    )
+    max_calls: Annotated[_Some | None, Means(label="maximum calls{each}", fact=_number)] = Field(
+        None, description="Calls to Claude."
+    )
 
 
 class Limits(SpendLimits):
@@ -319,9 +312,8 @@ class Provenance(Part):
         try:
             datetime.fromisoformat(planned_at)
         except ValueError:
-            raise fault(
-                "bad_time", f"must be a time such as 2026-03-01T06:00:00+00:00, not {planned_at!r}"
-            ) from None
+            message = f"must be a time such as 2026-03-01T06:00:00+00:00, not {planned_at!r}"
+            raise fault("bad_time", message) from None
         return planned_at
 
 
