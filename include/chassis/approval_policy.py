@@ -52,14 +52,11 @@ def reason_without(
         return "no approval is asked for"
     if configured == "changed" and unchanged:
         return "the plan is the workflow's newest revision"
-    if over_usd is not None and estimate is not None and _is_within(over_usd, estimate):
-        return f"the estimate is ${estimate.usd_at_most:,.2f} at most, and up to ${over_usd:,.2f} nobody is asked"
+    # By the most that the estimate says: what is expected rests on a guess, and may be far too low.
+    most = None if estimate is None or estimate.open_ended else estimate.usd_at_most
+    if over_usd is not None and most is not None and most <= over_usd:
+        return f"the estimate is ${most:,.2f} at most, and up to ${over_usd:,.2f} nobody is asked"
     return ""
-
-
-def _is_within(over_usd: float, estimate: Estimate) -> bool:
-    """By the most that the estimate says: what is expected rests on a guess, and may be far too low."""
-    return not estimate.open_ended and estimate.usd_at_most is not None and estimate.usd_at_most <= over_usd
 
 
 def plan_code(digest: str) -> str:
@@ -103,12 +100,7 @@ def checked_edit(
     """
     spec = load_plan(text, source="as edited", agents=agents, services=services)
     if workflow_id is not None and spec.id != workflow_id:
-        fault = PlanFault(
-            "other_workflow",
-            "id",
-            f"must stay '{workflow_id}': the plan becomes that workflow's next revision",
-        )
-        raise PlanError(
-            [fault], subject="The plan as edited", hint="Start the planner with another workflow id."
-        )
+        message = f"must stay '{workflow_id}': the plan becomes that workflow's next revision"
+        hint = "Start the planner with another workflow id."
+        raise PlanError([PlanFault("other_workflow", "id", message)], subject="The plan as edited", hint=hint)
     return spec

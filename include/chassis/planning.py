@@ -33,7 +33,7 @@ from chassis.workflow import (
     plan_from_proposal,
     proposal_schema,
 )
-from chassis.workflow.given import kept_inputs
+from chassis.workflow.given import kept_inputs, wrong_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -44,7 +44,13 @@ if TYPE_CHECKING:
     from chassis.settings import Settings
 
 
-class Proposal(BaseModel):
+_REWORD = (
+    "Say in the requirement what the faults ask for, or leave out what can't be done; a stronger model for the planner "
+    "may help where the requirement is long."
+)
+
+
+class PlannerResult(BaseModel):
     """A plan that keeps every rule, and what it took to get it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -138,7 +144,7 @@ async def propose_plan(
     current: WorkflowSpec | None = None,
     head_of: Callable[[str], WorkflowSpec | None] = lambda _: None,
     comment: str = "",
-) -> Proposal:
+) -> PlannerResult:
     """Ask for a plan until one keeps every rule.
 
     :param agents: names of the agents that a plan may name
@@ -174,7 +180,7 @@ async def propose_plan(
     except AnswerInvalidError as error:
         error.hint = _REWORD
         raise
-    return Proposal(
+    return PlannerResult(
         spec=await asyncio.to_thread(plan, answer.data),
         usage=answer.usage,
         model=answer.model,
@@ -184,35 +190,18 @@ async def propose_plan(
     )
 
 
-_REWORD = (
-    "Say in the requirement what the faults ask for, or leave out what can't be done; a stronger model for the planner "
-    "may help where the requirement is long."
-)
-
-
 def _beyond_claude(faults: Sequence[PlanFault], given: Given, comment: str) -> PlanError | None:
     """The faults that come from the person's own words, which asking Claude again can't mend; None for none."""
     places = {f"input {name!r}" for name in given.inputs}
-    items = [fault for fault in faults if fault.code == "bad_items" and fault.where in places]
-    if items:
-        return PlanError(
-            items,
-            subject="Your input",
-            hint="Correct these inputs and start the planner again.",
-        )
-    named = [fault for fault in faults if fault.code == "unknown_service" and _names_one_of(fault, comment)]
-    if named:
-        return PlanError(
-            named,
-            subject="What the comment asks for",
-            hint="Name services as the catalogue has them, or add them to it.",
-        )
+    if items := [fault for fault in faults if fault.code == "bad_items" and fault.where in places]:
+        return wrong_input(*items)
+    if named := [fault for fault in faults if fault.code == "unknown_service" and _is_named(fault, comment)]:
+        hint = "Name services as the catalogue has them, or add them to it."
+        return PlanError(named, subject="What the comment asks for", hint=hint)
     return None
 
 
-def _names_one_of(fault: PlanFault, comment: str) -> bool:
+def _is_named(fault: PlanFault, comment: str) -> bool:
     """Whether a fault is about a name that stands in the comment, and no name of the catalogue is near it."""
     name = re.search("'([^']+)'", fault.message)
-    return (
-        name is not None and name[1].casefold() in comment.casefold() and "did you mean" not in fault.message
-    )
+    return bool(name and name[1].casefold() in comment.casefold() and "did you mean" not in fault.message)

@@ -93,11 +93,8 @@ class _Builder:
         self.graph = TaskGraph(spec.tasks)
         self.operators: dict[str, Any] = {}
         self.alike = Counter(map(_beginning, spec.tasks))
-        self.item_inputs = tuple(
-            name
-            for name in spec.inputs
-            if any(task.for_each and task.for_each.input == name for task in spec.tasks)
-        )
+        gone_through = {task.for_each.input for task in spec.tasks if task.for_each}
+        self.item_inputs = tuple(name for name in spec.inputs if name in gone_through)
 
     def build(self) -> None:
         for task in self.spec.tasks:
@@ -204,9 +201,7 @@ def _param(given: InputSpec) -> Param:
     schema: dict[str, Any] = {"type": given.type, "description": given.description}
     if given.type == "array":
         schema["items"] = {"type": "string"}
-    if given.default is None:
-        return Param(**schema)
-    return Param(given.default, **schema)
+    return Param(**schema) if given.default is None else Param(given.default, **schema)
 
 
 def _carry_over() -> Param:
@@ -221,12 +216,11 @@ def _carry_over() -> Param:
 
 def _describe(spec: WorkflowSpec) -> str:
     """What the DAG's page shows: the requirement and the tasks, as text that Markdown leaves alone."""
-    lines = [f"{task.id}: {task.name}" + _after(task) for task in spec.tasks]
+    lines = [
+        f"{task.id}: {task.name}" + (f" (after {', '.join(task.depends_on)})" if task.depends_on else "")
+        for task in spec.tasks
+    ]
     return _as_text("Requirement", spec.requirement) + _as_text("Tasks", "\n".join(lines))
-
-
-def _after(task: TaskSpec) -> str:
-    return f" (after {', '.join(task.depends_on)})" if task.depends_on else ""
 
 
 def _as_text(heading: str, text: str) -> str:

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_WHOLE = fields_set_by(WorkflowSpec, "person") - {"schedule", "limits"}
+"""Fields of a plan that a person gives as a whole; of the others they may give a part."""
+
+
 class Given(BaseModel):
     """What the person gave this time. A field that isn't set was not given; None that is set takes it away.
 
@@ -173,39 +177,23 @@ def kept_inputs(given: Given, head: WorkflowSpec | None) -> dict[str, JsonValue]
 
 def lay_over(plan: dict[str, Any], given: Given) -> dict[str, Any]:
     """The plan with what the person gave in place of what stood there; but for the values of inputs."""
-    plan = dict(plan)
+    new = {name: getattr(given, name) for name in _WHOLE & given.model_fields_set}
+    old = plan.get("schedule", {})
     if "schedule" in given.model_fields_set:
-        _lay(
-            plan,
-            "schedule",
-            None if given.schedule is None else _schedule(plan.get("schedule"), given.schedule),
-        )
-    elif given.timezone is not None and "asset" not in plan.get("schedule", {"asset": ""}):
-        plan["schedule"] = plan["schedule"] | {"timezone": given.timezone}
+        new["schedule"] = given.schedule and _schedule(old, given.schedule)
+    elif given.timezone is not None and old and "asset" not in old:
+        new["schedule"] = old | {"timezone": given.timezone}
     if given.limits is not None:
-        set_ = given.limits.model_dump(mode="json", exclude_unset=True)
-        limits = {name: value for name, value in (plan.get("limits", {}) | set_).items() if value is not None}
-        _lay(plan, "limits", limits or None)
-    for name in fields_set_by(WorkflowSpec, "person") & given.model_fields_set - {"schedule", "limits"}:
-        _lay(plan, name, getattr(given, name))
-    return plan
+        limits = plan.get("limits", {}) | given.limits.model_dump(mode="json", exclude_unset=True)
+        new["limits"] = {name: value for name, value in limits.items() if value is not None} or None
+    return {name: value for name, value in (plan | new).items() if name not in new or value is not None}
 
 
-def _lay(plan: dict[str, Any], name: str, value: Any) -> None:
-    if value is None:
-        plan.pop(name, None)
-    else:
-        plan[name] = value
-
-
-def _schedule(old: dict[str, Any] | None, new: Schedule) -> dict[str, Any]:
+def _schedule(old: dict[str, Any], new: Schedule) -> dict[str, Any]:
     """The new schedule, in the timezone of the old one unless another is given."""
-    stays = (
-        {}
-        if old is None or new.asset is not None
-        else {name: old[name] for name in ("timezone", "catchup") if name in old}
-    )
-    return stays | new.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    stays = () if new.asset is not None else ("timezone", "catchup")
+    kept = {name: old[name] for name in stays if name in old}
+    return kept | new.model_dump(mode="json", exclude_unset=True, exclude_none=True)
 
 
 def with_given_inputs(spec: WorkflowSpec, before: WorkflowSpec) -> WorkflowSpec:
@@ -213,12 +201,9 @@ def with_given_inputs(spec: WorkflowSpec, before: WorkflowSpec) -> WorkflowSpec:
 
     :param before: the plan that was changed
     """
-    inputs = {
-        name: each.model_copy(update={"given": True}) if _changed(name, each.default, before) else each
+    changed = {
+        name: each.model_copy(update={"given": True})
         for name, each in spec.inputs.items()
+        if each.default is not None and name in before.inputs and before.inputs[name].default != each.default
     }
-    return spec.model_copy(update={"inputs": inputs})
-
-
-def _changed(name: str, value: JsonValue, before: WorkflowSpec) -> bool:
-    return value is not None and name in before.inputs and before.inputs[name].default != value
+    return spec.model_copy(update={"inputs": {**spec.inputs, **changed}})

@@ -12,7 +12,7 @@ from chassis.agents import load_agent, load_agents
 from chassis.catalogue import load_catalogue
 from chassis.claude.reply import call_once
 from chassis.errors import AnswerInvalidError, PlanError
-from chassis.planning import Proposal, build_request, propose_plan
+from chassis.planning import PlannerResult, build_request, propose_plan
 from chassis.settings import Settings
 from chassis.workflow import Given, Limits, Schedule
 from chassis.workflow.plan_changes import plan_changes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.integration.claude.conftest import Connect
 
 WithClient = Callable[[Callable[[Any], Awaitable[Any]]], Any]
-Plan = Callable[..., Proposal]
+Plan = Callable[..., PlannerResult]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def plan(connect: Connect, with_client: WithClient, simulator: Simulator, contro
         comment: str = "",
         head: WorkflowSpec | None = None,
         **given: Any,
-    ) -> Proposal:
+    ) -> PlannerResult:
         connect.to(simulator.url)
         wanted = Given(requirement=requirement, **given)
         request = build_request(
@@ -53,7 +53,7 @@ def plan(connect: Connect, with_client: WithClient, simulator: Simulator, contro
             current=current,
             comment=comment,
         )
-        proposal: Proposal = with_client(
+        proposal: PlannerResult = with_client(
             lambda client: propose_plan(
                 partial(call_once, client, subject="a test"),
                 request,
