@@ -7,16 +7,13 @@ these. A field may be added to version 1; one that changes its meaning, or goes,
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chassis.contract.spending import Spending, Totals
+from chassis.contract.spending import Spending, Spent, Totals
 from chassis.contract.usage import Usage
 from chassis.contract.xcoms import Card, TaskError, TaskResult
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 Json = dict[str, Any]
 
@@ -136,7 +133,7 @@ class RunView(_View):
             task.model_copy(update={"instances": _joined(before.get(task.id, ()), task.instances)})
             for task in other.tasks
         )
-        spending = newest_spending([self.spending, other.spending])
+        spending = max(filter(None, (self.spending, other.spending)), key=last_word, default=None)
         return other.model_copy(update={"tasks": tasks, "spending": spending})
 
 
@@ -152,14 +149,10 @@ def _joined(old: tuple[InstanceView, ...], new: tuple[InstanceView, ...]) -> tup
     return tuple(each for each in instances if each.map_index >= 0) or tuple(instances)
 
 
-def newest_spending(found: Iterable[Spending | None]) -> Spending | None:
-    """By whoever ended last: what has been spent only grows, but for calls that turn out to have ended after all."""
-
-    def order(one: Spending) -> tuple[int, ...]:
-        uncertain = one.run.uncertain.tokens
-        return one.run.usage.tokens, one.run.calls, uncertain, -one.run.open_calls
-
-    return max((one for one in found if one is not None), key=order, default=None)
+def last_word(spent: Spent) -> tuple[int, ...]:
+    """Greatest for whoever ended last: what has been spent only grows, but for calls that had ended after all."""
+    run = spent.run
+    return run.usage.tokens, run.calls, run.uncertain.tokens, -run.open_calls
 
 
 NEWEST_RUN = "~"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -120,23 +120,28 @@ def _spending(limits: SpendLimits) -> SpendLimits:
     return SpendLimits(budget_usd=limits.budget_usd, max_tokens=limits.max_tokens, max_calls=limits.max_calls)
 
 
-class Spending(BaseModel):
+class Spent(BaseModel):
     """What a task and its run have spent by the end of the task, over all tries and clears."""
 
     model_config = ConfigDict(frozen=True)
 
     task: Totals
     run: Totals
-    limits: RunLimits
-    prices: str = Field("", description="Which list the dollars are from, in words.")
 
     @classmethod
-    def of(cls, value: Any) -> Spending | None:
+    def of(cls, value: Any) -> Self | None:
         """What an XCom holds; None if it is none of this kind."""
         try:
             return cls.model_validate(value)
         except ValidationError:
             return None
+
+
+class Spending(Spent):
+    """The XCom: that, and the limits. Of a thousand tasks, read :class:`Spent`, which takes a tenth of the time."""
+
+    limits: RunLimits
+    prices: str = Field("", description="Which list the dollars are from, in words.")
 
     def document(self) -> dict[str, Any]:
         """The XCom, as JSON."""

@@ -14,8 +14,8 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import and_, or_, select
 
 from chassis.contract.names import APPROVE, ERROR, PLAN, PLANNER_DAG, RETURNED, SPENDING, planner_run_of
-from chassis.contract.run_view import InstanceView, PlanningView, RunView, TaskView, newest_spending
-from chassis.contract.spending import Spending, Totals
+from chassis.contract.run_view import InstanceView, PlanningView, RunView, TaskView, last_word
+from chassis.contract.spending import Spending, Spent, Totals
 from chassis.contract.xcoms import CheckedPlan, TaskError, TaskResult
 from chassis.errors import ChassisError
 from chassis.records.run_records import RunRecords
@@ -85,7 +85,9 @@ class DetailReader:
         end = wanted.offset + wanted.limit
         page = changed[wanted.offset : end]
         left = self._left(row, page, results=wanted.results)
-        spending = {place: Spending.of(values.get(SPENDING)) for place, values in left.items()}
+        spent = {place: Spent.of(values.get(SPENDING)) for place, values in left.items()}
+        words = [(last_word(each), place) for place, each in spent.items() if each is not None]
+        spending = Spending.of(left[max(words)[1]][SPENDING]) if words else None
         errors = self._errors(row, page, left, logs=wanted.results)
         amendments = RunRecords.open(self.settings, run.dag_id, run.run_id).amendments.all()
         kept: dict[str, list[InstanceView]] = {}
@@ -97,7 +99,7 @@ class DetailReader:
                 "error": errors.get(place),
                 "amendment": _last(amendments, task.id, at.item),
             }
-            if known := spending[place]:
+            if known := spent[place]:
                 facts["spent"] = known.task
             kept.setdefault(task.id, []).append(at.model_copy(update=facts))
         tasks = (task.model_copy(update={"instances": tuple(kept.get(task.id, ()))}) for task in view.tasks)
@@ -106,7 +108,7 @@ class DetailReader:
             "inputs": inputs_of_run(spec, row),
             "input_types": {name: given.type for name, given in spec.inputs.items()} if spec else {},
             "planning": self._planning(run.run_id),
-            "spending": newest_spending(spending.values()),
+            "spending": spending,
             "amendments": tuple(each.model_dump(mode="json") for each in amendments),
             "tasks": tuple(tasks),
             "next": end if end < len(changed) else None,
