@@ -249,8 +249,9 @@ class Airflow:
         return self._answer(answer)
 
     def amend(self, dag_id: str, run_id: str, instance: Instance, wish: Json) -> Json:
-        """Amend a task of a run and let it run again; ``wish`` has the fields of ``chassis.ui.amended_reruns.Wish``.
+        """Amend a task of a run and let it run again.
 
+        :param wish: has the fields of ``chassis.ui.amended_reruns.AmendRequest``
         :raises AirflowRefusedError: it runs (409), or the wish can't be fulfilled (400), and nothing was changed
         """
         return self._call("POST", _PAGES.amend(dag_id, run_id, *instance), json=wish)

@@ -29,7 +29,7 @@ from chassis.records.run_records import RunRecords
 from chassis.rerun_scope import Instance, instances_to_clear
 from chassis.ui.instance_items import items_of
 from chassis.ui.run_facts import failed_instances, find_instance, find_run
-from chassis.ui.run_plans import plan_of_run, store_of
+from chassis.ui.run_plans import inputs_of_run, plan_of_run, store_of
 from chassis.workflow.amended_plan import amended_plan
 from chassis.workflow.given import size_fault
 
@@ -54,7 +54,7 @@ AT_WORK = frozenset(
 """States of a task that is at work, or about to be: it would end by the old input, and be paid for."""
 
 
-class Wish(BaseModel):
+class AmendRequest(BaseModel):
     """What a person wants changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -68,7 +68,7 @@ class Wish(BaseModel):
 
 
 @dataclass(frozen=True)
-class Done:
+class AmendedRerun:
     """What came of it.
 
     :ivar amendment: its number in the run
@@ -86,7 +86,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Place:
+class RunTarget:
     """A task instance, and what belongs to it while a request lasts.
 
     :ivar dag_bag: Airflow's DAGs, as its API server keeps them
@@ -102,128 +102,117 @@ class Place:
     map_index: int
 
 
-def rerun_amended(place: Place, wish: Wish) -> Done:
+def rerun_amended(target: RunTarget, asked: AmendRequest) -> AmendedRerun:
     """Amend a task of a run and let it run again, with what it had kept from running.
 
     :raises HTTPException: 404 for an unknown run or task; 409 for a task, or one of its items, that is at work
-    :raises PlanError: lists what is wrong with the wish; nothing was written
+    :raises PlanError: lists what is wrong with the request; nothing was written
     :raises StoreError: the plan store or the record store is out of reach
     """
-    run = find_run(place.session, place.dag_id, place.run_id)
-    targets = _targets(place, all_failed=wish.all_failed)
-    plan = plan_of_run(place.settings, place.dag_id, run.bundle_version)
+    run = find_run(target.session, target.dag_id, target.run_id)
+    instances = _instances(target, all_failed=asked.all_failed)
+    plan = plan_of_run(target.settings, target.dag_id, run.bundle_version)
     if plan is None:
         raise HTTPException(
             status.HTTP_400_BAD_REQUEST,
-            f"Only tasks of a plan can be amended; the plan store has none for DAG '{place.dag_id}'. The tasks of a "
+            f"Only tasks of a plan can be amended; the plan store has none for DAG '{target.dag_id}'. The tasks of a "
             "hand-written DAG are changed in its file; then clear them.",
         )
-    items = _items(place, plan.spec, targets)
-    amendments = RunRecords.open(place.settings, place.dag_id, place.run_id).amendments
-    given = {name: part.default for name, part in plan.spec.inputs.items()} | (run.conf or {})
-    change = _change(place, wish, items, _told(place, plan.spec, items, given, amendments))
+    items = _items(target, plan.spec, instances)
+    amendments = RunRecords.open(target.settings, target.dag_id, target.run_id).amendments
+    given = inputs_of_run(plan.spec, run) | (run.conf or {})
+    change = _change(target, asked, items, _before(target, plan.spec, items, given, amendments))
     amended_plan(
         plan.spec,
-        place.task_id,
+        target.task_id,
         instruction=change.instruction,
         inputs=change.inputs,
-        known_faults=[*_missing(change), *_too_long(given | change.inputs, place.settings)],
+        known_faults=list(_faults(change, given, target.settings)),
     )
-    saved = _plan_to_save(place, change) if wish.save else None
-    _refuse_busy(place, targets, items)
+    saved = _plan_to_save(target, change) if asked.save else None
+    _refuse_busy(target, instances, items)
     number = amendments.add(change)
     try:
-        cleared = _clear(place, targets, downstream=wish.downstream)
-        _audit(place, targets, number, change)
-        place.session.commit()
+        cleared = _clear(target, instances, downstream=asked.downstream)
+        _audit(target, instances, number, change)
+        target.session.commit()
     except BaseException:
-        place.session.rollback()
+        target.session.rollback()
         _withdraw(amendments, number)
         raise
-    revision, save_error = _publish(place, amendments, number, saved)
-    return Done(number, items, cleared, revision, save_error)
+    revision, save_error = _publish(target, amendments, number, saved)
+    return AmendedRerun(number, items, cleared, revision, save_error)
 
 
-def _targets(place: Place, *, all_failed: bool) -> list[TaskInstance]:
-    """The task instance that is named, and after it, if so wished, each other item of its task that failed.
+def _instances(target: RunTarget, *, all_failed: bool) -> list[TaskInstance]:
+    """The task instance that is named, and after it, where that is asked for, all other failed items of its task.
 
     :raises HTTPException: 404, there is no such task
     """
-    named = find_instance(place.session, place.dag_id, place.run_id, place.task_id, place.map_index)
+    place = (target.dag_id, target.run_id, target.task_id)
+    named = find_instance(target.session, *place, target.map_index)
     if named is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "This run has no such task.")
-    if not all_failed:
-        return [named]
-    failed = failed_instances(place.session, place.dag_id, place.run_id, place.task_id)
-    return [named, *(each for each in failed if each.map_index != place.map_index)]
+    others = failed_instances(target.session, *place) if all_failed else []
+    return [named, *(each for each in others if each.map_index != target.map_index)]
 
 
-def _items(place: Place, spec: WorkflowSpec, targets: list[TaskInstance]) -> tuple[str, ...]:
+def _items(target: RunTarget, spec: WorkflowSpec, instances: list[TaskInstance]) -> tuple[str, ...]:
     """The items whose amendment this is, in the order of their instances; none for a task without items."""
-    items = items_of(place.session, spec, targets)
-    mapped = any(task.id == place.task_id and task.for_each for task in spec.tasks)
+    items = items_of(target.session, spec, instances)
+    mapped = any(task.id == target.task_id and task.for_each for task in spec.tasks)
     if mapped and None in items:
         raise HTTPException(
             status.HTTP_409_CONFLICT,
-            f"Task '{place.task_id}' has items, and Airflow doesn't know which one this is: "
+            f"Task '{target.task_id}' has items, and Airflow doesn't know which one this is: "
             "rerun what finds the items first, then name one.",
         )
     return tuple(item for item in items if item is not None)
 
 
-@dataclass(frozen=True)
-class _Told:
-    """What one of the targets goes by now."""
-
-    instruction: str | None
-    inputs: dict[str, Any]
+_Told = tuple[str | None, dict[str, Any]]
+"""An instruction, and values of inputs by name."""
 
 
-def _told(
-    place: Place,
+def _before(
+    target: RunTarget,
     spec: WorkflowSpec,
     items: tuple[str, ...],
     given: dict[str, Any],
     amendments: Amendments,
 ) -> list[_Told]:
-    """What each target goes by now, in their order.
+    """What each instance has gone by until now, in their order.
 
     :param given: values of the run's inputs, before any amendment
     """
-    planned = next((task.instruction for task in spec.tasks if task.id == place.task_id), None)
-    before = amendments.all()
-    held = [what_holds(before, place.task_id, item) for item in items or (None,)]
-    return [_Told(each.instruction or planned, given | each.inputs) for each in held]
+    planned = next((task.instruction for task in spec.tasks if task.id == target.task_id), None)
+    known = amendments.all()
+    held = (what_holds(known, target.task_id, item) for item in items or (None,))
+    return [(each.instruction or planned, given | each.inputs) for each in held]
 
 
-def _change(place: Place, wish: Wish, items: tuple[str, ...], told: list[_Told]) -> Change:
-    """What is recorded. A form sends every field; what stays as it is for all targets, is no amendment."""
-    same = all(each.instruction == wish.instruction for each in told)
+def _change(target: RunTarget, asked: AmendRequest, items: tuple[str, ...], before: list[_Told]) -> Change:
+    """What is recorded. A form sends every field; what stays as it is for all instances is no amendment."""
     # The form is that of the first one, with an empty text for an input that has no value there.
-    blank = {name for name, value in told[0].inputs.items() if value is None and wish.inputs.get(name) == ""}
-    inputs = {
-        name: value
-        for name, value in wish.inputs.items()
-        if name not in blank and any(name not in each.inputs or each.inputs[name] != value for each in told)
-    }
+    blank = {name for name, value in before[0][1].items() if value is None and asked.inputs.get(name) == ""}
     return Change(
-        task_id=place.task_id,
+        task_id=target.task_id,
         items=items,
-        instruction=None if same else wish.instruction,
-        inputs=inputs,
-        reason=wish.reason.strip(),
-        by=place.user.get_name(),
-        by_id=str(place.user.get_id()),
+        instruction=None if all(each == asked.instruction for each, _ in before) else asked.instruction,
+        inputs={
+            name: value
+            for name, value in asked.inputs.items()
+            if name not in blank and any(name not in inputs or inputs[name] != value for _, inputs in before)
+        },
+        reason=asked.reason.strip(),
+        by=target.user.get_name(),
+        by_id=str(target.user.get_id()),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def _too_long(inputs: Mapping[str, Any], settings: Settings) -> Iterator[PlanFault]:
-    if wrong := size_fault(inputs, settings.context_chars):
-        yield PlanFault("too_long", "inputs", wrong)
-
-
-def _missing(change: Change) -> Iterator[PlanFault]:
+def _faults(change: Change, given: Mapping[str, Any], settings: Settings) -> Iterator[PlanFault]:
+    """What is wrong with a change besides what it makes wrong in the plan."""
     if not change.reason:
         yield PlanFault(
             "no_reason", "reason", "is missing: an amendment needs a reason, which is kept with the run"
@@ -233,27 +222,30 @@ def _missing(change: Change) -> Iterator[PlanFault]:
             "changes nothing: change the instruction or an input, or clear the task to rerun it as it is"
         )
         yield PlanFault("no_change", "the amendment", message)
+    if wrong := size_fault({**given, **change.inputs}, settings.context_chars):
+        yield PlanFault("too_long", "inputs", wrong)
 
 
-def _refuse_busy(place: Place, targets: list[TaskInstance], items: tuple[str, ...]) -> None:
+def _refuse_busy(target: RunTarget, instances: list[TaskInstance], items: tuple[str, ...]) -> None:
     """Refuse tasks that are at work, and keep the scheduler from starting one until this request has ended.
 
     :raises HTTPException: 409, names all of them
     """
-    names = dict(zip([each.map_index for each in targets], items, strict=False))
+    places = [each.map_index for each in instances]
+    names = dict(zip(places, items, strict=False))
     statement = (
         select(TaskInstance.map_index, TaskInstance.state)
         .where(
-            TaskInstance.dag_id == place.dag_id,
-            TaskInstance.run_id == place.run_id,
-            TaskInstance.task_id == place.task_id,
-            TaskInstance.map_index.in_([each.map_index for each in targets]),
+            TaskInstance.dag_id == target.dag_id,
+            TaskInstance.run_id == target.run_id,
+            TaskInstance.task_id == target.task_id,
+            TaskInstance.map_index.in_(places),
         )
         .order_by(TaskInstance.map_index)
     )
     reasons = []
-    for index, state in place.session.execute(with_row_locks(statement, place.session, of=TaskInstance)):
-        name = f"{place.task_id} [{names[index]}]" if index in names else place.task_id
+    for index, state in target.session.execute(with_row_locks(statement, target.session, of=TaskInstance)):
+        name = f"{target.task_id} [{names[index]}]" if index in names else target.task_id
         if state in AT_WORK:
             reasons.append(f"{name} is active ({state})")
         elif state == "removed":
@@ -266,35 +258,35 @@ def _refuse_busy(place: Place, targets: list[TaskInstance], items: tuple[str, ..
         )
 
 
-def _clear(place: Place, targets: list[TaskInstance], *, downstream: bool) -> list[Instance]:
-    """Clear the targets, and what they kept from running, at once and by Airflow's own way of doing it."""
-    instances: list[Instance] = [(each.task_id, each.map_index) for each in targets]
-    following = _airflow_clears(place, instances, include_downstream=True, dry_run=True)
+def _clear(target: RunTarget, instances: list[TaskInstance], *, downstream: bool) -> list[Instance]:
+    """Clear the instances, and what they kept from running, at once and by Airflow's own way of doing it."""
+    named: list[Instance] = [(each.task_id, each.map_index) for each in instances]
+    following = _airflow_clears(target, named, include_downstream=True, dry_run=True)
     states = [((each.task_id, each.map_index), each.state) for each in following]
-    chosen = instances_to_clear(instances, states, downstream=downstream)
+    chosen = instances_to_clear(named, states, downstream=downstream)
     # The run stays with its version of the plan: what is amended is this task, and nothing else.
-    _airflow_clears(place, chosen, dry_run=False, prevent_running_task=True, run_on_latest_version=False)
+    _airflow_clears(target, chosen, dry_run=False, prevent_running_task=True, run_on_latest_version=False)
     return chosen
 
 
-def _airflow_clears(place: Place, instances: list[Instance], **options: bool) -> list[Any]:
+def _airflow_clears(target: RunTarget, instances: list[Instance], **options: bool) -> list[Any]:
     body = ClearTaskInstancesBody(
-        dag_run_id=place.run_id,
+        dag_run_id=target.run_id,
         task_ids=[task_id if index < 0 else (task_id, index) for task_id, index in instances],
         only_failed=False,
         **options,
     )
-    answer = post_clear_task_instances(place.dag_id, place.dag_bag, body, place.session, place.user)
+    answer = post_clear_task_instances(target.dag_id, target.dag_bag, body, target.session, target.user)
     return list(answer.task_instances)
 
 
-def _audit(place: Place, targets: list[TaskInstance], number: int, change: Change) -> None:
-    """Tell Airflow's audit log of each target, so that it is found where one looks for it."""
+def _audit(target: RunTarget, instances: list[TaskInstance], number: int, change: Change) -> None:
+    """Tell Airflow's audit log of each instance, so that it is found where one looks for it."""
     facts = {"amendment": number, "reason": change.reason, "inputs": sorted(change.inputs)}
     facts["instruction"] = change.instruction is not None
-    name = place.user.get_name()
-    for each in targets:
-        place.session.add(Log(EVENT, each, owner=name, owner_display_name=name, extra=json.dumps(facts)))
+    name = target.user.get_name()
+    for each in instances:
+        target.session.add(Log(EVENT, each, owner=name, owner_display_name=name, extra=json.dumps(facts)))
 
 
 def _withdraw(amendments: Amendments, number: int) -> None:
@@ -304,18 +296,18 @@ def _withdraw(amendments: Amendments, number: int) -> None:
         log.error("Amendment %d counts, although its task was not cleared: %s", number, error)  # noqa: TRY400
 
 
-def _plan_to_save(place: Place, change: Change) -> WorkflowSpec:
+def _plan_to_save(target: RunTarget, change: Change) -> WorkflowSpec:
     """The workflow's newest plan with the change, held to the rules of any plan; whoever saves it, answers for it."""
-    store, deployment = store_of(place.settings), Deployment.read(place.settings)
+    store, deployment = store_of(target.settings), Deployment.read(target.settings)
     plan = amended_plan(
-        store.read(store.get(place.dag_id)),
-        place.task_id,
+        store.read(store.get(target.dag_id)),
+        target.task_id,
         instruction=change.instruction,
         inputs=change.inputs,
         agents=deployment.agents,
         services=deployment.catalogue.names,
     )
-    deployment.require(plan, subject=f"The plan with task '{place.task_id}' amended")
+    deployment.require(plan, subject=f"The plan with task '{target.task_id}' amended")
     if plan.provenance is None:
         return plan
     who = {"approved_by": change.by, "approved_at": change.at, "edited": True}
@@ -323,13 +315,13 @@ def _plan_to_save(place: Place, change: Change) -> WorkflowSpec:
 
 
 def _publish(
-    place: Place, amendments: Amendments, number: int, plan: WorkflowSpec | None
+    target: RunTarget, amendments: Amendments, number: int, plan: WorkflowSpec | None
 ) -> tuple[int | None, str]:
     """Publish the plan and note it with the amendment; why not, if the stores fail: the task runs already."""
     if plan is None:
         return None, ""
     try:
-        revision = store_of(place.settings).publish(plan).revision
+        revision = store_of(target.settings).publish(plan).revision
         amendments.saved(number, revision)
     except ChassisError as error:
         log.warning("Amendment %d is not saved as a revision: %s", number, error)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from chassis.errors import PlanError
 from chassis.settings import Settings
 from chassis.ui.access_rules import Change, Routes, may
-from chassis.ui.amended_reruns import Done, Place, Wish, rerun_amended
+from chassis.ui.amended_reruns import AmendedRerun, AmendRequest, RunTarget, rerun_amended
 from chassis.ui.page_links import links_of
 from chassis.ui.run_facts import find_run
 from chassis.ui.run_plans import plan_of_run
@@ -32,7 +32,7 @@ _BOXES = ("save", "downstream", "all_failed")
 
 
 async def _sent(request: Request) -> dict[str, Any]:
-    """What was sent, as the fields of a :class:`Wish`; of a form's inputs the texts under :data:`INPUT_FIELD`.
+    """What was sent, as the fields of a :class:`AmendRequest`; of a form's inputs the texts under :data:`INPUT_FIELD`.
 
     :raises HTTPException: 400, it is neither JSON nor a form
     """
@@ -66,12 +66,12 @@ def amend(
 ) -> Response:
     """Amend a task and let it run again; a browser is then led to the task's page."""
     as_json = _is_json(request)
-    place = Place(session, dag_bag, user, Settings.load(), dag_id, run_id, task_id, map_index)
+    target = RunTarget(session, dag_bag, user, Settings.load(), dag_id, run_id, task_id, map_index)
     try:
-        wish = Wish.model_validate(sent if as_json else _of_form(place, sent))
-        if wish.save:
-            _refuse_saving(place)
-        done = rerun_amended(place, wish)
+        asked = AmendRequest.model_validate(sent if as_json else _of_form(target, sent))
+        if asked.save:
+            _refuse_saving(target)
+        done = rerun_amended(target, asked)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise HTTPException(status.HTTP_400_BAD_REQUEST, f"Invalid request: {faults}.") from None
@@ -83,13 +83,13 @@ def amend(
     return RedirectResponse(task_page, status.HTTP_303_SEE_OTHER)
 
 
-def _refuse_saving(place: Place) -> None:
+def _refuse_saving(target: RunTarget) -> None:
     """Hold whoever changes the workflow's plan to what holds for approving one.
 
     :raises HTTPException: 403
     """
-    approvers = [name.strip() for name in place.settings.approvers.split(",") if name.strip()]
-    if not may(place.user, "PUT", place.dag_id) or (approvers and place.user.get_id() not in approvers):
+    approvers = [name.strip() for name in target.settings.approvers.split(",") if name.strip()]
+    if not may(target.user, "PUT", target.dag_id) or (approvers and target.user.get_id() not in approvers):
         raise HTTPException(
             status.HTTP_403_FORBIDDEN,
             "You can rerun this task, but you don't have permission to change the workflow's plan: leave out 'save'.",
@@ -100,7 +100,7 @@ def _is_json(request: Request) -> bool:
     return request.headers.get("content-type", "").startswith("application/json")
 
 
-def _document(done: Done) -> dict[str, Any]:
+def _document(done: AmendedRerun) -> dict[str, Any]:
     return {
         "amendment": done.amendment,
         "items": done.items,
@@ -110,10 +110,10 @@ def _document(done: Done) -> dict[str, Any]:
     }
 
 
-def _of_form(place: Place, sent: dict[str, str]) -> dict[str, Any]:
-    """The fields of a form as those of a :class:`Wish`: an input's text becomes a value of the input's type."""
-    run = find_run(place.session, place.dag_id, place.run_id)
-    plan = plan_of_run(place.settings, place.dag_id, run.bundle_version)
+def _of_form(target: RunTarget, sent: dict[str, str]) -> dict[str, Any]:
+    """The fields of a form as those of a :class:`AmendRequest`: an input's text becomes a value of the input's type."""
+    run = find_run(target.session, target.dag_id, target.run_id)
+    plan = plan_of_run(target.settings, target.dag_id, run.bundle_version)
     types = {name: part.type for name, part in plan.spec.inputs.items()} if plan else {}
     inputs = {}
     for field in [field for field in sent if field.startswith(INPUT_FIELD)]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from chassis.errors import ChassisError
 from chassis.records.run_records import RunRecords
 from chassis.ui.instance_items import list_of
 from chassis.ui.run_plans import inputs_of_run
-from chassis.ui.task_view import view_amendments
+from chassis.ui.task_view import AmendmentView, view_amendments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,21 +19,7 @@ if TYPE_CHECKING:
 
     from chassis.records.amendments import Amendment
     from chassis.settings import Settings
-    from chassis.ui.change_view import FieldView
     from chassis.workflow import WorkflowSpec
-
-
-@dataclass(frozen=True)
-class RunAmendment:
-    """One amendment, against the plan and the run's inputs.
-
-    :ivar places: the items that it is for, each with its map index, which is None for one that the run doesn't have
-        any more; none for a task without items
-    """
-
-    amendment: Amendment
-    fields: tuple[FieldView, ...]
-    places: tuple[tuple[str, int | None], ...]
 
 
 @dataclass(frozen=True)
@@ -43,7 +29,7 @@ class RunAmendments:
     :ivar unreadable: why it can't be told which there are; empty when it can
     """
 
-    each: tuple[RunAmendment, ...] = ()
+    each: tuple[AmendmentView, ...] = ()
     unreadable: str = ""
 
     @property
@@ -65,7 +51,7 @@ def read_run_amendments(
 
 def _views(
     session: Session, run: DagRun, spec: WorkflowSpec, found: Sequence[Amendment]
-) -> Iterator[RunAmendment]:
+) -> Iterator[AmendmentView]:
     tasks = {task.id: task for task in spec.tasks}
     given = inputs_of_run(spec, run)
     lists = {
@@ -78,4 +64,4 @@ def _views(
         # Each on its own: the page is about the plan, and two that follow each other may be for different items.
         [view] = view_amendments([each], tasks.get(each.task_id), given)
         places = tuple((item, lists[each.task_id].get(item)) for item in each.items)
-        yield RunAmendment(each, view.fields, places)
+        yield replace(view, places=places)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from chassis.contract.names import RETURNED
 from chassis.ui.run_facts import xcoms
 from chassis.workflow import TaskGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy.orm import Session
@@ -31,25 +32,28 @@ def items_of(
 ) -> list[str | None]:
     """The items of several instances of one task, like :func:`item_of`, with the list read once."""
     first = instances[0]
-    known = list_of(session, spec, first.dag_id, first.run_id, first.task_id)
-    return [_item(each, known) for each in instances]
-
-
-def _item(instance: TaskInstance, known: Sequence[str]) -> str | None:
-    if instance.map_index < 0:
-        return None
-    in_list = instance.map_index < len(known)
-    return known[instance.map_index] if in_list else instance._rendered_map_index
+    known = dict(enumerate(list_of(session, spec, first.dag_id, first.run_id, first.task_id)))
+    return [
+        known.get(each.map_index, each._rendered_map_index) if each.map_index >= 0 else None
+        for each in instances
+    ]
 
 
 def list_of(
-    session: Session, spec: WorkflowSpec | None, dag_id: str, run_id: str, task_id: str
+    session: Session,
+    spec: WorkflowSpec | None,
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    inputs: Mapping[str, Any] | None = None,
 ) -> Sequence[str]:
     """The list that a task of a run goes through, in the order of its instances; empty when there is none, or it isn't
     known.
+
+    :param inputs: the run's, which may tell before the run itself does
     """
     source = TaskGraph(spec.tasks).items(task_id) if spec is not None else None
     if source is None or source.finder is None:
         return source.items or () if source is not None else ()
-    found = xcoms(session, dag_id, run_id, source.finder).get("return_value")
-    return found if isinstance(found, list) else ()
+    found = xcoms(session, dag_id, run_id, source.finder).get(RETURNED)
+    return found if isinstance(found, list) else source.known(inputs or {}) or ()

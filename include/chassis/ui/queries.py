@@ -9,8 +9,7 @@ Invariants that must not be relaxed:
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ from sqlalchemy.orm import Session, aliased
 from chassis.contract.names import CARD, PENDING_PLAN, TAG
 from chassis.contract.workflow_rows import WaitingPlan, WorkflowRow
 from chassis.contract.xcoms import Card, PendingPlan
+from chassis.ui.run_facts import plain_json
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 """Since when everything has changed."""
@@ -122,24 +122,21 @@ def read_run(session: Session, dag_id: str, run_id: str, since: datetime = EVER)
     state, start, end, bundle_version, card = rows[0][:5]
     instances = tuple(_instance(*row[5:]) for row in rows if row[5] is not None)
     return RunState(
-        dag_id, run_id, str(state or "queued"), start, end, bundle_version, Card.of(plain(card)), instances
+        dag_id,
+        run_id,
+        str(state or "queued"),
+        start,
+        end,
+        bundle_version,
+        Card.of(plain_json(card)),
+        instances,
     )
 
 
 def _instance(*row: Any) -> Instance:
     task_id, map_index, state, tries, start, end, label, updated, operator, card = row
     known = (state, tries or 0, start, end, label, updated or EVER, operator or "")
-    return Instance(task_id, map_index, *known, Card.of(plain(card)))
-
-
-def plain(value: Any) -> Mapping[str, Any]:
-    """An XCom's stored value as plain data; empty for what isn't an object."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return {}
-    return value if isinstance(value, dict) else {}
+    return Instance(task_id, map_index, *known, Card.of(plain_json(card)))
 
 
 def moment(text: str) -> datetime:
@@ -194,7 +191,7 @@ def read_workflows(session: Session, readable: Collection[str]) -> list[Workflow
         tags.setdefault(dag_id, []).append(name)
     rows = (
         WorkflowRow.model_validate(
-            {**row, "tags": tags.get(row["dag_id"], ()), "card": Card.of(plain(row["card"]))}
+            {**row, "tags": tags.get(row["dag_id"], ()), "card": Card.of(plain_json(row["card"]))}
         )
         for row in found
     )
@@ -219,7 +216,7 @@ def read_waiting(session: Session, readable: Collection[str]) -> list[WaitingPla
         .order_by(TaskInstance.start_date)
     )
     return [
-        WaitingPlan(dag_id=dag_id, run_id=run_id, since=since, plan=PendingPlan.of(plain(value)))
+        WaitingPlan(dag_id=dag_id, run_id=run_id, since=since, plan=PendingPlan.of(plain_json(value)))
         for dag_id, run_id, since, value in session.execute(statement)
     ]
 

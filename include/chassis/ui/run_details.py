@@ -20,10 +20,10 @@ from chassis.contract.xcoms import CheckedPlan, TaskError, TaskResult
 from chassis.errors import ChassisError
 from chassis.records.run_records import RunRecords
 from chassis.ui.failure_reasons import FAILED, why_failed
+from chassis.ui.instance_items import list_of
 from chassis.ui.run_facts import find_instance, find_run, plain_json, xcoms
 from chassis.ui.run_plans import RunPlan, inputs_of_run, plan_of_run
 from chassis.ui.run_reader import tasks_of_dag, tasks_of_plan, view_run
-from chassis.workflow.names import items_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -125,15 +125,9 @@ class DetailReader:
         if plan is None:
             dag = self.dag_bag.get_dag_for_run(run, self.session)
             return tasks_of_dag(dag) if dag is not None else ()
-        inputs = inputs_of_run(plan.spec, run)
-        lists: dict[str, Sequence[str]] = {}
-        for task in plan.spec.tasks:
-            source = task.for_each
-            if source is None or source.same_as is not None or source.items is not None:
-                continue
-            found = xcoms(self.session, run.dag_id, run.run_id, items_task(task.id)).get(RETURNED)
-            found = inputs.get(source.input) if found is None and source.input else found
-            lists[task.id] = found if isinstance(found, list | tuple) else ()
+        inputs, where = inputs_of_run(plan.spec, run), (run.dag_id, run.run_id)
+        roots = [task.id for task in plan.spec.tasks if task.for_each and not task.for_each.same_as]
+        lists = {root: list_of(self.session, plan.spec, *where, root, inputs) for root in roots}
         return tasks_of_plan(plan.spec, lists)
 
     def _left(

@@ -14,11 +14,13 @@ from fastapi import HTTPException, status
 from sqlalchemy import select
 
 from chassis.contract.names import PLAN_OPERATOR
+from chassis.contract.run_view import NO_SUCH_RUN
 from chassis.rerun_scope import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
 
@@ -31,52 +33,37 @@ def find_run(session: Session, dag_id: str, run_id: str) -> DagRun:
         select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
     )
     if run is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, "There is no such run.")
+        raise HTTPException(status.HTTP_404_NOT_FOUND, NO_SUCH_RUN)
     return run
+
+
+def _instances(dag_id: str, run_id: str, *which: Any) -> Select[TaskInstance]:
+    return select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, *which)
 
 
 def find_instance(
     session: Session, dag_id: str, run_id: str, task_id: str, map_index: int = -1
 ) -> TaskInstance | None:
     """A task of a run, or one item of it; None when the run doesn't have it."""
-    return session.scalar(
-        select(TaskInstance).where(
-            TaskInstance.dag_id == dag_id,
-            TaskInstance.run_id == run_id,
-            TaskInstance.task_id == task_id,
-            TaskInstance.map_index == map_index,
-        )
-    )
+    which = (TaskInstance.task_id == task_id, TaskInstance.map_index == map_index)
+    return session.scalar(_instances(dag_id, run_id, *which))
 
 
 def failed_instances(session: Session, dag_id: str, run_id: str, task_id: str) -> list[TaskInstance]:
     """Those items of a task of a run that failed, in their order; the task itself where it has no items."""
-    statement = select(TaskInstance).where(
-        TaskInstance.dag_id == dag_id,
-        TaskInstance.run_id == run_id,
-        TaskInstance.task_id == task_id,
-        TaskInstance.state.in_(FAILED),
-    )
-    return list(session.scalars(statement.order_by(TaskInstance.map_index)))
+    failed = _instances(dag_id, run_id, TaskInstance.task_id == task_id, TaskInstance.state.in_(FAILED))
+    return list(session.scalars(failed.order_by(TaskInstance.map_index)))
 
 
 def first_failed(session: Session, dag_id: str, run_id: str) -> TaskInstance | None:
     """The task of a run that failed first; None when none did."""
-    statement = select(TaskInstance).where(
-        TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.state == "failed"
-    )
-    return session.scalar(statement.order_by(TaskInstance.end_date).limit(1))
+    failed = _instances(dag_id, run_id, TaskInstance.state == "failed")
+    return session.scalar(failed.order_by(TaskInstance.end_date).limit(1))
 
 
 def planning_instance(session: Session, dag_id: str, run_id: str) -> TaskInstance | None:
     """The task of a run that asks for a plan; None when the run is no planner's."""
-    return session.scalar(
-        select(TaskInstance).where(
-            TaskInstance.dag_id == dag_id,
-            TaskInstance.run_id == run_id,
-            TaskInstance.operator == PLAN_OPERATOR,
-        )
-    )
+    return session.scalar(_instances(dag_id, run_id, TaskInstance.operator == PLAN_OPERATOR))
 
 
 def planner_runs(session: Session, run_id: str) -> list[str]:

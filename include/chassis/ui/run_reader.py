@@ -62,10 +62,9 @@ def tasks_of_plan(spec: WorkflowSpec, lists: Mapping[str, Sequence[str]] | None 
     graph, lists = TaskGraph(spec.tasks), lists or {}
     found = []
     for task_id in graph.order:
-        task, root = graph.tasks[task_id], graph.group_of(task_id)
-        source = graph.tasks[root].for_each if root else None
-        items = (source.items if source else None) or lists.get(root or "", ())
-        found.append(Task(task_id, task.name, task.depends_on, items, root))
+        task, source = graph.tasks[task_id], graph.items(task_id)
+        items = lists.get(source.root) or source.items or () if source else ()
+        found.append(Task(task_id, task.name, task.depends_on, items, source.root if source else None))
     return found
 
 

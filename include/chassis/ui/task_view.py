@@ -55,10 +55,15 @@ class TurnView:
 
 @dataclass(frozen=True)
 class AmendmentView:
-    """What a person changed, with what it was before."""
+    """What a person changed, with what it was before.
+
+    :ivar places: on the page of the run's plan, the items that it is for, each with its map index, which is None for
+        one that the run doesn't have any more; none for a task without items
+    """
 
     amendment: Amendment
     fields: tuple[FieldView, ...]
+    places: tuple[tuple[str, int | None], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from chassis.plans.store import PlanStore
 from chassis.records.amendments import Amendments
 from chassis.settings import Settings
 from chassis.ui import amended_reruns, amendment_routes
-from chassis.ui.amended_reruns import Place, Wish, rerun_amended
+from chassis.ui.amended_reruns import AmendRequest, RunTarget, rerun_amended
 from chassis.workflow import Provenance, WorkflowSpec, load_plan
 from tests.with_each import with_each
 
@@ -121,12 +121,12 @@ class World:
         cleared = [at for at, state in self.states().items() if state is None]
         return not cleared and self.events() == [] and self.amendments.all() == []
 
-    def place(self, task_id: str = "update", index: int = 0) -> Place:
+    def target(self, task_id: str = "update", index: int = 0) -> RunTarget:
         user: Any = SimpleNamespace(get_name=lambda: "Ada", get_id=lambda: 7)
-        return Place(self.session, self.bag, user, self.settings, DAG, RUN, task_id, index)
+        return RunTarget(self.session, self.bag, user, self.settings, DAG, RUN, task_id, index)
 
-    def rerun(self, wish: Wish, task_id: str = "update", index: int = 0) -> amended_reruns.Done:
-        return rerun_amended(self.place(task_id, index), wish)
+    def rerun(self, asked: AmendRequest, task_id: str = "update", index: int = 0) -> amended_reruns.AmendedRerun:
+        return rerun_amended(self.target(task_id, index), asked)
 
 
 @pytest.fixture
@@ -148,13 +148,13 @@ def cannot_clear(monkeypatch: pytest.MonkeyPatch, refusal: Exception) -> None:
     monkeypatch.setattr(amended_reruns, "post_clear_task_instances", clear)
 
 
-WISH = Wish(instruction="Add {product} to {item} now.", reason=" it was unclear ")
+REQUEST = AmendRequest(instruction="Add {product} to {item} now.", reason=" it was unclear ")
 
 
 def test_it_is_recorded_and_its_task_is_cleared_with_what_it_had_kept_from_running(world: World) -> None:
     world.parse(PLAN.model_copy(update={"title": "A later revision"}))
     version = world.run.created_dag_version_id
-    done = world.rerun(WISH)
+    done = world.rerun(REQUEST)
     assert (done.amendment, done.items, done.revision) == (1, ("claims",), None)
     assert done.cleared == [("update", 0), ("report", -1)]
     assert world.states() == {("update", 0): None, ("update", 1): "failed", ("report", -1): None}
@@ -172,7 +172,7 @@ def test_what_can_not_be_cleared_is_withdrawn(
 ) -> None:
     cannot_clear(monkeypatch, refusal)
     with pytest.raises(type(refusal)):
-        world.rerun(WISH)
+        world.rerun(REQUEST)
     assert [each.withdrawn for each in world.amendments.all()] == [True], (
         "recorded before anything is cleared"
     )
@@ -188,7 +188,7 @@ def test_what_can_not_be_committed_is_withdrawn_and_not_saved(
 
     monkeypatch.setattr(world.session, "commit", locked)
     with pytest.raises(RuntimeError, match="locked"):
-        world.rerun(WISH.model_copy(update={"save": True}))
+        world.rerun(REQUEST.model_copy(update={"save": True}))
     assert (world.events(), None in world.states().values()) == ([], False)
     assert [each.withdrawn for each in world.amendments.all()] == [True]
     assert len(world.store.revisions(DAG)) == 1
@@ -198,7 +198,7 @@ def test_what_can_not_be_committed_is_withdrawn_and_not_saved(
 def test_a_task_at_work_is_refused_and_nothing_is_written(world: World, state: str) -> None:
     world.set({0: state})
     with pytest.raises(HTTPException) as caught:
-        world.rerun(WISH)
+        world.rerun(REQUEST)
     assert caught.value.status_code == 409
     assert "update [claims]" in caught.value.detail
     assert world.untouched()
@@ -207,52 +207,52 @@ def test_a_task_at_work_is_refused_and_nothing_is_written(world: World, state: s
 @with_each("state", ["success", "failed", "upstream_failed", "skipped", "up_for_retry", None])
 def test_a_task_that_is_not_at_work_may_be_amended(world: World, state: str | None) -> None:
     world.set({0: state})
-    assert world.rerun(Wish(instruction=f"It was {state}.", reason="r")).cleared[0] == ("update", 0)
+    assert world.rerun(AmendRequest(instruction=f"It was {state}.", reason="r")).cleared[0] == ("update", 0)
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "asked",
     [
-        Wish(reason="no change"),
-        Wish(reason="the same", instruction=PLAN.tasks[0].instruction, inputs={"product": "pet insurance"}),
-        WISH.model_copy(update={"reason": "  "}),
+        AmendRequest(reason="no change"),
+        AmendRequest(reason="the same", instruction=PLAN.tasks[0].instruction, inputs={"product": "pet insurance"}),
+        REQUEST.model_copy(update={"reason": "  "}),
     ],
 )
-def test_an_amendment_needs_a_change_and_a_reason(world: World, wish: Wish) -> None:
+def test_an_amendment_needs_a_change_and_a_reason(world: World, asked: AmendRequest) -> None:
     with pytest.raises(PlanError, match=r"changes nothing|needs a reason"):
-        world.rerun(wish)
+        world.rerun(asked)
     assert world.untouched()
 
 
 def test_what_the_run_already_goes_by_is_no_change(world: World) -> None:
     world.run.conf = {"product": "cat insurance"}
     world.session.commit()
-    wish = Wish(reason="back to the plan's", inputs={"product": "pet insurance"})
-    assert world.rerun(wish).amendment == 1
+    asked = AmendRequest(reason="back to the plan's", inputs={"product": "pet insurance"})
+    assert world.rerun(asked).amendment == 1
     assert world.amendments.of("update", "claims").inputs == {"product": "pet insurance"}
 
 
 def test_an_empty_text_for_an_input_without_a_value_is_no_change(world: World) -> None:
     with pytest.raises(PlanError, match="changes nothing"):
-        world.rerun(Wish(inputs={"market": ""}, reason="a form sends every field"))
-    world.rerun(Wish(inputs={"market": "", "product": "travel"}, reason="another product"))
+        world.rerun(AmendRequest(inputs={"market": ""}, reason="a form sends every field"))
+    world.rerun(AmendRequest(inputs={"market": "", "product": "travel"}, reason="another product"))
     assert world.amendments.of("update", "claims").inputs == {"product": "travel"}
 
 
 def test_a_wrong_change_is_refused_before_anything_is_written(world: World) -> None:
     with pytest.raises(PlanError, match=r"did you mean \{product\}"):
-        world.rerun(Wish(reason="r", instruction="Add {produkt}."))
+        world.rerun(AmendRequest(reason="r", instruction="Add {produkt}."))
     with pytest.raises(HTTPException, match="no such task"):
-        world.rerun(WISH, "updat", -1)
+        world.rerun(REQUEST, "updat", -1)
     assert world.untouched()
 
 
 def test_all_that_is_wrong_is_told_at_once(world: World) -> None:
-    wish = Wish(
+    asked = AmendRequest(
         reason=" ", instruction="Add {produkt}.", inputs={"product": 5, "marked": "DE"}, all_failed=True
     )
     with pytest.raises(PlanError) as caught:
-        world.rerun(wish)
+        world.rerun(asked)
     codes = {fault.code for fault in caught.value.faults}
     assert {"no_reason", "unknown_input", "bad_default"} < codes
     assert len(caught.value.faults) == 4
@@ -260,7 +260,7 @@ def test_all_that_is_wrong_is_told_at_once(world: World) -> None:
 
 
 class TestAllFailedItems:
-    ALL = WISH.model_copy(update={"all_failed": True})
+    ALL = REQUEST.model_copy(update={"all_failed": True})
 
     def test_they_are_one_amendment_and_one_clear_and_each_has_its_event(self, world: World) -> None:
         done = world.rerun(self.ALL)
@@ -310,38 +310,38 @@ class TestAllFailedItems:
             assert world.amendments.of("update", item).numbers == ()
 
     def test_a_field_that_is_new_to_one_of_them_is_recorded(self, world: World) -> None:
-        world.rerun(Wish(reason="of one", inputs={"product": "pet"}))
+        world.rerun(AmendRequest(reason="of one", inputs={"product": "pet"}))
         world.set({0: "failed"})
-        world.rerun(Wish(reason="of all", inputs={"product": "pet"}, all_failed=True))
+        world.rerun(AmendRequest(reason="of all", inputs={"product": "pet"}, all_failed=True))
         assert world.amendments.of("update", "pricing").inputs == {"product": "pet"}
         world.set({0: "failed", 1: "failed"})
         with pytest.raises(PlanError, match="changes nothing"):
-            world.rerun(Wish(reason="again", inputs={"product": "pet"}, all_failed=True))
+            world.rerun(AmendRequest(reason="again", inputs={"product": "pet"}, all_failed=True))
 
     def test_a_field_left_empty_on_the_first_ones_form_takes_no_value_from_another(
         self, world: World
     ) -> None:
-        world.rerun(Wish(reason="of one", inputs={"market": "DE"}), index=1)
+        world.rerun(AmendRequest(reason="of one", inputs={"market": "DE"}), index=1)
         world.set({1: "failed"})
-        wish = Wish(reason="of all", inputs={"market": "", "product": "pet"}, all_failed=True)
-        world.rerun(wish)
+        asked = AmendRequest(reason="of all", inputs={"market": "", "product": "pet"}, all_failed=True)
+        world.rerun(asked)
         assert world.amendments.of("update", "pricing").inputs == {"market": "DE", "product": "pet"}
 
 
 @with_each("ticked", [True, False])
 def test_the_boxes_of_a_form_say_yes_only_when_they_are_sent(world: World, ticked: bool) -> None:
     boxes = {name: "1" for name in ("all_failed", "save", "downstream") if ticked}
-    wish = Wish.model_validate(
-        amendment_routes._of_form(world.place(), {"instruction": "x", "reason": "y", **boxes})
+    asked = AmendRequest.model_validate(
+        amendment_routes._of_form(world.target(), {"instruction": "x", "reason": "y", **boxes})
     )
-    assert (wish.all_failed, wish.save, wish.downstream) == (ticked,) * 3
+    assert (asked.all_failed, asked.save, asked.downstream) == (ticked,) * 3
 
 
 def test_a_task_whose_items_airflow_does_not_know_yet_is_not_amended(world: World) -> None:
     world.session.execute(update(TaskInstance).where(TaskInstance.map_index == 0).values(map_index=-1))
     world.session.commit()
     with pytest.raises(HTTPException) as caught:
-        world.rerun(WISH, "update", -1)
+        world.rerun(REQUEST, "update", -1)
     assert caught.value.status_code == 409
     assert "name one" in caught.value.detail
 
@@ -352,7 +352,7 @@ def test_saved_it_is_the_next_revision_of_the_newest_plan(world: World) -> None:
     )
     newer = PLAN.model_copy(update={"title": "Onboard again", "provenance": planned})
     world.store.publish(newer)
-    done = world.rerun(Wish(reason="r", inputs={"product": "cat insurance"}, save=True))
+    done = world.rerun(AmendRequest(reason="r", inputs={"product": "cat insurance"}, save=True))
     assert done.revision == 3
     saved = world.store.read(world.store.get(DAG))
     assert saved.title == "Onboard again"
@@ -369,6 +369,6 @@ def test_a_store_that_fails_when_it_is_saved_takes_nothing_back(
         raise StoreError("The plan store is away.")
 
     monkeypatch.setattr(PlanStore, "publish", away)
-    done = world.rerun(WISH.model_copy(update={"save": True}))
+    done = world.rerun(REQUEST.model_copy(update={"save": True}))
     assert (done.revision, done.save_error) == (None, "The plan store is away.")
     assert world.amendments.of("update", "claims").numbers == (1,)
