@@ -29,7 +29,7 @@ class Amendment:
     save: bool
 
     def wish(self, types: Mapping[str, str]) -> Json:
-        """The change as Airflow's side takes it, see ``chassis.ui.amended_reruns.Wish``.
+        """The change as Airflow's side takes it, see ``chassis.ui.amended_reruns.AmendRequest``.
 
         :param types: the declared types of the workflow's inputs
         :raises UsageError: an input's text can't be read as its type

@@ -7,13 +7,16 @@ these. A field may be added to version 1; one that changes its meaning, or goes,
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.contract.spending import Spending, Spent, Totals
 from chassis.contract.usage import Usage
 from chassis.contract.xcoms import Card, TaskError, TaskResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Json = dict[str, Any]
 
@@ -133,7 +136,7 @@ class RunView(_View):
             task.model_copy(update={"instances": _joined(before.get(task.id, ()), task.instances)})
             for task in other.tasks
         )
-        spending = max(filter(None, (self.spending, other.spending)), key=last_word, default=None)
+        spending = newest_spending([self.spending, other.spending])
         return other.model_copy(update={"tasks": tasks, "spending": spending})
 
 
@@ -147,6 +150,11 @@ def _joined(old: tuple[InstanceView, ...], new: tuple[InstanceView, ...]) -> tup
     instances = sorted(found.values(), key=lambda each: each.map_index)
     # Once a task is expanded, the items that were still to come are there, one by one.
     return tuple(each for each in instances if each.map_index >= 0) or tuple(instances)
+
+
+def newest_spending(found: Iterable[Spending | None]) -> Spending | None:
+    """What whoever ended last has left; None when nobody has left anything."""
+    return max((one for one in found if one is not None), key=last_word, default=None)
 
 
 def last_word(spent: Spent) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import escape
 from pydantic import BaseModel
 
-from chassis.text import signs
+from chassis.text import HALVES, signs
 from chassis.ui.page_links import links_of
 from chassis.ui.words import FILTERS
 
@@ -61,8 +62,9 @@ def page(request: Request, template: str, *, status_code: int = 200, **values: A
 
 
 def json_answer(view: BaseModel) -> Response:
-    """A view as JSON."""
-    return Response(view.model_dump_json(by_alias=True), media_type="application/json")
+    """A view as JSON. Half a character, which a run's conf may hold, can't be sent: it is replaced."""
+    text = json.dumps(view.model_dump(mode="json", by_alias=True), ensure_ascii=False, separators=(",", ":"))
+    return Response(HALVES.sub("\ufffd", text), media_type="application/json")
 
 
 def parts(template: str) -> Any:

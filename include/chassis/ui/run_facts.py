@@ -16,6 +16,7 @@ from sqlalchemy import select
 from chassis.contract.names import PLAN_OPERATOR
 from chassis.contract.run_view import NO_SUCH_RUN
 from chassis.rerun_scope import FAILED
+from chassis.text import HALVES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,8 +94,13 @@ def xcoms(session: Session, dag_id: str, run_id: str, task_id: str, map_index: i
 
 
 def plain_json(value: Any) -> Any:
-    """A stored value as JSON. Of a value that a backend of XComs keeps elsewhere, this is only the address."""
+    """A stored value as JSON, with whole characters only: a model refuses a text that holds half of one.
+
+    Of a value that a backend of XComs keeps elsewhere, this is only the address.
+    """
     if isinstance(value, str):
         with suppress(ValueError):
-            return json.loads(value)
+            found = json.loads(value)
+            whole = "\\u" not in value
+            return found if whole else json.loads(HALVES.sub("\ufffd", json.dumps(found, ensure_ascii=False)))
     return value
