@@ -125,7 +125,9 @@ class World:
         user: Any = SimpleNamespace(get_name=lambda: "Ada", get_id=lambda: 7)
         return RunTarget(self.session, self.bag, user, self.settings, DAG, RUN, task_id, index)
 
-    def rerun(self, asked: AmendRequest, task_id: str = "update", index: int = 0) -> amended_reruns.AmendedRerun:
+    def rerun(
+        self, asked: AmendRequest, task_id: str = "update", index: int = 0
+    ) -> amended_reruns.AmendedRerun:
         return rerun_amended(self.target(task_id, index), asked)
 
 
@@ -214,7 +216,9 @@ def test_a_task_that_is_not_at_work_may_be_amended(world: World, state: str | No
     "asked",
     [
         AmendRequest(reason="no change"),
-        AmendRequest(reason="the same", instruction=PLAN.tasks[0].instruction, inputs={"product": "pet insurance"}),
+        AmendRequest(
+            reason="the same", instruction=PLAN.tasks[0].instruction, inputs={"product": "pet insurance"}
+        ),
         REQUEST.model_copy(update={"reason": "  "}),
     ],
 )
