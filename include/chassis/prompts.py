@@ -132,15 +132,9 @@ def planner_message(
         blocks.append(fence("done", cut("\n".join(lines), limit)))
     if comment:
         blocks.append(fence("comment", cut(comment, limit)))
-    asked = (
-        "does what the comment asks for and achieves the requirement"
-        if comment
-        else "achieves the requirement"
-    )
-    task = (
-        f"Change the current plan so that it {asked}. Answer with the changes alone; the rest stays as it is."
-    )
-    return "\n\n".join([*blocks, task])
+    also = "does what the comment asks for and " if comment else ""
+    task = f"Change the current plan so that it {also}achieves the requirement."
+    return "\n\n".join([*blocks, f"{task} Answer with the changes alone; the rest stays as it is."])
 
 
 Data = tuple[str, Mapping[str, str | None], str]
@@ -190,7 +184,7 @@ def task_message(
     """
     data = [*results, *given]
     texts = cut_together([text for _, _, text in data], limit)
-    cut_data = [(name, facts, text) for (name, facts, _), text in zip(data, texts, strict=True)]
+    fences = [fence(name, text, **facts) for (name, facts, _), text in zip(data, texts, strict=True)]
     blocks = [
         "Do this task, and nothing else." if alone else "Do this task of it, and nothing else.",
         fence("task", cut(instruction, limit), task=task_id, item=item),
@@ -199,11 +193,10 @@ def task_message(
         blocks.append(fence("service", service))
     if results:
         blocks.append("These are the results of the tasks that it depends on.")
-    blocks += [fence(name, text, **facts) for name, facts, text in cut_data[: len(results)]]
+    blocks += fences[: len(results)]
     if given:
         blocks.append("This is the data to work with.")
-    blocks += [fence(name, text, **facts) for name, facts, text in cut_data[len(results) :]]
-    return "\n\n".join(blocks)
+    return "\n\n".join([*blocks, *fences[len(results) :]])
 
 
 def schema_message(schema: Mapping[str, Any]) -> str:

@@ -111,29 +111,24 @@ def read_given(given: Any, sources: Iterable[Source], context: Context) -> list[
     """
     found: list[UpstreamResult | GivenValue] = []
     for source in sources:
-        value = given if source.key is None else given[source.key]
-        found += _told(of_this_run(value, context), source)
+        value = of_this_run(given if source.key is None else given[source.key], context)
+        try:
+            found += _told(plain(value), source)
+        except (TypeError, ValueError, PydanticSerializationError) as error:
+            where = f"What task '{source.task}' returned" if source.task else "The context"
+            raise ContextError(f"{where} can't be put into a prompt: {error}.") from None
     return found
 
 
-def _told(value: Any, source: Source) -> list[UpstreamResult | GivenValue]:
+def _told(data: Any, source: Source) -> list[UpstreamResult | GivenValue]:
     from chassis.work.brief import GivenValue, UpstreamResult
 
-    data = _plain(value, source)
     if data is None:
         return []
     results = data if isinstance(data, list) else [data]
     if results and all(isinstance(each, dict) and each.keys() >= _RESULT_KEYS for each in results):
         return [UpstreamResult.of(each | {"task": source.task} if source.task else each) for each in results]
     return [GivenValue(task=source.task or None, argument=source.argument or None, value=data)]
-
-
-def _plain(value: Any, source: Source) -> Any:
-    try:
-        return plain(value)
-    except (TypeError, ValueError, PydanticSerializationError) as error:
-        where = f"What task '{source.task}' returned" if source.task else "The context"
-        raise ContextError(f"{where} can't be put into a prompt: {error}.") from None
 
 
 def plain(value: Any, depth: int = 0) -> Any:
@@ -154,11 +149,12 @@ def plain(value: Any, depth: int = 0) -> Any:
         return sorted((plain(part, depth + 1) for part in value), key=json.dumps)
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         return [plain(part, depth + 1) for part in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: plain(getattr(value, each.name), depth + 1) for each in dataclasses.fields(value)}
     # After sequences: that of the XComs of a mapped task has fields, too.
-    if hasattr(type(value), "__attrs_attrs__"):
-        return {each.name: plain(getattr(value, each.name), depth + 1) for each in value.__attrs_attrs__}
+    fields = () if isinstance(value, type) else getattr(value, "__attrs_attrs__", ())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+    if fields:
+        return {each.name: plain(getattr(value, each.name), depth + 1) for each in fields}
     return to_jsonable_python(value, fallback=_refuse)
 
 

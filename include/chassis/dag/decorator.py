@@ -89,16 +89,15 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
         shared, own = super()._given(context)
         if self._sources is not None:
             return shared, own
-        arguments, differing = self._arguments(), self._differing_arguments
+        arguments = self._arguments()
 
         def read(*, mine: bool) -> list[Given]:
             sources = [
                 Source(each.key, self._named(str(each.key), [each])[0].task, each.argument)
                 for each in self._argument_sources
-                if (each.key in differing) is mine
+                if (each.key in self._differing_arguments) is mine
             ]
-            values = {name: value for name, value in arguments.items() if (name in differing) is mine}
-            return read_given(values, sources, context)
+            return read_given(arguments, sources, context)
 
         return [*read(mine=False), *shared], [*read(mine=True), *own]
 

@@ -71,9 +71,8 @@ class _Call(BaseModel):
 
     @abstractmethod
     async def answer(self, calls: PaidCalls) -> dict[str, Any]:
-        """Have the task done and return its result as JSON-safe data.
+        """Have the task done by as many calls as it takes, and return its result as JSON-safe data.
 
-        :param calls: makes each call that it takes
         :raises ChassisError: a ClaudeError, or what the answer says is wrong
         """
 
@@ -177,10 +176,10 @@ class PlanCall(_Call):
             head_of=self._head_of,
             comment=self.comment,
         )
-        used = {task.agent for task in proposal.spec.tasks}
+        used = sorted({task.agent for task in proposal.spec.tasks})
         provenance = Provenance(
             planner_model=proposal.model,
-            agents={name: digest for name, digest in sorted(self.agents.items()) if name in used},
+            agents={name: self.agents[name] for name in used},
             planned_at=self.planned_at,
             planner_run=self.planner_run,
             simulated=proposal.simulated,
@@ -190,13 +189,12 @@ class PlanCall(_Call):
         changes = told_changes(await asyncio.to_thread(self._head_of, spec.id), spec)
         for line in changes:
             log.info("Plan of workflow %s: %s", spec.id, line)
-        cost = await asyncio.to_thread(cost_usd, self.request.known_model, proposal.usage)
         checked = CheckedPlan(
             workflow_id=spec.id,
             plan=dump_plan(spec),
             digest=plan_digest(spec),
             usage=proposal.usage,
-            cost_usd=cost,
+            cost_usd=await asyncio.to_thread(cost_usd, self.request.known_model, proposal.usage),
             model=proposal.model,
             attempts=proposal.attempts,
             simulated=proposal.simulated,

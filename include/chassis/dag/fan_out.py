@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from chassis.contract.names import CARD
+from chassis.contract.xcoms import Card
 from chassis.dag.reporting import card_on_error, reported
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ItemsError, ItemsMovedError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from chassis.work.brief import UpstreamResult
     from chassis.workflow import ItemSource
 
 log = logging.getLogger(__name__)
@@ -70,47 +72,47 @@ def read_items(ti: Any, source: ItemSource) -> Sequence[str]:
     return found
 
 
-def read_results(ti: Any, dependencies: Iterable[Dependency], item: str | None) -> list[Mapping[str, Any]]:
-    """The results of a task's dependencies, as XComs; none for one that a person has marked as a success.
+def read_results(ti: Any, dependencies: Iterable[Dependency], item: str | None) -> list[UpstreamResult]:
+    """The results of a task's dependencies; none for one that a person has marked as a success.
 
     :param item: the item that the task is for
     :raises ItemsMovedError: a result is of another item than the run has in its place now
     :raises ItemsError: nobody knows the items of a dependency
     """
-    found: list[Any] = []
+    found: list[UpstreamResult | None] = []
     for dependency in dependencies:
         if dependency.instances == "all":
             found += _of_all_items(ti, dependency)
             continue
         index = ti.map_index if dependency.instances == "same" else -1
-        result = ti.xcom_pull(task_ids=dependency.task_id, map_indexes=index)
-        if dependency.instances == "same" and result is not None and result["item"] != item:
-            raise _moved(dependency.task_id, [(index, result["item"], item)])
+        result = _result(ti.xcom_pull(task_ids=dependency.task_id, map_indexes=index))
+        if dependency.instances == "same" and result is not None and result.item != item:
+            raise _moved(dependency.task_id, [(index, result.item, item)])
         found.append(result)
     return [result for result in found if result is not None]
 
 
-def _of_all_items(ti: Any, dependency: Dependency) -> list[Any]:
+def _of_all_items(ti: Any, dependency: Dependency) -> list[UpstreamResult | None]:
     assert dependency.items is not None, "a mapped task goes through a list"
-    task_id, items = dependency.task_id, read_items(ti, dependency.items)
+    task_id, items = dependency.task_id, list(read_items(ti, dependency.items))
     # One request gives the results in the order of their places, with those of places that are gone at the end.
-    results = ti.xcom_pull(task_ids=[task_id])[: len(items)]
-    if [_item(result) for result in results] == list(items):
-        return list(results)
+    results = [_result(value) for value in ti.xcom_pull(task_ids=[task_id])[: len(items)]]
+    if [result and result.item for result in results] == items:
+        return results
     # Some have none, or one of another item; which, only a request for each tells.
-    results = ti.xcom_pull(task_ids=task_id, map_indexes=range(len(items)))
-    wrong = [
-        (index, result["item"], item)
-        for index, (item, result) in enumerate(zip(items, results, strict=True))
-        if result is not None and result["item"] != item
-    ]
-    if wrong:
+    results = [_result(value) for value in ti.xcom_pull(task_ids=task_id, map_indexes=range(len(items)))]
+    pairs = list(enumerate(zip(items, results, strict=True)))
+    if wrong := [(at, result.item, item) for at, (item, result) in pairs if result and result.item != item]:
         raise _moved(task_id, wrong)
-    missing = [item for item, result in zip(items, results, strict=True) if result is None]
-    log.warning(
-        "Task %r has no result for %s: what depends on it goes on without.", task_id, ", ".join(missing)
-    )
-    return list(results)
+    missing = ", ".join(item for _, (item, result) in pairs if result is None)
+    log.warning("Task %r has no result for %s: what depends on it goes on without.", task_id, missing)
+    return results
+
+
+def _result(value: Any) -> UpstreamResult | None:
+    from chassis.work.brief import UpstreamResult
+
+    return None if value is None else UpstreamResult.of(value)
 
 
 def check_places(ti: Any, source: ItemSource) -> None:
@@ -127,23 +129,14 @@ def check_places(ti: Any, source: ItemSource) -> None:
     standing = {index for index in range(len(items)) if states.get(f"{ti.task_id}_{index}") == "success"}
     if not standing:
         return
-    cards = ti.xcom_pull(task_ids=[ti.task_id], key=CARD)
-    wrong = [
-        (index, done, items[index])
-        for card in cards
-        if isinstance(card, Mapping)
-        and (index := card.get("map_index")) in standing
-        and (done := _item(card)) not in (None, items[index])
-    ]
-    if wrong:
+    cards = [Card.of(value) for value in ti.xcom_pull(task_ids=[ti.task_id], key=CARD)]
+    done = [card for card in cards if card and card.map_index in standing and card.item is not None]
+    wrong = [(card.map_index, card.item, items[card.map_index]) for card in done]
+    if wrong := [each for each in wrong if each[1] != each[2]]:
         raise _moved(ti.task_id, wrong)
 
 
-def _item(found: Any) -> Any:
-    return found.get("item") if isinstance(found, Mapping) else None
-
-
-def _moved(task_id: str, wrong: Sequence[tuple[int, str, str | None]]) -> ItemsMovedError:
+def _moved(task_id: str, wrong: Sequence[tuple[int, str | None, str | None]]) -> ItemsMovedError:
     """The error for results of a task, each with its place, its item, and the item that is there now."""
     named = [f"[{index}] is of '{done}', where '{now}' is now" for index, done, now in wrong[:_NAMED]]
     places = ", ".join(f"[{index}]" for index, _, _ in wrong[:_NAMED])
@@ -195,10 +188,7 @@ class ItemsOperator(BaseOperator):
             return list(items)
 
     def _forget_gone(self, context: Context, items: Sequence[str]) -> None:
-        """Let no later run take over the result of an item that is no longer in this run: a clear has undone it.
-
-        :raises StoreError: it is unknown whether one can still be found
-        """
+        """Let no later run reuse the result of an item that is no longer in this run: a clear has undone it."""
         from chassis.records.run_records import RunRecords
         from chassis.settings import Settings
 
@@ -212,7 +202,8 @@ class ItemsOperator(BaseOperator):
     def _find(self, context: Context) -> Any:
         if self.of_input:
             return context["params"][self.source]
-        value = context["ti"].xcom_pull(task_ids=self.source, map_indexes=-1)["output"]
+        result = _result(context["ti"].xcom_pull(task_ids=self.source, map_indexes=-1))
+        value = result and result.output
         for key in filter(None, self.path.split(".")):
             if not isinstance(value, Mapping) or key not in value:
                 raise ItemsError(

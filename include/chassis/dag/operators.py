@@ -168,20 +168,14 @@ class ClaudeTaskOperator(ClaudeOperator):
         """Render what the author wrote. What a mapped task is expanded over stays what it is: Airflow itself renders
         what another task returned for ``expand_kwargs``.
         """
-        # Noted now: afterwards, no value is the one that the author gave.
-        expanded = self._differ = self._expanded()
-        own = [name for name in template_fields if name not in expanded]
+        if (mapped := self._mapped()) is not None:
+            # Noted now: afterwards, no value is the one that the author gave.
+            fields, shared = ClaudeTaskOperator.template_fields, mapped.partial_kwargs
+            self._differ = [name for name in fields if getattr(self, name) is not shared.get(name)]
+        own = [name for name in template_fields if name not in self._differ]
         super()._do_render_template_fields(parent, own, context, jinja_env, seen_oids)
-        for name in expanded:
+        for name in self._differ:
             setattr(self, name, resolved(getattr(self, name), context))
-
-    def _expanded(self) -> list[str]:
-        """Those of the operator's own template fields whose values came by ``.expand()``."""
-        mapped = self._mapped()
-        if mapped is None:
-            return []
-        fields = ClaudeTaskOperator.template_fields
-        return [name for name in fields if getattr(self, name) is not mapped.partial_kwargs.get(name)]
 
     def prepare(self, context: Context, settings: Settings) -> TaskCall:
         from chassis.work.brief import Sharing, TaskBrief, UpstreamResult
@@ -189,6 +183,8 @@ class ClaudeTaskOperator(ClaudeOperator):
         check_instruction(self.task_id, self.instruction)
         shared, own = self._given(context)
         given = [*shared, *own]
+        # In a mapped group of tasks, nobody knows what of an argument is the instance's own.
+        same_inputs = not self.inputs or "inputs" not in self._differ
         task = TaskSpec.model_construct(
             id=self.task_id,
             name=self.task_id,
@@ -207,13 +203,19 @@ class ClaudeTaskOperator(ClaudeOperator):
             item=None if self.item is None else _text(self.item),
             results=[each for each in given if isinstance(each, UpstreamResult)],
             given=[each for each in given if not isinstance(each, UpstreamResult)],
-            sharing=Sharing(wave=self._in_wave(), own=own),
+            sharing=Sharing(wave=self._mapped() is not None and same_inputs, own=own),
         )
+        ti: Any = context["ti"]
+        name = getattr(ti, "rendered_map_index", None) or self.instance_name(ti.map_index)
         return TaskCall(
             conn_id=settings.conn_id,
             request=brief.request(),
             accounts=self.account(
-                context, settings, limits=self.limits, item=self._shown_name(context["ti"]), in_dag_file=True
+                context,
+                settings,
+                limits=self.limits,
+                item=None if ti.map_index < 0 else name,
+                in_dag_file=True,
             ),
             output_schema=self.output_schema,
             repairs=settings.repair_attempts,
@@ -229,12 +231,6 @@ class ClaudeTaskOperator(ClaudeOperator):
             or not self.do_xcom_push
             or next(self.iter_mapped_dependants(), None)
         )
-
-    def _shown_name(self, ti: Any) -> str | None:
-        """The name of a mapped instance, as Airflow shows it; None for a task that isn't mapped."""
-        if ti.map_index < 0:
-            return None
-        return getattr(ti, "rendered_map_index", None) or self.instance_name(ti.map_index)
 
     def _inputs(self, context: Context) -> dict[str, Any]:
         if isinstance(self.inputs, Mapping):
@@ -253,14 +249,6 @@ class ClaudeTaskOperator(ClaudeOperator):
                 value = XComArg(self.dag.get_task(task_id)).resolve(context)
                 found += read_given(value, [Source(None, task_id)], context)
         return ([], found) if "context" in self._differ else (found, [])
-
-    def _in_wave(self) -> bool:
-        """Whether other instances begin with the same inputs.
-
-        Not in a mapped group of tasks: nobody knows there what of an argument is the instance's own.
-        """
-        same_inputs = not self.inputs or "inputs" not in self._differ
-        return self._mapped() is not None and same_inputs
 
     def _upstream(self) -> list[str]:
         """The tasks directly upstream, in the file's order, but for those whose values are arguments."""

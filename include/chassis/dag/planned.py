@@ -76,13 +76,11 @@ class PlannedTaskOperator(ClaudeOperator):
         self.others = others
 
     def prepare(self, context: Context, settings: Settings) -> TaskCall:
-        from chassis.work.brief import Sharing, TaskBrief, UpstreamResult
+        from chassis.work.brief import Sharing, TaskBrief
 
         if self.items is not None and context["dag_run"].clear_number:
             check_places(context["ti"], self.items)
-        results = [
-            UpstreamResult.of(each) for each in read_results(context["ti"], self.dependencies, self.item)
-        ]
+        results = read_results(context["ti"], self.dependencies, self.item)
         amended, params = self._amended(context, settings), context["params"]
         task = self.spec
         if amended.instruction is not None:

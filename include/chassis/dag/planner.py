@@ -130,10 +130,7 @@ def planner_dag(
 
 
 class PublishOperator(BaseOperator):
-    """Stores the plan that was approved, and no other.
-
-    The XCom is a ``PublishedPlan``.
-    """
+    """Stores the plan that was approved, and no other. The XCom is a ``PublishedPlan``."""
 
     def execute(self, context: Context) -> dict[str, Any]:
         from chassis.deployment import Deployment
@@ -145,24 +142,25 @@ class PublishOperator(BaseOperator):
             spec = self._approved(context, settings)
             deployment = Deployment.read(settings)
             deployment.require(spec, hint="Clear the task plan to plan again.")
-            warnings = [str(warning) for warning in deployment.warnings(spec)]
+            warnings = tuple(map(str, deployment.warnings(spec)))
             store = PlanStore(settings.plans_root, settings.storage_conn_id)
             changes = told_changes(newest_plan(store, spec.id), spec)
-            published = store.publish(spec)
+            stored = store.publish(spec)
+        published = PublishedPlan(
+            workflow_id=stored.workflow_id,
+            revision=stored.revision,
+            digest=stored.digest,
+            changed=stored.changed,
+            changes=tuple(changes),
+            warnings=warnings,
+        )
         state = "published" if published.changed else "already the newest revision"
         self.log.info("Workflow %s, revision %d: %s.", published.workflow_id, published.revision, state)
-        for line in changes:
+        for line in published.changes:
             self.log.info("%s", line)
-        for line in warnings:
+        for line in published.warnings:
             self.log.warning("%s", line)
-        return PublishedPlan(
-            workflow_id=published.workflow_id,
-            revision=published.revision,
-            digest=published.digest,
-            changed=published.changed,
-            changes=tuple(changes),
-            warnings=tuple(warnings),
-        ).document()
+        return published.document()
 
     def _approved(self, context: Context, settings: Settings) -> WorkflowSpec:
         """The plan of the task ``approve``, held against the log of decisions: an XCom can be edited.
@@ -174,12 +172,11 @@ class PublishOperator(BaseOperator):
         ti = context["ti"]
         approved = _left(context, APPROVE, ApprovedPlan)
         spec = load_plan(approved.plan, source="as approved")
-        digest = plan_digest(spec)
         settled = RunRecords.open(settings, ti.dag_id, ti.run_id).decisions.settled()
-        if digest != approved.digest or digest != settled:
+        if not plan_digest(spec) == approved.digest == settled:
             raise NotApprovedError(
-                f"The task approve has left plan {plan_code(digest)} of workflow '{spec.id}', and that is not what "
-                "was decided last."
+                f"The task approve has left plan {plan_code(plan_digest(spec))} of workflow '{spec.id}', and that is "
+                "not what was decided last."
             )
         return spec
 
@@ -193,20 +190,17 @@ class AwaitWorkflowSensor(BaseSensorOperator):
     def poke(self, context: Context) -> bool:
         with reported(self, context):
             published = _left(context, PUBLISH, PublishedPlan)
-        try:
-            dag = context["ti"].get_dag(published.workflow_id)
-        except AirflowRuntimeError as error:
-            self.log.info(
-                "Airflow doesn't know workflow %s yet (%s).", published.workflow_id, error.error.error
-            )
-            return False
-        if ERROR_TAG in dag.tags:
-            with reported(self, context):
+            workflow_id = published.workflow_id
+            try:
+                dag = context["ti"].get_dag(workflow_id)
+            except AirflowRuntimeError as error:
+                self.log.info("Airflow doesn't know workflow %s yet (%s).", workflow_id, error.error.error)
+                return False
+            if ERROR_TAG in dag.tags:
                 raise ChassisError(
-                    f"Airflow can't build the plan of workflow '{published.workflow_id}'.",
+                    f"Airflow can't build the plan of workflow '{workflow_id}'.",
                     hint="Its page in Airflow gives the reason.",
                 )
-        with reported(self, context):
             return self._is_next(published, dag.bundle_version) and digest_tag(published.digest) in dag.tags
 
     def _is_next(self, published: PublishedPlan, bundle_version: str | None) -> bool:
@@ -246,27 +240,23 @@ class TriggerWorkflowOperator(TriggerDagRunOperator):
         super().__init__(trigger_dag_id="", skip_when_already_exists=True, **kwargs)
 
     def execute(self, context: Context) -> None:
-        params = context["params"]
-        if params["action"] != ACTION_RUN:
+        if context["params"]["action"] != ACTION_RUN:
             raise AirflowSkipException("The plan is published; a run was not asked for.")
-        self.trigger_dag_id = _left(context, PUBLISH, PublishedPlan).workflow_id
         with reported(self, context):
+            self.trigger_dag_id = _left(context, PUBLISH, PublishedPlan).workflow_id
             refuse_paused(context, self.trigger_dag_id)
-        self.trigger_run_id = started_run(context["run_id"])
-        self.conf = given_inputs(context)
-        if source := _left(context, PLAN, CheckedPlan).continues:
-            self.conf[CARRY_OVER] = source
+            self.trigger_run_id = started_run(context["run_id"])
+            self.conf = given_inputs(context)
+            if source := _left(context, PLAN, CheckedPlan).continues:
+                self.conf[CARRY_OVER] = source
         super().execute(context)
 
 
 def given_inputs(context: Context) -> dict[str, Any]:
     """The inputs that the person gave to the planner, with the values that the approved plan has: it may be edited."""
-    approved = load_plan(_left(context, APPROVE, ApprovedPlan).plan, source="as approved")
-    return {
-        name: approved.inputs[name].default
-        for name in context["params"]["inputs"] or ()
-        if name in approved.inputs and approved.inputs[name].default is not None
-    }
+    inputs = load_plan(_left(context, APPROVE, ApprovedPlan).plan, source="as approved").inputs
+    given = {name: inputs[name].default for name in context["params"]["inputs"] or () if name in inputs}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _left(context: Context, task_id: str, kind: type[Left]) -> Left:
@@ -274,7 +264,6 @@ def _left(context: Context, task_id: str, kind: type[Left]) -> Left:
 
     :raises ChassisError: nothing of its kind
     """
-    value = context["ti"].xcom_pull(task_ids=task_id, map_indexes=-1)
-    if (left := kind.of(value)) is None:
+    if (left := kind.of(context["ti"].xcom_pull(task_ids=task_id, map_indexes=-1))) is None:
         raise ChassisError(f"The task {task_id} has left no plan.", hint="Clear it, with what follows.")
     return left

@@ -7,6 +7,7 @@ field. Airflow checks patterns and bounds at the trigger; what only Chassis can 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
@@ -17,23 +18,11 @@ from chassis.dag.planning_request import NONE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_WHEN, _LIMITS, _MORE = "When it runs", "Limits", "More"
-_OPTIONAL = ["string", "null"]
+_OPTIONAL: dict[str, Any] = {"type": ["string", "null"]}
 _FIVE_FIELDS_OR_PRESET = r"^\s*([nN][oO][nN][eE]|@[A-Za-z]+|\S+(\s+\S+){4})?\s*$"
 _DOLLARS_OR_NONE = r"^\s*([nN][oO][nN][eE]|[0-9]+\.?[0-9]*|\.[0-9]+)?\s*$"
-_TIMEZONES = (
-    "UTC",
-    "Europe/Berlin",
-    "Europe/London",
-    "America/New_York",
-    "America/Chicago",
-    "America/Los_Angeles",
-    "America/Sao_Paulo",
-    "Asia/Kolkata",
-    "Asia/Singapore",
-    "Asia/Tokyo",
-    "Australia/Sydney",
-)
+_TIMEZONES = """UTC Europe/Berlin Europe/London America/New_York America/Chicago America/Los_Angeles America/Sao_Paulo
+Asia/Kolkata Asia/Singapore Asia/Tokyo Australia/Sydney"""
 
 
 def planner_form(given: Mapping[str, Any]) -> dict[str, Param]:
@@ -41,10 +30,11 @@ def planner_form(given: Mapping[str, Any]) -> dict[str, Param]:
 
     :param given: defaults of ``requirement``, ``workflow_id`` and ``inputs``; None leaves them to the person
     """
-    return _what(given) | _when() | _limits() | _more(given)
+    return _first(given) | _more(given)
 
 
-def _what(given: Mapping[str, Any]) -> dict[str, Param]:
+def _first(given: Mapping[str, Any]) -> dict[str, Param]:
+    when, limits = partial(Param, section="When it runs"), partial(Param, section="Limits")
     return {
         "requirement": Param(
             **({"default": given["requirement"]} if given["requirement"] else {}),
@@ -63,41 +53,28 @@ def _what(given: Mapping[str, Any]) -> dict[str, Param]:
             title="After planning",
             description="What happens once there is a plan, and it is approved where it has to be.",
         ),
-    }
-
-
-def _when() -> dict[str, Param]:
-    return {
-        "schedule": Param(
+        "schedule": when(
             None,
-            type=_OPTIONAL,
+            **_OPTIONAL,
             pattern=_FIVE_FIELDS_OR_PRESET,
             examples=["0 6 * * 1", "@hourly", "@daily", "@weekly", "@monthly", NONE],
-            section=_WHEN,
             title="Schedule",
             description="A cron (minute, hour, day, month, weekday) or a preset. Empty: a new workflow is started "
             "manually, an existing one keeps its schedule. none: remove the schedule.",
         ),
-        "timezone": Param(
+        "timezone": when(
             None,
-            type=_OPTIONAL,
-            examples=list(_TIMEZONES),
-            section=_WHEN,
+            **_OPTIONAL,
+            examples=_TIMEZONES.split(),
             title="Timezone",
             description="IANA name, such as Europe/Berlin. Empty: the workflow's own, else UTC.",
         ),
-    }
-
-
-def _limits() -> dict[str, Param]:
-    return {
-        "budget_usd": Param(
+        "budget_usd": limits(
             None,
             type=["string", "number", "null"],
             pattern=_DOLLARS_OR_NONE,
             exclusiveMinimum=0,
             examples=["1", "5", "20", NONE],
-            section=_LIMITS,
             title="Budget in US dollars",
             description="What one run may spend; at most one call goes past it. Empty: a new workflow has no budget, "
             "an existing one keeps its own. none: remove the budget.",
@@ -106,36 +83,34 @@ def _limits() -> dict[str, Param]:
 
 
 def _more(given: Mapping[str, Any]) -> dict[str, Param]:
+    more = partial(Param, section="More")
     return {
-        "workflow_id": Param(
+        "workflow_id": more(
             given["workflow_id"],
-            type=_OPTIONAL,
+            **_OPTIONAL,
             pattern="^([a-z][a-z0-9_]{0,99})?$",
-            section=_MORE,
             title="Workflow ID",
             description="Lower-case letters, digits and underscores. An existing workflow gets a new revision. Empty: "
             "the planner chooses the ID.",
         ),
-        "inputs": Param(
+        "inputs": more(
             given["inputs"],
             type=["object", "null"],
-            section=_MORE,
             title="Inputs",
             description="Values of the plan's inputs, as a JSON object. An existing workflow keeps the values that you "
             "leave out; null removes one.",
         ),
-        "continue_from": Param(
+        "continue_from": more(
             None,
-            type=_OPTIONAL,
+            **_OPTIONAL,
             examples=["latest"],
-            section=_MORE,
             title="Continue from",
             description="Run ID or latest. Revises the existing plan and reuses results that are still valid. Empty: "
             "make a new plan.",
         ),
-        "approve": Param(
+        "approve": more(
             None,
-            type=_OPTIONAL,
+            **_OPTIONAL,
             enum=[None, "changed", "always", NONE],
             values_display={
                 "None": "As before",
@@ -143,23 +118,20 @@ def _more(given: Mapping[str, Any]) -> dict[str, Param]:
                 "always": "Always",
                 NONE: "Only as configured",
             },
-            section=_MORE,
             title="Approval",
             description="Require approval in addition to the configured policy. The workflow keeps your choice.",
         ),
-        "max_parallel": Param(
+        "max_parallel": more(
             None,
             type=["integer", "null"],
             minimum=1,
             maximum=1000,
-            section=_MORE,
             title="Maximum parallel calls",
             description="Calls to Claude that one run may have at a time. Empty: the workflow's own, else 16.",
         ),
-        "model": Param(
+        "model": more(
             None,
-            type=_OPTIONAL,
-            section=_MORE,
+            **_OPTIONAL,
             title="Planner model",
             description="Bedrock model ID. Empty: the configured model.",
         ),

@@ -17,6 +17,7 @@ from chassis.errors import ItemsError, ItemsMovedError
 from chassis.files import open_files
 from chassis.records.results import Results
 from chassis.settings import Settings
+from chassis.work.brief import UpstreamResult
 from chassis.workflow import ItemSource, TaskSpec
 
 
@@ -86,8 +87,8 @@ def join_of(items: ItemSource) -> Dependency:
     return Dependency("each", "all", items)
 
 
-def told(results: Iterable[Mapping[str, Any]]) -> list[tuple[str, str | None]]:
-    return [(result["task"], result["item"]) for result in results]
+def told(results: Iterable[UpstreamResult]) -> list[tuple[str, str | None]]:
+    return [(result.task, result.item) for result in results]
 
 
 class TestAJoin:
@@ -208,7 +209,7 @@ FIRST = SimpleNamespace(clear_number=0)
 
 
 def found(output: Any) -> Run:
-    return Run({}, lists={"discover": {"output": output}})
+    return Run({}, lists={"discover": {"task": "find", "output": output}})
 
 
 def test_items_come_from_an_input() -> None:
@@ -256,4 +257,5 @@ def test_no_later_run_takes_over_the_result_of_an_item_that_a_clear_has_taken_ou
     )
     context: Any = {"params": {}, "ti": found(["z", "a"]), "dag_run": SimpleNamespace(clear_number=1)}
     assert operator.execute(context) == ["z", "a"]
-    assert told(results.all()) == [("each", "a"), ("other", "c"), ("plain", None)]
+    left = [(each["task"], each["item"]) for each in results.all()]
+    assert left == [("each", "a"), ("other", "c"), ("plain", None)]
