@@ -1,4 +1,4 @@
-"""What every operator that has calls to Claude made has in common: who pays, where a call waits, how it ends."""
+"""What every operator that asks Claude has in common: who pays, where the task waits, and how it ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class CallingOperator(BaseOperator):
-    """Has calls to Claude made on its task's account; when it makes which is a subclass's matter.
+    """Asks Claude on its task's account; a subclass decides when, and for what.
 
     :param aws_conn_id: Airflow connection that reaches Bedrock; None takes the setting ``[chassis] conn_id``
     :param deferrable: None takes the setting ``[chassis] deferrable``
@@ -68,7 +68,7 @@ class CallingOperator(BaseOperator):
         item: str | None = None,
         in_dag_file: bool = False,
     ) -> Account:
-        """Who pays for the call: the run, the task and the item, with the limits of the plan and the deployment.
+        """The account that pays: of the run, the task and the item, with the limits of plan and deployment.
 
         :param in_dag_file: whether the limits are those of a hand-written DAG
         """
@@ -93,7 +93,7 @@ class CallingOperator(BaseOperator):
         )
 
     def perform(self, context: Context, call: TaskCall | PlanCall) -> TaskEnd:
-        """Have a call made in this worker, and leave the XComs beside the result."""
+        """Have the task done in this worker, and leave the XComs beside its result."""
         end = asyncio.run(self._perform(call))
         _leave(context, end)
         return end
@@ -108,30 +108,30 @@ class CallingOperator(BaseOperator):
             return TaskEnd(error=StoppedError("The task was stopped, and its call to Claude with it."))
 
     def on_kill(self) -> None:
-        """End the call in flight: nothing is spent for a task that was stopped or cleared."""
+        """End the call in flight: a task that was stopped or cleared spends nothing more."""
         if self._cancel is not None:
             self._cancel()
 
 
 class ClaudeOperator(CallingOperator):
-    """Asks Claude on Bedrock; how the request is made up is a subclass's matter.
+    """Asks Claude once all is known that the request needs; a subclass makes the request.
 
-    The worker prepares the call, the triggerer makes it and ends the task (``chassis.dag.triggers``); with
+    The worker prepares it, and the triggerer has the task done and ends it (``chassis.dag.triggers``). With
     ``deferrable=False`` the worker does both and keeps its slot meanwhile. Either way the result is the XCom.
     """
 
     @abstractmethod
     def prepare(self, context: Context, settings: Settings) -> TaskCall | PlanCall:
-        """Make the call up from the run's context. Runs in a worker and must not import the Claude SDK."""
+        """Make the request from the run's context. Runs in a worker and must not import the Claude SDK."""
 
     def reused(
         self, context: Context, settings: Settings, call: TaskCall | PlanCall
     ) -> dict[str, Any] | None:
-        """A result that is there already and makes the call needless; None when there is none."""
+        """A result from another run that can be used as it is; None when there is none."""
         return None
 
     def ends_in_worker(self) -> bool:
-        """Whether the task, when its call has succeeded, has something left that only a worker does."""
+        """Whether only a worker can end the task once it has its result."""
         return False
 
     def execute(self, context: Context) -> dict[str, Any] | None:

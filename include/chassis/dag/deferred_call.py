@@ -1,9 +1,9 @@
-"""What a worker prepares and a triggerer carries out: one call to Claude as plain data.
+"""What a worker prepares and a triggerer carries out, as plain data: one task's request to Claude.
 
-A call crosses from the worker to the triggerer inside the trigger's arguments, which Airflow keeps in its database
-until the trigger has ended, in clear. It therefore holds everything that the answer needs (the worker has read the
-dependencies' results, the agent file, the catalogue and the settings) and no credentials: whoever makes the call reads
-the connection.
+It crosses to the triggerer inside the trigger's arguments, which Airflow keeps in its database in clear until the
+trigger has ended. It therefore holds everything that the task needs (the worker has read the dependencies' results, the
+agent file, the catalogue and the settings) but no credentials: the triggerer reads the connection itself. It doesn't
+say how many calls to Claude the task then takes.
 
 Nothing here imports the Claude SDK before :meth:`perform` runs.
 """
@@ -60,7 +60,7 @@ class TaskEnd:
 
 
 class _Call(BaseModel):
-    """What all calls have: the connection that reaches Claude, the request, and who pays."""
+    """What both kinds have: the connection that reaches Claude, the request, and the account that pays."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -81,9 +81,9 @@ class _Call(BaseModel):
         return {}
 
     async def perform(self, *, shared: bool) -> TaskEnd:
-        """Have the task done; an error of Chassis's own becomes its end.
+        """Have the task done; a :class:`ChassisError` becomes its end.
 
-        :param shared: whether to use the client that all calls of this process share; a worker's is its own
+        :param shared: use the client that all tasks in this process share; a worker has its own
         """
         result = error = calls = None
         account = self.accounts

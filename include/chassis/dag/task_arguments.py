@@ -84,9 +84,8 @@ def _plan_faults(given: Mapping[str, Any]) -> Iterator[PlanFault]:
         check_plan(plan | {"tasks": [task], "limits": {} if limits is None else limits})
     except PlanError as error:
         for fault in error.faults:
-            yield PlanFault(
-                fault.code, "limits" if fault.where.startswith("limits") else "arguments", fault.message
-            )
+            where = "limits" if fault.where.startswith("limits") else "arguments"
+            yield PlanFault(fault.code, where, fault.message)
     if isinstance(limits, Mapping) and limits.get("max_minutes") is not None:
         yield PlanFault("limit_of_dag", "limits", "max_minutes is for plans; give the DAG a dagrun_timeout")
 
@@ -96,18 +95,15 @@ def _input_faults(given: Mapping[str, Any], params: Collection[str]) -> Iterator
     if inputs is None or isinstance(inputs, XComArg):
         return
     if not isinstance(inputs, Mapping | list | tuple):
-        what = kind_of(inputs)
-        yield PlanFault(
-            "wrong_type", "inputs", f"must be a dict of values, or a list of names of params, not {what}"
-        )
+        message = f"must be a dict of values, or a list of names of params, not {kind_of(inputs)}"
+        yield PlanFault("wrong_type", "inputs", message)
         return
     for name in inputs:
         if not isinstance(name, str):
             yield PlanFault("wrong_type", "inputs", f"has a name that must be text, not {kind_of(name)}")
         elif name == ITEM:
-            yield PlanFault(
-                "bad_id", "inputs", "has the name 'item', which stands for the item of a mapped task"
-            )
+            message = "has the name 'item', which stands for the item of a mapped task"
+            yield PlanFault("bad_id", "inputs", message)
         elif not isinstance(inputs, Mapping) and name not in params:
             message = f"names the param {shown(name)}, which the DAG doesn't have{suggestion(name, params)}"
             yield PlanFault("unknown_input", "inputs", message)
@@ -122,18 +118,15 @@ def _placeholder_faults(given: Mapping[str, Any], *, mapped: bool) -> Iterator[P
     known = {name for name in inputs if isinstance(name, str)}
     known |= {ITEM} if mapped or given.get("item") is not None else set()
     for name in placeholders(_without_templates(instruction)):
-        if name not in known:
-            near = nearest(name, known)
-            way_out = (
-                f"did you mean {{{near}}}?"
-                if near
-                else f"give it in inputs, or write <{name}> for plain text"
-            )
-            if name == ITEM:
-                way_out = "map the task with .expand(item=[...])"
-            yield PlanFault(
-                "unknown_placeholder", "instruction", f"has {{{name}}}, which has no value; {way_out}"
-            )
+        if name in known:
+            continue
+        way_out = f"give it in inputs, or write <{name}> for plain text"
+        if name == ITEM:
+            way_out = "map the task with .expand(item=[...])"
+        elif near := nearest(name, known):
+            way_out = f"did you mean {{{near}}}?"
+        message = f"has {{{name}}}, which has no value; {way_out}"
+        yield PlanFault("unknown_placeholder", "instruction", message)
 
 
 def _without_templates(instruction: str) -> str:

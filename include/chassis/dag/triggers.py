@@ -1,12 +1,12 @@
-"""The trigger that makes a Claude call in the triggerer, where waiting costs neither a worker slot nor a process.
+"""The trigger that asks Claude in the triggerer, where waiting costs neither a worker slot nor a process.
 
 A success ends here: the result is pushed as the task's XCom and the task is marked a success without another
 worker. A failure goes back to a worker, which raises it, so that the task's retry policy decides.
 
 Invariants that must not be relaxed:
 
-- The XCom is pushed before the success event. A triggerer that dies in between makes the call again; the other
-  order would let a dependent task start without its input.
+- The XCom is pushed before the success event. A triggerer that dies in between finds the kept answers and pushes it
+  again; the other order would let a dependent task start without its input.
 - The XCom is pushed by ``XCom.aset``, not by ``TaskSuccessEvent(xcoms=)``: Airflow 3.3 stores the latter as JSON
   text inside JSON.
 - A task is never sent back to a worker within :data:`RESUME_AFTER` of its deferral: under load the executor may
@@ -47,7 +47,7 @@ RESULT = "result"
 
 
 class ClaudeTrigger(BaseTrigger):
-    """Makes one call (``ClaudeCall`` as plain data) and ends its task with the result.
+    """Has a task done and ends it with the result.
 
     :param call: ``model_dump(mode="json")`` of a call of ``chassis.dag.deferred_call``
     """
@@ -114,7 +114,7 @@ class ClaudeTrigger(BaseTrigger):
 
 
 class ResumingClaudeTrigger(ClaudeTrigger):
-    """Makes one call and hands its result back to the task, which goes on with it in a worker."""
+    """Hands the result back to the task, which goes on with it in a worker."""
 
     resumes = True
 
