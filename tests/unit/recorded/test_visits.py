@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from chassis.contract.xcoms import Card
+from chassis.contract.spending import Spending
+from chassis.contract.xcoms import (
+    ApprovedPlan,
+    Card,
+    CheckedPlan,
+    PendingPlan,
+    PublishedPlan,
+    TaskError,
+    TaskResult,
+)
 from chassis.errors import restore_error
 from tests.unit.recorded.replay import Deployment, missing, names, recorded
 
@@ -42,3 +51,25 @@ def test_an_error_that_was_left_as_an_xcom_is_that_error_again() -> None:
         assert missing(was["card"], Card.made(error=error, map_index=2).document()) == [], (
             f"the card of {name}"
         )
+
+
+def test_an_xcom_is_read_by_its_type_with_nothing_lost() -> None:
+    answers = [recorded(f"answers/{name}.json") for name in names("answers", ".json")]
+    left: list[tuple[Any, Any]] = [
+        (CheckedPlan, recorded("xcoms/plan.json")),
+        (PendingPlan, recorded("xcoms/proposal.json")),
+        (ApprovedPlan, recorded("xcoms/approve.json")),
+        (PublishedPlan, recorded("xcoms/publish.json")),
+        *((TaskResult if "task" in each["result"] else CheckedPlan, each["result"]) for each in answers),
+        *((Spending, each["spending"]) for each in answers),
+        *((Card, each["card"]) for each in answers),
+    ]
+    for kind, value in left:
+        read = kind.of(value)
+        assert read is not None, f"no {kind.__name__} any more: {value}"
+        assert missing(value, read.document()) == [], f"{kind.__name__} has lost something"
+    for was in recorded("xcoms/errors.json"):
+        error = TaskError.of(was["error"])
+        assert error is not None
+        assert (error.kind, error.hint) == (was["error"]["class"], was["error"]["hint"])
+        assert f"{error.message} {error.hint}".split() == was["text"].split(), error.kind
