@@ -39,23 +39,11 @@ if TYPE_CHECKING:
 PLANNER_AGENT = "planning-agent"
 """The agent that makes plans; no task of a plan may name it."""
 
-NOT_USED = frozenset(
-    {
-        "background",
-        "color",
-        "disallowedTools",
-        "hooks",
-        "initialPrompt",
-        "isolation",
-        "maxTurns",
-        "max_turns",
-        "mcpServers",
-        "memory",
-        "permissionMode",
-        "skills",
-        "tools",
-    }
+_CLAUDE_CODES = (
+    "background color disallowedTools hooks initialPrompt isolation maxTurns max_turns "
+    "mcpServers memory permissionMode skills tools"
 )
+NOT_USED = frozenset(_CLAUDE_CODES.split())
 """Keys that Claude Code knows and that have no effect here: tasks have no tools yet."""
 
 

@@ -231,26 +231,15 @@ def _aws_failure(error: Any, place: str) -> ClaudeError:
     from botocore import exceptions
 
     told = quoted(str(error))
-    not_fetched = (
-        exceptions.HTTPClientError,
-        exceptions.ConnectionError,
-        exceptions.CredentialRetrievalError,
-        exceptions.MetadataRetrievalError,
-    )
-    if isinstance(error, not_fetched):
+    not_fetched = exceptions.CredentialRetrievalError | exceptions.MetadataRetrievalError
+    if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError | not_fetched):
         return UnreachableError(
             f"The credentials of {place} can't be fetched: {told}.",
             hint="Check this machine's way to what gives them: AWS STS (DNS, proxy, VPC endpoint, firewall), the role "
             "of this machine or pod, or the profile's credential_process. A retry may help.",
         )
-    about_credentials = (
-        exceptions.NoCredentialsError,
-        exceptions.PartialCredentialsError,
-        exceptions.SSOError,
-        exceptions.TokenRetrievalError,
-        exceptions.NoAuthTokenError,
-    )
-    if isinstance(error, about_credentials):
+    tokens = exceptions.SSOError | exceptions.TokenRetrievalError | exceptions.NoAuthTokenError
+    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError | tokens):
         return CredentialsMissingError(
             f"There are no AWS credentials for {place}: {told}.",
             hint="Set the keys, role_arn, profile_name or bearer_token of that connection.",

@@ -41,6 +41,12 @@ if TYPE_CHECKING:
 
 MOST_USD = 0.10
 """US dollars that one check may cost, at list prices."""
+_SCHEMA = {
+    "type": "object",
+    "properties": {"river": {"type": "string"}},
+    "required": ["river"],
+    "additionalProperties": False,
+}
 VERSIONS = ("bedrock-2023-05-31", "2026-10-21")
 
 _HIDDEN_TOKENS = 1_000
@@ -48,6 +54,7 @@ _HIDDEN_TOKENS = 1_000
 _ANSWER_TOKENS, _THOUGHTFUL_TOKENS = 300, 1_000
 _LEAST_BYTES_PER_TOKEN = 4.6
 """Of the text that fills the cache, so that it isn't too short: English prose has fewer bytes to a token."""
+_THROTTLING = "Bedrock's words when it throttles"
 _LINE = "The quick brown fox jumps over the lazy dog while seven wizards brew a potion of old ink. "
 
 Answer = Literal["yes", "no", "unclear", "not asked"]
@@ -152,9 +159,8 @@ class LiveCheck:
         if reply is None:
             return
         self.simulated = reply.simulated
-        told = "yes" if reply.request_id else "no"
-        self._add(Finding(question="a stream's answer has a request id", answer=told, expected="yes"))
-        wrong = self._small() | {"messages": [{"role": "nobody", "content": "Say OK."}]}
+        self._add("a stream's answer has a request id", "yes" if reply.request_id else "no", expected="yes")
+        wrong = self._small(messages=[{"role": "nobody", "content": "Say OK."}])
         await self._put("a wrong request is refused, free", wrong, expected="yes", refusal="yes")
         await self._ask_versions()
         for form in (CONSTRAINED, FORCED_TOOL, ASKED_FOR):
@@ -165,17 +171,11 @@ class LiveCheck:
 
     async def _ask_versions(self) -> None:
         for version in VERSIONS:
+            question = f"the request version {version} is taken"
             if version == self.version:
-                self._add(
-                    Finding(
-                        question=f"the request version {version} is taken",
-                        answer="yes",
-                        detail="the connection's: every call here has it",
-                    )
-                )
+                self._add(question, "yes", detail="the connection's: every call here has it")
             else:
-                payload = self._small() | {"extra_body": {"anthropic_version": version}}
-                await self._put(f"the request version {version} is taken", payload)
+                await self._put(question, self._small(extra_body={"anthropic_version": version}))
 
     async def _ask_form(self, form: Form) -> None:
         request = ClaudeRequest(
@@ -183,12 +183,7 @@ class LiveCheck:
             max_tokens=_THOUGHTFUL_TOKENS if self.facts.may_think() else _ANSWER_TOKENS,
             system=("You answer shortly.",),
             messages=(Message(role="user", content=(text_block("Which river flows through Paris?"),)),),
-            answer_schema={
-                "type": "object",
-                "properties": {"river": {"type": "string"}},
-                "required": ["river"],
-                "additionalProperties": False,
-            },
+            answer_schema=_SCHEMA,
         )
         payload = {
             "model": self.model,
@@ -209,47 +204,41 @@ class LiveCheck:
         await self._put(f"an answer comes by {form.name}", payload, judge=judge)
 
     async def _ask_options(self) -> None:
-        effort = self._small() | {"output_config": {"effort": "low"}}
         can = "yes" if "low" in self.facts.efforts else "no"
-        await self._put("effort low is taken", effort, expected=can)
-        kind = self.facts.off or "disabled"
-        thinking = self._small() | {"thinking": {"type": kind}}
-        can = "yes" if self.facts.off else "no"
-        await self._put(f"thinking {kind} is taken", thinking, expected=can)
+        await self._put("effort low is taken", self._small(output_config={"effort": "low"}), expected=can)
+        kind, can = self.facts.off or "disabled", "yes" if self.facts.off else "no"
+        await self._put(f"thinking {kind} is taken", self._small(thinking={"type": kind}), expected=can)
 
     async def _ask_cache(self) -> None:
         least = self.facts.cache_minimum
         lines = math.ceil(least * _LEAST_BYTES_PER_TOKEN / len(_LINE))
         # Begins like no other check's, so that nothing of it is in the cache yet.
         prefix = text_block(f"Check {uuid.uuid4().hex}. " + _LINE * lines, cached=True)
-        payload = self._small() | {"messages": [{"role": "user", "content": [prefix, text_block("Say OK.")]}]}
+        payload = self._small(messages=[{"role": "user", "content": [prefix, text_block("Say OK.")]}])
 
-        def written(reply: Reply) -> tuple[Answer, str]:
-            count = reply.usage.cache_write_tokens
-            return "yes" if count else "no", f"{count:,} tokens of {_input(reply):,}"
+        def counts(kind: str) -> Judge:
+            def judge(reply: Reply) -> tuple[Answer, str]:
+                count, output = getattr(reply.usage, kind), reply.usage.output_tokens
+                return "yes" if count else "no", f"{count:,} tokens of {reply.usage.tokens - output:,}"
 
-        def read(reply: Reply) -> tuple[Answer, str]:
-            count = reply.usage.cache_read_tokens
-            return "yes" if count else "no", f"{count:,} tokens of {_input(reply):,}"
+            return judge
 
-        name = f"a prefix above {least:,} tokens is written to the cache"
+        name, written = (
+            f"a prefix above {least:,} tokens is written to the cache",
+            counts("cache_write_tokens"),
+        )
         if await self._put(name, payload, expected="yes", judge=written) is not None:
+            read = counts("cache_read_tokens")
             await self._put("it is read by the next call", payload, expected="yes", judge=read)
 
     def _conclude_throttling(self) -> None:
         """A throttling can't be brought about for ten cents: what could reserve more than any quota could cost it."""
-        question = "Bedrock's words when it throttles"
-        if not any(finding.question == question for finding in self.findings):
-            self._add(
-                Finding(question=question, answer="not asked", detail="nothing was throttled meanwhile")
-            )
+        if not any(finding.question == _THROTTLING for finding in self.findings):
+            self._add(_THROTTLING, "not asked", detail="nothing was throttled meanwhile")
 
-    def _small(self) -> dict[str, Any]:
-        return {
-            "model": self.model,
-            "max_tokens": 1,
-            "messages": [{"role": "user", "content": [text_block("Say OK.")]}],
-        }
+    def _small(self, **more: Any) -> dict[str, Any]:
+        messages = [{"role": "user", "content": [text_block("Say OK.")]}]
+        return {"model": self.model, "max_tokens": 1, "messages": messages, **more}
 
     async def _put(
         self,
@@ -269,24 +258,16 @@ class LiveCheck:
         try:
             reply = await self.purse.pay(self.client, payload)
         except TooDearError as error:
-            self._add(Finding(question=question, answer="not asked", detail=str(error), expected=expected))
+            self._add(question, "not asked", detail=str(error), expected=expected)
             return None
         except ClaudeError as error:
             self._take_error(question, error, expected, refusal, self.purse.spent - before)
             return None
         came: Answer = "no" if refusal == "yes" else "yes"
         answer, detail = judge(reply) if judge else (came, f"stop reason {reply.stop_reason}")
-        self._add(
-            Finding(
-                question=question,
-                answer=answer,
-                detail=detail,
-                expected=expected,
-                request_id=reply.request_id,
-                usage=reply.usage,
-                usd=self.purse.spent - before,
-            )
-        )
+        usd = self.purse.spent - before
+        found = {"expected": expected, "request_id": reply.request_id, "usage": reply.usage, "usd": usd}
+        self._add(question, answer, detail=detail, **found)
         return reply
 
     def _take_error(
@@ -294,31 +275,20 @@ class LiveCheck:
     ) -> None:
         if not self.findings:
             self.failure = error
-        refused = isinstance(error, RequestRefusedError)
-        slowed = isinstance(error, ThrottledError | CongestedError)
-        finding = Finding(
-            question=question,
-            answer=refusal if refused else "unclear",
-            detail=error.words or (error.message if not error.status else ""),
-            expected=expected,
-            status=error.status,
-            error=" as ".join(filter(None, [error.error_type, type(error).__name__])),
-            retry_after=error.retry_after,
-            request_id=error.request_id,
-            usage=Usage(**error.usage),
-            usd=usd,
-        )
-        self._add(finding)
-        if slowed:
-            self._add(
-                finding.model_copy(update={"question": "Bedrock's words when it throttles", "answer": "yes"})
-            )
+        found = {
+            "detail": error.words or (error.message if not error.status else ""),
+            "expected": expected,
+            "status": error.status,
+            "error": " as ".join(filter(None, [error.error_type, type(error).__name__])),
+            "retry_after": error.retry_after,
+            "request_id": error.request_id,
+            "usage": Usage(**error.usage),
+            "usd": usd,
+        }
+        self._add(question, refusal if isinstance(error, RequestRefusedError) else "unclear", **found)
+        if isinstance(error, ThrottledError | CongestedError):
+            self._add(_THROTTLING, "yes", **found)
 
-    def _add(self, finding: Finding) -> None:
-        self.findings.append(finding)
-        self.tell(finding)
-
-
-def _input(reply: Reply) -> int:
-    usage = reply.usage
-    return usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+    def _add(self, question: str, answer: Answer, **facts: Any) -> None:
+        self.findings.append(Finding(question=question, answer=answer, **facts))
+        self.tell(self.findings[-1])

@@ -137,15 +137,11 @@ def make_report(
     :param secrets: texts of the connection that no report may hold
     """
     secrets = tuple(secrets)
-    found = () if check is None else tuple(check.findings)
-    clean = tuple(
-        finding.model_copy(
-            update={
-                name: redacted(getattr(finding, name), secrets) for name in ("detail", "error", "request_id")
-            }
-        )
-        for finding in found
-    )
+
+    def clean(finding: Finding) -> Finding:
+        told = ("detail", "error", "request_id")
+        return finding.model_copy(update={name: redacted(getattr(finding, name), secrets) for name in told})
+
     told = error and {name: redacted(str(error[name]), secrets) for name in ("class", "message", "hint")}
     return LiveReport(
         at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -158,7 +154,7 @@ def make_report(
         anthropic_version=redacted(anthropic_version),
         model=redacted(model),
         model_behind=redacted(known),
-        findings=clean,
+        findings=tuple(map(clean, check.findings if check else ())),
         calls=0 if check is None else check.purse.calls,
         usd=0.0 if check is None else round(check.purse.spent, 6),
         error=told,

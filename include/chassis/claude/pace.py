@@ -232,26 +232,19 @@ class Pace:
         if task not in self._flying:
             raise RuntimeError("This task has no slot.")
         task.remove_done_callback(self._reclaim)
-        self._end(task, throttled=throttled, retry_after=retry_after, answered=answered)
+        self._end(task, throttled, retry_after or 0.0, answered)
 
     def _reclaim(self, task: asyncio.Task[object]) -> None:
         if task in self._flying:
-            self._end(task)
+            self._end(task, False, 0.0, False)
 
-    def _end(
-        self,
-        task: asyncio.Task[object],
-        *,
-        throttled: bool = False,
-        retry_after: float | None = None,
-        answered: bool = False,
-    ) -> None:
+    def _end(self, task: asyncio.Task[object], throttled: bool, retry_after: float, answered: bool) -> None:
         now = _now()
         self._look(now)  # while the call still counts: until now it did
         call = self._flying.pop(task)
         if throttled:
             self._forget(call)
-            pause = min(retry_after or 0.0, LONGEST_WAIT)
+            pause = min(retry_after, LONGEST_WAIT)
             self._paused_until = max(self._paused_until, now + pause)
             self._slow_down(now, call, pause)
         elif answered or now - call.began >= _SETTLED:

@@ -238,13 +238,8 @@ async def call_once(
     if failure is not None:
         failure.request_id = failure.request_id or reply.request_id
         failure.usage = reply.usage.model_dump() if reply.begun else {}
-        log.info(
-            "%s: %s after %.1f s, request %s.",
-            subject,
-            type(failure).__name__,
-            seconds,
-            failure.request_id or "-",
-        )
+        told = (subject, type(failure).__name__, seconds, failure.request_id or "-")
+        log.info("%s: %s after %.1f s, request %s.", *told)
         raise failure
     _log_answer(reply, payload["model"], subject, seconds)
     return reply

@@ -75,11 +75,8 @@ def with_thinking(ask: Ask, request: ClaudeRequest) -> Ask:
         forced = (payload.get("tool_choice") or {}).get("type") in ("tool", "any")
         while True:
             now = time.monotonic()
-            sent = {
-                name: field
-                for name, field in fields.items()
-                if _refused_until.get((request.model, name, forced), 0.0) <= now
-            }
+            until = {name: _refused_until.get((request.model, name, forced), 0.0) for name in fields}
+            sent = {name: field for name, field in fields.items() if until[name] <= now}
             try:
                 return await ask(_merged(payload, *sent.values()))
             except RequestRefusedError as error:
@@ -87,12 +84,8 @@ def with_thinking(ask: Ask, request: ClaudeRequest) -> Ask:
                 if name is None:
                     raise
                 _refused_until[request.model, name, forced] = time.monotonic() + REFUSED_SECONDS
-                log.warning(
-                    "Model '%s' refused %s (%s): it is left out for an hour.",
-                    request.model,
-                    name,
-                    error.words,
-                )
+                told = (request.model, name, error.words)
+                log.warning("Model '%s' refused %s (%s): it is left out for an hour.", *told)
 
     return asking
 

@@ -17,92 +17,46 @@ spending, calls to Claude. They are all imported here, so that :func:`restore_er
 
 from __future__ import annotations
 
-from chassis.errors.base import ChassisError, restore_error
-from chassis.errors.claude import (
-    AccessDeniedError,
-    AccessPendingError,
-    AnswerInvalidError,
-    AnswerTruncatedError,
-    ClaudeError,
-    CongestedError,
-    ConnectionSetupError,
-    CredentialsMissingError,
-    CredentialsRefusedError,
-    DailyQuotaError,
-    ModelNotFoundError,
-    ModelRefusalError,
-    NoAnswerError,
-    RequestRefusedError,
-    ServiceFaultError,
-    StreamBrokenError,
-    TaskBlockedError,
-    ThrottledError,
-    UnreachableError,
-)
-from chassis.errors.deployment import DefinitionError, SettingsError
-from chassis.errors.plans import (
-    ApprovalTimeoutError,
-    NotApprovedError,
-    PlanError,
-    PlanFault,
-    PlanNotFoundError,
-    PlanRejectedError,
-)
-from chassis.errors.runs import (
-    ContextError,
-    ItemsError,
-    ItemsMovedError,
-    RunNotFoundError,
-    StoppedError,
-    UnexpectedError,
-    WorkflowPausedError,
-)
-from chassis.errors.spending import LimitSpentError, PriceUnknownError
-from chassis.errors.stores import NotStoredError, RecordBrokenError, StoreError
-from chassis.errors.task_failure import TaskFailedError, failure_of
-
-__all__ = [
-    "AccessDeniedError",
-    "AccessPendingError",
-    "AnswerInvalidError",
-    "AnswerTruncatedError",
-    "ApprovalTimeoutError",
-    "ChassisError",
-    "ClaudeError",
-    "CongestedError",
-    "ConnectionSetupError",
-    "ContextError",
-    "CredentialsMissingError",
-    "CredentialsRefusedError",
-    "DailyQuotaError",
-    "DefinitionError",
-    "ItemsError",
-    "ItemsMovedError",
-    "LimitSpentError",
-    "ModelNotFoundError",
-    "ModelRefusalError",
-    "NoAnswerError",
-    "NotApprovedError",
-    "NotStoredError",
-    "PlanError",
-    "PlanFault",
-    "PlanNotFoundError",
-    "PlanRejectedError",
-    "PriceUnknownError",
-    "RecordBrokenError",
-    "RequestRefusedError",
-    "RunNotFoundError",
-    "ServiceFaultError",
-    "SettingsError",
-    "StoppedError",
-    "StoreError",
-    "StreamBrokenError",
-    "TaskBlockedError",
-    "TaskFailedError",
-    "ThrottledError",
-    "UnexpectedError",
-    "UnreachableError",
-    "WorkflowPausedError",
-    "failure_of",
-    "restore_error",
-]
+from chassis.errors.base import ChassisError as ChassisError
+from chassis.errors.base import restore_error as restore_error
+from chassis.errors.claude import AccessDeniedError as AccessDeniedError
+from chassis.errors.claude import AccessPendingError as AccessPendingError
+from chassis.errors.claude import AnswerInvalidError as AnswerInvalidError
+from chassis.errors.claude import AnswerTruncatedError as AnswerTruncatedError
+from chassis.errors.claude import ClaudeError as ClaudeError
+from chassis.errors.claude import CongestedError as CongestedError
+from chassis.errors.claude import ConnectionSetupError as ConnectionSetupError
+from chassis.errors.claude import CredentialsMissingError as CredentialsMissingError
+from chassis.errors.claude import CredentialsRefusedError as CredentialsRefusedError
+from chassis.errors.claude import DailyQuotaError as DailyQuotaError
+from chassis.errors.claude import ModelNotFoundError as ModelNotFoundError
+from chassis.errors.claude import ModelRefusalError as ModelRefusalError
+from chassis.errors.claude import NoAnswerError as NoAnswerError
+from chassis.errors.claude import RequestRefusedError as RequestRefusedError
+from chassis.errors.claude import ServiceFaultError as ServiceFaultError
+from chassis.errors.claude import StreamBrokenError as StreamBrokenError
+from chassis.errors.claude import TaskBlockedError as TaskBlockedError
+from chassis.errors.claude import ThrottledError as ThrottledError
+from chassis.errors.claude import UnreachableError as UnreachableError
+from chassis.errors.deployment import DefinitionError as DefinitionError
+from chassis.errors.deployment import SettingsError as SettingsError
+from chassis.errors.plans import ApprovalTimeoutError as ApprovalTimeoutError
+from chassis.errors.plans import NotApprovedError as NotApprovedError
+from chassis.errors.plans import PlanError as PlanError
+from chassis.errors.plans import PlanFault as PlanFault
+from chassis.errors.plans import PlanNotFoundError as PlanNotFoundError
+from chassis.errors.plans import PlanRejectedError as PlanRejectedError
+from chassis.errors.runs import ContextError as ContextError
+from chassis.errors.runs import ItemsError as ItemsError
+from chassis.errors.runs import ItemsMovedError as ItemsMovedError
+from chassis.errors.runs import RunNotFoundError as RunNotFoundError
+from chassis.errors.runs import StoppedError as StoppedError
+from chassis.errors.runs import UnexpectedError as UnexpectedError
+from chassis.errors.runs import WorkflowPausedError as WorkflowPausedError
+from chassis.errors.spending import LimitSpentError as LimitSpentError
+from chassis.errors.spending import PriceUnknownError as PriceUnknownError
+from chassis.errors.stores import NotStoredError as NotStoredError
+from chassis.errors.stores import RecordBrokenError as RecordBrokenError
+from chassis.errors.stores import StoreError as StoreError
+from chassis.errors.task_failure import TaskFailedError as TaskFailedError
+from chassis.errors.task_failure import failure_of as failure_of

@@ -39,13 +39,8 @@ class ClaudeError(ChassisError):
         self.words = words
 
     def describe(self) -> dict[str, Any]:
-        return super().describe() | {
-            "status": self.status,
-            "error_type": self.error_type,
-            "request_id": self.request_id,
-            "retry_after": self.retry_after,
-            "usage": self.usage,
-        }
+        facts = ("status", "error_type", "request_id", "retry_after", "usage")
+        return super().describe() | {name: getattr(self, name) for name in facts}
 
     @classmethod
     def restore(cls, data: dict[str, Any]) -> ClaudeError:
