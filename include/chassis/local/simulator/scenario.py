@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from chassis.local.simulator.claude_request import Kind
-from chassis.local.simulator.scenario_templates import check_templates, fill
+from chassis.local.simulator.scenario_templates import check_templates, fill, fill_numbers
 from chassis.local.simulator.simulator_errors import SimulatorError
 
 if TYPE_CHECKING:
@@ -303,7 +303,7 @@ class AnswerRule(Rule, Turn):
             content=value(getattr(said, said.form)) if said.form and said.form != "tools" else None,
             text=value(said.text) or "",
             calls=tuple(GivenCall(name=call.name, input=value(call.input)) for call in said.tools),
-            numbers=tuple(map(float, value(self.numbers))),
+            numbers=fill_numbers(self.numbers, known, self.label),
         )
 
 

@@ -129,6 +129,16 @@ def fill(value: Any, variables: Mapping[str, Any], label: str) -> Any:
     return value
 
 
+def fill_numbers(value: Any, variables: Mapping[str, Any], label: str) -> tuple[float, ...]:
+    """Numbers with the templates in them filled in. Errors as of :func:`fill`."""
+    filled = fill(value, variables, label)
+    try:
+        return tuple(map(float, filled))
+    except (TypeError, ValueError):
+        message = f"The simulator's scenario can't answer ({label}): {filled!r} are no numbers"
+        raise ApiError(400, "ValidationException", message) from None
+
+
 def check_templates(value: Any) -> Any:
     """The value itself, if every template in it can be read.
 

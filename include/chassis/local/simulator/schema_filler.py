@@ -33,9 +33,9 @@ class Fitter:
         schema = self._resolve(self._document if schema is None else schema)
         if depth > _DEPTH or schema is True or not schema:
             return value
-        branches = _branches(schema)
-        if branches:
-            return self.conform(value, self._closest(value, branches), depth + 1)
+        if branches := self._branches(schema):
+            closest = max(branches, key=lambda branch: _likeness(value, branch))
+            return self.conform(value, closest, depth + 1)
         if "const" in schema or "enum" in schema:
             allowed = [schema["const"]] if "const" in schema else schema["enum"]
             return value if value in allowed else allowed[0]
@@ -63,9 +63,9 @@ class Fitter:
         for given in ("enum", "examples"):
             if schema.get(given):
                 return schema[given][0]
-        branches = _branches(schema)
-        if branches:
-            return self.instance(self._fullest(branches), name=name, depth=depth + 1)
+        if branches := self._branches(schema):
+            fullest = next((branch for branch in branches if _types(branch) != ["null"]), branches[0])
+            return self.instance(fullest, name=name, depth=depth + 1)
         return self._of_type(schema, name, depth)
 
     def takes_prose(self, schema: Any) -> bool:
@@ -73,8 +73,8 @@ class Fitter:
         schema = self._resolve(schema)
         if not isinstance(schema, dict):
             return True
-        if _branches(schema):
-            return any(self.takes_prose(branch) for branch in _branches(schema))
+        if branches := self._branches(schema):
+            return any(map(self.takes_prose, branches))
         narrowed = {"enum", "const", "pattern", "format", "maxLength"} & set(schema)
         return not narrowed and "string" in (_types(schema) or ["string"])
 
@@ -138,15 +138,17 @@ class Fitter:
 
     def _missing(self, schema: Any, name: str, depth: int) -> Any:
         resolved = self._resolve(schema)
-        if isinstance(resolved, dict) and self._accepts_null(resolved):
+        if isinstance(resolved, dict) and any(
+            "null" in _types(branch) for branch in (resolved, *self._branches(resolved))
+        ):
             return None
-        if isinstance(resolved, dict) and not _branches(resolved) and _types(resolved) == ["array"]:
-            return [] if not resolved.get("minItems") else self.instance(resolved, name=name, depth=depth + 1)
+        array = isinstance(resolved, dict) and not self._branches(resolved) and _types(resolved) == ["array"]
+        if array and not resolved.get("minItems"):
+            return []
         return self.instance(resolved, name=name, depth=depth + 1)
 
-    def _accepts_null(self, schema: dict[str, Any]) -> bool:
-        branches = [self._resolve(branch) for branch in _branches(schema)]
-        return "null" in _types(schema) or any("null" in _types(branch) for branch in branches)
+    def _branches(self, schema: dict[str, Any]) -> list[Any]:
+        return [self._resolve(branch) for branch in schema.get("anyOf") or schema.get("oneOf") or []]
 
     def _resolve(self, schema: Any) -> Any:
         for _ in range(_DEPTH):
@@ -162,14 +164,6 @@ class Fitter:
                 merged = _merge(merged, self._resolve(part))
             return merged
         return schema
-
-    def _closest(self, value: Any, branches: list[Any]) -> Any:
-        resolved = [self._resolve(branch) for branch in branches]
-        return max(resolved, key=lambda branch: _likeness(value, branch))
-
-    def _fullest(self, branches: list[Any]) -> Any:
-        resolved = [self._resolve(branch) for branch in branches]
-        return next((branch for branch in resolved if _types(branch) != ["null"]), resolved[0])
 
 
 _FORMATS = {
@@ -189,10 +183,6 @@ _FORMATS = {
 def _types(schema: Any) -> list[str]:
     given = schema.get("type", []) if isinstance(schema, dict) else []
     return [given] if isinstance(given, str) else list(given)
-
-
-def _branches(schema: dict[str, Any]) -> list[Any]:
-    return list(schema.get("anyOf") or schema.get("oneOf") or [])
 
 
 def _is_type(value: Any, name: str) -> bool:

@@ -134,13 +134,14 @@ def test_an_answer_that_a_test_gives_is_no_template(
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
+        ({"result": {}, "numbers": ["{{ task }}"]}, r"\['add_numbers'\] are no numbers"),
         ({"text": "{{ nosuch }}", "name": "mine"}, r"can't answer \(mine\): nosuch is undefined"),
         (
             {"text": "a {{ ''.__class__.mro() }}"},
             r"access to attribute .*__class__.* is unsafe",
         ),
     ],
-    ids=["a name that isn't known", "a way out of the sandbox"],
+    ids=["no number", "a name that isn't known", "a way out of the sandbox"],
 )
 def test_a_template_that_fails_is_told_to_the_caller(
     sdk: anthropic.AnthropicBedrock, control: SimulatorControl, answer: dict[str, Any], words: str
