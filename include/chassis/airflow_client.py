@@ -58,6 +58,7 @@ class Airflow:
     def __init__(self, sign_in: SignIn) -> None:
         self._sign_in = sign_in
         self.url = sign_in.url.rstrip("/")
+        self.links = Links(self.url)
         self._token = sign_in.token
         # A proxy set for the world outside can't reach this machine's loopback address.
         local = urlsplit(self.url).hostname in _LOOPBACK

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -49,10 +49,6 @@ class Check:
     ok: bool
     detail: str
     fix: str = ""
-
-    def document(self) -> dict[str, Any]:
-        """The check as JSON-safe data."""
-        return asdict(self)
 
     def line(self) -> Text:
         """The check as a line, with the fix below it."""
@@ -108,7 +104,7 @@ def _health(airflow: Airflow) -> Check:
         if (health.get(part) or {}).get("status") != "healthy"
     ]
     detail = f"{airflow.url}, version {airflow.version()}"
-    fix = "`chassis up` starts what has ended of the local stack; its logs folder says why it did."
+    fix = "`chassis up` restarts the parts of the local stack that ended; its logs folder says why they did."
     return Check("Airflow", not sick, f"{detail}, without {', '.join(sick)}" if sick else detail, fix)
 
 
@@ -136,7 +132,7 @@ def _settings_checks(facts: Facts) -> Iterator[Check]:
         "Serialised DAGs",
         facts.min_update_interval == 0,
         f"[core] min_serialized_dag_update_interval = {facts.min_update_interval}",
-        f"{_HERE}it to 0: otherwise a run can start with another plan than it is pinned to.",
+        f"{_HERE}it to 0: otherwise a run can start with a plan that it is not pinned to.",
     )
     if facts.store:
         fault = facts.store_fault

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 from chassis.approval_policy import plan_code
 from chassis.cli.follow import patiently
 from chassis.cli.report import FINISHED
-from chassis.contract.addresses import Links
 from chassis.contract.names import (
     ACTION_RUN,
     APPROVE,
@@ -93,7 +92,7 @@ class PlannerRun:
     @property
     def page(self) -> str:
         """Address of the page that shows its plan."""
-        return Links(self.airflow.url).plan(self.dag_id, self.run_id)
+        return self.airflow.links.plan(self.dag_id, self.run_id)
 
     @property
     def command(self) -> str:

@@ -81,7 +81,7 @@ def connect_or_start(home: Path, *, bedrock: bool, tell: Callable[[str], None]) 
     record = running_stack(home)
     if record is None:
         raise StackError(
-            f"The local Airflow in {home} ended right after its start.", hint="Try `chassis up`."
+            f"The local Airflow in {home} stopped right after it started.", hint="Try `chassis up`."
         )
     tell(f"Airflow: {record.url} · sign in as {record.username}, password in {record.password_file}")
     return _local(home, record)
@@ -96,7 +96,7 @@ def start(home: Path, *, bedrock: bool, port: int | None, tell: Callable[[str], 
     if record is not None and bedrock and record.simulated:
         raise UsageError(
             f"The local Airflow in {home} runs with the simulator.",
-            hint="End it with `chassis down`, then start it with `chassis up --bedrock`.",
+            hint="Stop it with `chassis down`, then start it with `chassis up --bedrock`.",
         )
     simulator = record.simulated if record else not bedrock and not has_aws_credentials()
     stack = LocalStack(home, simulator=simulator, port=port or free_port(preferred=usual_port(home)))

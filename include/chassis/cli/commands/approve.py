@@ -27,13 +27,16 @@ def approve(
         str, typer.Argument(help="Workflow, planner DAG or planner's run.", show_default=False)
     ] = "",
     run: Annotated[
-        str | None, typer.Option("--run", metavar="ID", help="Id of the planner's run, where several wait.")
+        str | None, typer.Option("--run", metavar="ID", help="Id of the planner's run, if several wait.")
     ] = None,
     yes: Annotated[bool, typer.Option("--approve", help="Approve the plan.")] = False,
     revise: Annotated[
         str, typer.Option("--revise", metavar="COMMENT", help="Have Claude change the plan.")
     ] = "",
-    reject: Annotated[str, typer.Option("--reject", metavar="COMMENT", help="End the planner.")] = "",
+    reject: Annotated[
+        str,
+        typer.Option("--reject", metavar="COMMENT", help="Reject the plan, which ends the planner's run."),
+    ] = "",
     edit: Annotated[
         Path | None, typer.Option("--edit", metavar="FILE", help="Approve this plan (YAML) in its place.")
     ] = None,
@@ -41,7 +44,7 @@ def approve(
     as_json: JsonOption = False,
     home: HomeOption = HOME,
 ) -> None:
-    """Show a plan that waits for a decision, and decide; without options, on the terminal."""
+    """Show a pending plan and decide on it; without options, on the terminal."""
     from chassis.cli.planner_client import find_pending, pending_plans
     from chassis.cli.target import connect
     from chassis.contract.names import APPROVE_PLAN, REJECT_PLAN, REVISE_PLAN

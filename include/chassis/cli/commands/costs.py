@@ -28,7 +28,7 @@ def costs(
     as_json: JsonOption = False,
     home: HomeOption = HOME,
 ) -> None:
-    """Show what the calls of a workflow's runs have cost, by the ledgers that hold its limits."""
+    """Show what the runs of a workflow have cost, as recorded in their ledgers."""
     from chassis.claude.prices import price_date
     from chassis.cli.costs import read_cost, read_costs
     from chassis.cli.target import open_records

@@ -49,14 +49,12 @@ def show(
 def diff(
     workflow: WorkflowArgument,
     a: Annotated[int, typer.Argument(help="Number of a revision.", show_default=False)],
-    b: Annotated[int, typer.Argument(help="Number of another.", show_default=False)],
-    as_text: Annotated[
-        bool, typer.Option("--text", help="Compare the lines of their YAML instead of their parts.")
-    ] = False,
+    b: Annotated[int, typer.Argument(help="Number of the other revision.", show_default=False)],
+    as_text: Annotated[bool, typer.Option("--text", help="Compare the YAML line by line.")] = False,
     as_json: JsonOption = False,
     home: HomeOption = HOME,
 ) -> None:
-    """Show what changed from one revision of a plan to another, apart from where they came from."""
+    """Show what changed between two revisions of a plan."""
     import difflib
 
     from chassis.cli.target import open_store
@@ -82,7 +80,7 @@ def diff(
 
 @reports_errors
 def validate(file: PlanFileArgument, as_json: JsonOption = False) -> None:
-    """Check a plan file against every rule, and against what the deployment has: agents, models, services."""
+    """Check a plan file against all rules, and against the deployment's agents, models and services."""
     from chassis.cli.render import plan_table
     from chassis.workflow import plan_digest
 
@@ -100,7 +98,7 @@ def validate(file: PlanFileArgument, as_json: JsonOption = False) -> None:
 
 @reports_errors
 def publish(file: PlanFileArgument, as_json: JsonOption = False, home: HomeOption = HOME) -> None:
-    """Check a plan file as the planner does, and publish it as the next revision of its workflow."""
+    """Check a plan file, and publish it as the next revision of its workflow."""
     from chassis.cli.target import open_store
     from chassis.workflow.plan_changes import plan_changes
 
@@ -120,11 +118,11 @@ def publish(file: PlanFileArgument, as_json: JsonOption = False, home: HomeOptio
         return
     console.print(Text(f"Published revision {published.revision} of {spec.id}.", style="green"))
     if before is not None and before.retired:
-        console.print(Text("The workflow was retired, and is back."))
+        console.print(Text("The workflow was retired, and is active again."))
     elif before is not None:
         for line in plan_changes(store.read(before), spec).lines():
             console.print(Text(f"  {safe_text(line)}"))
-    tell(f"New runs go by it. See: chassis show {spec.id}")
+    tell(f"New runs use it. See: chassis show {spec.id}")
 
 
 def _checked(file: Path) -> tuple[WorkflowSpec, list[str]]:

@@ -17,7 +17,6 @@ from chassis.cli.commands.shared_options import HOME, BedrockOption, HomeOption,
 from chassis.cli.commands.watching import interruptible, show_end, watch
 from chassis.cli.console import err, out, print_json, safe_line, safe_text, tell
 from chassis.cli.exit_codes import FAILED, reports_errors
-from chassis.contract.addresses import Links
 from chassis.contract.names import ACTION_PUBLISH, ACTION_RUN, started_run
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def _request(
         typer.Option(
             "--schedule",
             metavar="CRON",
-            help="When the workflow runs by itself: a cron such as '0 6 * * 1', a preset such as @daily, or none.",
+            help="Schedule of the workflow: a cron expression such as '0 6 * * 1', a preset such as @daily, or none.",
             show_default="the workflow's own",
         ),
     ] = "",
@@ -208,7 +207,7 @@ def plan(request: _Request) -> None:
         _, planned = _plan(target, request, out(), ACTION_PUBLISH)
         workflow_id = planned.published.workflow_id
         tell(f"The whole plan: chassis show {workflow_id}")
-        tell(f"Its page: {Links(airflow.url).airflow_dag(workflow_id)}")
+        tell(f"Its page: {airflow.links.airflow_dag(workflow_id)}")
 
 
 def _inputs(home: Path, workflow_id: str, given: Iterable[str]) -> dict[str, Any]:
@@ -244,7 +243,7 @@ def _plan(target: Target, request: _Request, console: Console, action: str) -> t
         for warning in planned.published.warnings:
             console.print(f"  Warning: {safe_text(warning)}", style="yellow")
         console.print(plan_table(load_plan(planned.plan)))
-        with _progress(console, "Waiting for Airflow to have the workflow"):
+        with _progress(console, "Waiting for Airflow to load the workflow"):
             planner.wait_for_workflow(runs=action == ACTION_RUN)
     return planner, planned
 

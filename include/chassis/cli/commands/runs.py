@@ -17,7 +17,7 @@ from chassis.cli.commands.shared_options import (
     TaskArgument,
     WorkflowArgument,
 )
-from chassis.cli.commands.watching import run_page, show_end
+from chassis.cli.commands.watching import show_end
 from chassis.cli.console import out, print_json, safe_line, safe_text, tell
 from chassis.cli.exit_codes import FAILED, SUCCESS, reports_errors
 from chassis.errors.client import UsageError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @reports_errors
 def runs(
     workflow: WorkflowArgument,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="Show so many at most.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="Maximum number of runs.")] = 20,
     as_json: JsonOption = False,
     home: HomeOption = HOME,
 ) -> None:
@@ -81,7 +81,7 @@ def status(
 
     with connect(home).airflow as airflow:
         report = read_report(airflow, workflow, run, results=True)
-    page = run_page(airflow, workflow, report.view.run_id)
+    page = airflow.links.airflow_run(workflow, report.view.run_id)
     if as_json:
         print_json(report.document())
         raise typer.Exit(FAILED if report.view.state == "failed" else SUCCESS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -35,7 +36,7 @@ def up(
     scenario: ScenarioOption = None,
     home: HomeOption = HOME,
 ) -> None:
-    """Start the local Airflow, or find it running."""
+    """Start the local Airflow, unless it is running."""
     from chassis.cli.render import SIMULATED
     from chassis.cli.target import start
     from chassis.local.stack import running_stack
@@ -46,7 +47,7 @@ def up(
     _add_scenarios(record.simulator_url, scenario or [])
     answers = f"simulator at {record.simulator_url} ({SIMULATED})" if record.simulated else "Amazon Bedrock"
     facts = {
-        "Airflow": f"{record.url}" + ("" if started else "  (ran already)"),
+        "Airflow": f"{record.url}" + ("" if started else "  (was already running)"),
         "User": record.username,
         "Password": f"in {record.password_file}",
         "Answers from": answers,
@@ -77,11 +78,11 @@ def _add_scenarios(simulator_url: str | None, files: list[Path]) -> None:
 
 @reports_errors
 def down(home: HomeOption = HOME) -> None:
-    """End the local Airflow and everything that belongs to it."""
+    """Stop the local Airflow and all its processes."""
     from chassis.local.stack import stop_stack
 
     if stop_stack(home):
-        out().print(f"The local Airflow in {home} has ended.")
+        out().print(f"Stopped the local Airflow in {home}.")
     else:
         out().print(f"No local Airflow runs in {home}.")
 
@@ -90,7 +91,7 @@ def down(home: HomeOption = HOME) -> None:
 def doctor(
     bedrock: Annotated[
         bool,
-        typer.Option("--bedrock", help="Ask the model what only AWS can answer, for at most $0.10."),
+        typer.Option("--bedrock", help="Ask the model what only AWS can answer, for $0.10 at most."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --bedrock: don't ask before.")] = False,
     report: Annotated[
@@ -104,7 +105,7 @@ def doctor(
     as_json: JsonOption = False,
     home: HomeOption = HOME,
 ) -> None:
-    """Check Python, Airflow, its settings, the connection and the model; say the fix for what is wrong."""
+    """Check Python, Airflow, its settings, the connection and the model, and suggest fixes."""
     if bedrock:
         _ask_bedrock(home, report, yes=yes, as_json=as_json)
     if yes or report is not None:
@@ -115,9 +116,7 @@ def doctor(
 
     checks = examine(home)
     if as_json:
-        print_json(
-            {"ok": all(check.ok for check in checks), "checks": [check.document() for check in checks]}
-        )
+        print_json({"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]})
     else:
         console = out()
         for check in checks:

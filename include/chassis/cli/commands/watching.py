@@ -10,7 +10,6 @@ import typer
 
 from chassis.cli.console import safe_line, tell
 from chassis.cli.exit_codes import FAILED, INTERRUPTED, SUCCESS
-from chassis.contract.addresses import Links
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +27,7 @@ def interruptible(airflow: Airflow, dag_id: str, run_id: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         tell(f"\nThe run continues. Follow it: chassis status {dag_id} --run {run_id}")
-        tell(f"Live: {run_page(airflow, dag_id, run_id)}")
+        tell(f"Live: {airflow.links.airflow_run(dag_id, run_id)}")
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -45,11 +44,6 @@ def watch(
     with interruptible(airflow, workflow_id, run_id):
         follow(RunReader(airflow, workflow_id, run_id).look, console, known=known)
         return patiently(lambda: read_report(airflow, workflow_id, run_id, results=True))
-
-
-def run_page(airflow: Airflow, dag_id: str, run_id: str) -> str:
-    """Address of a run's page in Airflow."""
-    return Links(airflow.url).airflow_run(dag_id, run_id)
 
 
 def show_end(report: Report, console: Console, rows: Iterable[Row], *, table: bool) -> int:
