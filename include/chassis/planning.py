@@ -23,17 +23,10 @@ from chassis.claude.thinking import asked_for
 from chassis.contract.usage import Usage
 from chassis.errors import AnswerInvalidError, PlanError, PlanFault
 from chassis.prompts import DATA_RULES, planner_message
-from chassis.workflow import (
-    Given,
-    WorkflowSpec,
-    check_plan,
-    delta_schema,
-    dump_plan,
-    plan_from_delta,
-    plan_from_proposal,
-    proposal_schema,
-)
+from chassis.workflow import Given, WorkflowSpec, check_plan, dump_plan
 from chassis.workflow.given import kept_inputs, wrong_input
+from chassis.workflow.planner_answer import plan_from_delta, plan_from_proposal
+from chassis.workflow.planner_schemas import delta_schema, proposal_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

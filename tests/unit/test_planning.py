@@ -9,7 +9,8 @@ from chassis.local.simulator.claude_request import read_fences
 from chassis.planning import DoneTask, build_request
 from chassis.prompts import DATA_RULES
 from chassis.settings import Settings
-from chassis.workflow import Given, check_plan, delta_schema, load_plan, proposal_schema
+from chassis.workflow import Given, check_plan, load_plan
+from chassis.workflow.planner_schemas import delta_schema, proposal_schema
 
 if TYPE_CHECKING:
     from chassis.claude.request import ClaudeRequest

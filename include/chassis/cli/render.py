@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from chassis.cli.report import Report, Row
     from chassis.contract.spending import Spending, Totals
-    from chassis.workflow import ForEach, WorkflowSpec
+    from chassis.workflow import WorkflowSpec
 
 SIMULATED = "simulated: not Claude"
 _OUTPUT_CHARACTERS = 6_000
@@ -55,18 +55,9 @@ def plan_table(spec: WorkflowSpec) -> Listing:
     graph = TaskGraph(spec.tasks)
     listing = Listing("Task", "Name", "For each", "Depends on")
     for task in (graph.tasks[task_id] for task_id in graph.order):
-        source = task.for_each
-        items = "" if source is None else _items_in_words(source)
+        items = task.for_each.words if task.for_each else ""
         listing.add(*map(safe_line, (task.id, task.name, items, ", ".join(task.depends_on))))
     return listing
-
-
-def _items_in_words(source: ForEach) -> str:
-    if source.items is not None:
-        return ", ".join(source.items)
-    if source.input is not None:
-        return f"input {source.input}"
-    return f"output of {source.output_of}" if source.output_of is not None else f"same as {source.same_as}"
 
 
 def status_view(report: Report, *, live: bool = False) -> Group:

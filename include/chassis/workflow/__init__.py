@@ -10,8 +10,6 @@ from chassis.workflow.names import CARRY_OVER, nearest
 from chassis.workflow.placeholders import render_instruction
 from chassis.workflow.plan_check import check_plan
 from chassis.workflow.plan_text import dump_plan, load_plan, plan_digest
-from chassis.workflow.planner_answer import plan_from_delta, plan_from_proposal
-from chassis.workflow.planner_schemas import delta_schema, proposal_schema
 from chassis.workflow.schedules import Schedule
 from chassis.workflow.service_lists import plan_warnings
 from chassis.workflow.spec import (
@@ -40,14 +38,10 @@ __all__ = [
     "check_given",
     "check_items",
     "check_plan",
-    "delta_schema",
     "dump_plan",
     "load_plan",
     "nearest",
     "plan_digest",
-    "plan_from_delta",
-    "plan_from_proposal",
     "plan_warnings",
-    "proposal_schema",
     "render_instruction",
 ]

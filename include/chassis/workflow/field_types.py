@@ -64,9 +64,9 @@ Requirement = Annotated[str, Field(max_length=MAX_REQUIREMENT), AfterValidator(n
 
 
 class Part(BaseModel):
-    """A part of a plan."""
+    """A part of a plan. Its validator is built when it is first used: most are used only within a whole plan's."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 def not_one(part: Part, names: Sequence[str]) -> str | None:

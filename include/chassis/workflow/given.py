@@ -47,7 +47,7 @@ class Given(BaseModel):
     The same holds for the fields of ``schedule`` and ``limits``: a limit that isn't set stays.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     requirement: Requirement
     workflow_id: str | None = Field(None, description="Id of the workflow; None: the planner names it.")

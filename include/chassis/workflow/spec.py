@@ -287,7 +287,8 @@ class Limits(SpendLimits):
         16, ge=1, le=1_000, description="Calls to Claude, and worker slots, that one run may have at a time."
     )
     per_task: Annotated[SpendLimits, Means(each=" per task")] = Field(
-        SpendLimits(), description="What each task, or each item of a mapped task, may spend in one run."
+        SpendLimits.model_construct(),
+        description="What each task, or each item of a mapped task, may spend in one run.",
     )
 
 
@@ -333,7 +334,7 @@ class WorkflowSpec(Part):
         (), description="Airflow tags, besides those that Chassis sets."
     )
     tasks: Annotated[tuple[TaskSpec, ...], at_most(MAX_TASKS), AfterValidator(_some), _PLANNED]
-    limits: Annotated[Limits, Means("person", example="{max_parallel: 8}")] = Limits()
+    limits: Annotated[Limits, Means("person", example="{max_parallel: 8}")] = Limits.model_construct()
     approve: Annotated[Demand | None, Means("person", label="approval required")] = Field(
         None, description="When a person must approve further plans; None: as the planner is configured."
     )

@@ -45,8 +45,8 @@ from chassis.workflow import (
     dump_plan,
     load_plan,
     plan_digest,
-    plan_from_delta,
 )
+from chassis.workflow.planner_answer import plan_from_delta
 
 PARAMS: dict[str, Any] = {
     "requirement": "Add 1 and 2",

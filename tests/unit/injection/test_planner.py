@@ -16,18 +16,11 @@ from chassis.errors import PlanError
 from chassis.planning import DoneTask, build_request
 from chassis.settings import Settings
 from chassis.text import CONTROLS, DECEIVING, signs
-from chassis.workflow import (
-    Given,
-    WorkflowSpec,
-    check_given,
-    check_plan,
-    dump_plan,
-    load_plan,
-    plan_from_proposal,
-    proposal_schema,
-)
+from chassis.workflow import Given, WorkflowSpec, check_given, check_plan, dump_plan, load_plan
 from chassis.workflow.names import is_id
 from chassis.workflow.placeholders import placeholders
+from chassis.workflow.planner_answer import plan_from_proposal
+from chassis.workflow.planner_schemas import proposal_schema
 from tests.injection.corpus import OBJECTS, Attack, each_text
 from tests.unit.injection.prompts import read
 

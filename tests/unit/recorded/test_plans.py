@@ -6,8 +6,9 @@ import json
 
 from chassis.dag.factory import build_dag, build_error_dag
 from chassis.settings import Settings
-from chassis.workflow import delta_schema, dump_plan, plan_digest, proposal_schema
+from chassis.workflow import dump_plan, plan_digest
 from chassis.workflow.plan_changes import plan_changes, told_changes
+from chassis.workflow.planner_schemas import delta_schema, proposal_schema
 from tests.unit.recorded.replay import RECORDED, names, plan, recorded, serialised
 
 

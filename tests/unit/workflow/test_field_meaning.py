@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from chassis.workflow import (
-    InputSpec,
-    Limits,
-    SpendLimits,
-    TaskSpec,
-    WorkflowSpec,
-    delta_schema,
-    proposal_schema,
-)
+from chassis.workflow import InputSpec, Limits, SpendLimits, TaskSpec, WorkflowSpec
 from chassis.workflow.field_meaning import facts, fields_set_by, leaves, meanings
+from chassis.workflow.planner_schemas import delta_schema, proposal_schema
 
 TASK = TaskSpec(id="a", name="A", instruction="Do it.")
 

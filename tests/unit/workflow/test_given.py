@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from chassis.errors import PlanError
-from chassis.workflow import Given, WorkflowSpec, check_given, check_plan, plan_from_delta, plan_from_proposal
+from chassis.workflow import Given, WorkflowSpec, check_given, check_plan
 from chassis.workflow.given import check_inputs_size, check_timezone, with_given_inputs
 from chassis.workflow.plan_changes import told_changes
+from chassis.workflow.planner_answer import plan_from_delta, plan_from_proposal
 from tests.with_each import with_each
 
 HEAD = check_plan(

@@ -8,16 +8,9 @@ from typing import Any
 import pytest
 
 from chassis.errors import DefinitionError, PlanError
-from chassis.workflow import (
-    Given,
-    InputSpec,
-    Limits,
-    Schedule,
-    check_given,
-    check_plan,
-    plan_from_proposal,
-    proposal_schema,
-)
+from chassis.workflow import Given, InputSpec, Limits, Schedule, check_given, check_plan
+from chassis.workflow.planner_answer import plan_from_proposal
+from chassis.workflow.planner_schemas import proposal_schema
 
 PROPOSAL: dict[str, Any] = {
     "id": "add_product",

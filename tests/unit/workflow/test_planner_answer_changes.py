@@ -10,16 +10,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from chassis.errors import PlanError
-from chassis.workflow import (
-    Given,
-    Limits,
-    Schedule,
-    WorkflowSpec,
-    check_plan,
-    delta_schema,
-    plan_from_delta,
-)
+from chassis.workflow import Given, Limits, Schedule, WorkflowSpec, check_plan
 from chassis.workflow.plan_changes import plan_changes
+from chassis.workflow.planner_answer import plan_from_delta
+from chassis.workflow.planner_schemas import delta_schema
 from tests.unit.workflow.strategies import ids, plans, spoken
 from tests.with_each import with_each
 

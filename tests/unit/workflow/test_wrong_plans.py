@@ -16,8 +16,9 @@ import pytest
 
 import chassis.workflow
 from chassis.errors import PlanError, PlanFault
-from chassis.workflow import Given, check_given, check_plan, load_plan, plan_from_proposal
+from chassis.workflow import Given, check_given, check_plan, load_plan
 from chassis.workflow.given import check_inputs_size, check_timezone
+from chassis.workflow.planner_answer import plan_from_proposal
 from chassis.workflow.yaml_text import read_yaml
 from tests.unit.workflow.wrong_plans import AGENTS, CASES, PLAN, SERVICES, Case
 

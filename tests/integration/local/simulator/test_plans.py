@@ -8,7 +8,9 @@ import pytest
 
 from chassis.errors import PlanError
 from chassis.prompts import planner_message
-from chassis.workflow import Given, WorkflowSpec, check_plan, plan_digest, plan_from_proposal, proposal_schema
+from chassis.workflow import Given, WorkflowSpec, check_plan, plan_digest
+from chassis.workflow.planner_answer import plan_from_proposal
+from chassis.workflow.planner_schemas import proposal_schema
 from tests.integration.local.simulator.calls import MODEL, PRODUCT, SERVICES, SUM, Form, answer_of, send
 
 if TYPE_CHECKING:

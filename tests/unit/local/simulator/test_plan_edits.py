@@ -9,16 +9,10 @@ import pytest
 from chassis.local.simulator.claude_request import ClaudeRequest
 from chassis.local.simulator.reply_forms import proposal
 from chassis.prompts import planner_message
-from chassis.workflow import (
-    Given,
-    WorkflowSpec,
-    check_plan,
-    delta_schema,
-    dump_plan,
-    plan_from_delta,
-    plan_from_proposal,
-)
+from chassis.workflow import Given, WorkflowSpec, check_plan, dump_plan
 from chassis.workflow.plan_changes import plan_changes
+from chassis.workflow.planner_answer import plan_from_delta, plan_from_proposal
+from chassis.workflow.planner_schemas import delta_schema
 
 SERVICES = ["availability", "contracts", "pricing", "claims"]
 CATALOGUE = "services:\n" + "".join(f"- name: {name}\n  description: The {name}.\n" for name in SERVICES)
