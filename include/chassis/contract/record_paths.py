@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import string
-from dataclasses import dataclass
 
 _LONGEST = 120
 """Characters of a folder's name; file systems allow 255 bytes."""
@@ -29,6 +28,7 @@ _PLAIN = frozenset((string.ascii_letters + string.digits + "_-.").encode())
 IDS = "run.json"
 FIRST_ENTRY = "ledger/000001.json"
 RESULTS_SINCE = "results.json"
+TRANSCRIPTS = "transcripts"
 
 
 def path_segment(text: str) -> str:
@@ -52,46 +52,32 @@ def item_segment(item: str | None) -> str:
     return "_" if raw is None else hashlib.sha256(raw).hexdigest()[:_DIGEST]
 
 
-@dataclass(frozen=True, slots=True)
 class RunPaths:
-    """The paths of one run's records, relative to the root of the record store."""
+    """The paths of one run's records, relative to the root of the record store.
 
-    dag_id: str
-    run_id: str
+    :ivar folder: everything of the run stands in it
+    :ivar ids: the file that holds the run's ids: the names of its folders may be cut
+    :ivar ledger: the ledger's entries, which are numbered files
+    :ivar checkpoints: the ledger's checkpoints, each named by the entry that it ends with
+    :ivar results: the results, with a folder for each task
+    :ivar results_since: the file that says since when the run has results
+    :ivar amendments: the amendments, which are numbered files
+    :ivar decisions: the decisions on the plan of a planner's run, which are numbered files
+    """
 
-    @property
-    def folder(self) -> str:
-        """Everything of the run stands in it."""
-        return f"{path_segment(self.dag_id)}/{path_segment(self.run_id)}"
-
-    @property
-    def ids(self) -> str:
-        """The file that holds the run's ids: the names of its folders may be cut."""
-        return f"{self.folder}/{IDS}"
-
-    @property
-    def ledger(self) -> str:
-        """The folder of the ledger's entries, which are numbered files."""
-        return f"{self.folder}/ledger"
-
-    @property
-    def checkpoints(self) -> str:
-        """The folder of the ledger's checkpoints, each named by the entry that it ends with."""
-        return f"{self.ledger}/checkpoints"
+    def __init__(self, dag_id: str, run_id: str) -> None:
+        self.folder = f"{path_segment(dag_id)}/{path_segment(run_id)}"
+        self.ids = f"{self.folder}/{IDS}"
+        self.ledger = f"{self.folder}/ledger"
+        self.checkpoints = f"{self.ledger}/checkpoints"
+        self.results = f"{self.folder}/results"
+        self.results_since = f"{self.folder}/{RESULTS_SINCE}"
+        self.amendments = f"{self.folder}/amendments"
+        self.decisions = f"{self.folder}/decisions"
 
     def answers(self, clear_number: int, task_id: str, item: str | None) -> str:
         """The folder of the answers kept for one clear of a task, or of one of its items."""
         return f"{self.folder}/answers/{clear_number}/{path_segment(task_id)}/{item_segment(item)}"
-
-    @property
-    def results(self) -> str:
-        """The folder of the results, with one folder for each task."""
-        return f"{self.folder}/results"
-
-    @property
-    def results_since(self) -> str:
-        """The file that says since when the run has results."""
-        return f"{self.folder}/{RESULTS_SINCE}"
 
     def results_of(self, task_id: str) -> str:
         """The folder of one task's results."""
@@ -103,17 +89,7 @@ class RunPaths:
 
     def transcripts(self, task_id: str, item: str | None) -> str:
         """The folder of the transcripts of a task, or of one of its items."""
-        return f"{transcripts_in(self.folder)}/{path_segment(task_id)}/{item_segment(item)}"
-
-    @property
-    def amendments(self) -> str:
-        """The folder of the amendments."""
-        return f"{self.folder}/amendments"
-
-    @property
-    def decisions(self) -> str:
-        """The folder of the decisions on a planner run's plan."""
-        return f"{self.folder}/decisions"
+        return f"{self.folder}/{TRANSCRIPTS}/{path_segment(task_id)}/{item_segment(item)}"
 
     def pending_plan(self, clear_number: int, tries: int) -> str:
         """The plan that a planner's run waits with for a decision.
@@ -121,11 +97,3 @@ class RunPaths:
         :param tries: Airflow's ``max_tries`` of the task that waits, which a clear raises
         """
         return f"{self.folder}/proposal/{clear_number}-{tries}.json"
-
-
-def transcripts_in(run_folder: str) -> str:
-    """The folder of all transcripts of a run.
-
-    :param run_folder: path of the run's folder
-    """
-    return f"{run_folder}/transcripts"

@@ -273,11 +273,7 @@ def _report(record: CallRecord, closed: Closed, reply: Reply) -> None:
     record.finish(
         closed.usage,
         closed.cost_usd,
-        "cancelled"
-        if closed.outcome == "cancelled"
-        else "answered"
-        if closed.outcome == "answered"
-        else "failed",
+        "failed" if closed.outcome == "lost" else closed.outcome,
         closed.error,
         request_id=closed.request_id,
         simulated=closed.simulated,

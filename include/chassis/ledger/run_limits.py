@@ -7,10 +7,9 @@ call has an upper bound, so only the call that was opened last can go past a lim
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
-
-from pydantic import BaseModel
 
 from chassis.errors import LimitSpentError, PriceUnknownError
 from chassis.ledger.sums import NANOS, nanos
@@ -28,7 +27,8 @@ log = logging.getLogger(__name__)
 LimitName = Literal["budget_usd", "max_tokens", "max_calls"]
 
 
-class _Limit(BaseModel):
+@dataclass(slots=True)
+class _Limit:
     """One limit, and what counts against it: dollars in billionths, tokens, or calls."""
 
     scope: Literal["run", "task"]
@@ -67,18 +67,8 @@ def _limits(limits: RunLimits, run: Sums, task: Sums) -> Iterator[_Limit]:
 
 
 def _of(scope: Literal["run", "task"], prefix: str, limits: SpendLimits, sums: Sums) -> Iterator[_Limit]:
-    def one(name: LimitName, limit: float, most: int, known: int, uncertain: int, open_: int) -> _Limit:
-        setting = f"{prefix}{name}" if prefix else ""
-        return _Limit.model_construct(
-            scope=scope,
-            name=name,
-            setting=setting,
-            limit=limit,
-            most=most,
-            known=known,
-            uncertain=uncertain,
-            open=open_,
-        )
+    def one(name: LimitName, limit: float, *counts: int) -> _Limit:
+        return _Limit(scope, name, f"{prefix}{name}" if prefix else "", limit, *counts)
 
     if (usd := limits.budget_usd) is not None:
         yield one("budget_usd", usd, nanos(usd), sums.cost_nanos, sums.uncertain_nanos, sums.open_nanos)

@@ -15,12 +15,11 @@ Invariants that must not be relaxed:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from chassis.contract.record_paths import RunPaths
-from chassis.errors import RecordBrokenError
 from chassis.records.event_log import NumberedLog
 
 if TYPE_CHECKING:
@@ -86,9 +85,7 @@ class Amendments:
     """
 
     def __init__(self, files: Files, dag_id: str, run_id: str) -> None:
-        folder = RunPaths(dag_id, run_id).amendments
-        self._log = NumberedLog(files, folder)
-        self._where = files.locate(folder)
+        self._log = NumberedLog(files, RunPaths(dag_id, run_id).amendments, _parsed)
 
     def all(self) -> list[Amendment]:
         """All amendments of the run, oldest first, withdrawn ones too.
@@ -98,16 +95,12 @@ class Amendments:
         """
         found: dict[int, Amendment] = {}
         for number, entry in self._log.entries().items():
-            try:
-                if "kind" in entry:
-                    _annotate(found, _Note.model_validate(entry))
-                else:
-                    found[number] = Amendment.model_validate({**entry, "number": number})
-            except ValidationError:
-                raise RecordBrokenError(
-                    f"Entry {number} in {self._where} is no amendment: it was edited by hand.",
-                    hint="Put the original back.",
-                ) from None
+            if isinstance(entry, Change):
+                found[number] = Amendment(number=number, **entry.model_dump())
+            elif entry.number in found:
+                withdrawn = entry.kind == "withdrawn"
+                fact = {"withdrawn": True} if withdrawn else {"saved_revision": entry.revision}
+                found[entry.number] = found[entry.number].model_copy(update=fact)
         return list(found.values())
 
     def of(self, task_id: str, item: str | None = None) -> Amended:
@@ -157,7 +150,5 @@ def what_holds(amendments: Iterable[Amendment], task_id: str, item: str | None =
     return amended
 
 
-def _annotate(found: dict[int, Amendment], note: _Note) -> None:
-    if note.number in found:
-        fact = {"withdrawn": True} if note.kind == "withdrawn" else {"saved_revision": note.revision}
-        found[note.number] = found[note.number].model_copy(update=fact)
+def _parsed(entry: dict[str, Any]) -> Change | _Note:
+    return (_Note if "kind" in entry else Change).model_validate(entry)

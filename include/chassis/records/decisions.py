@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.contract.record_paths import RunPaths
-from chassis.errors import RecordBrokenError
 from chassis.records.event_log import NumberedLog
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Decisions:
     """
 
     def __init__(self, files: Files, dag_id: str, run_id: str) -> None:
-        self._log = NumberedLog(files, RunPaths(dag_id, run_id).decisions)
+        self._log = NumberedLog(files, RunPaths(dag_id, run_id).decisions, Decision.model_validate)
 
     def add(self, decision: Decision) -> int:
         """Add one, and return its number, from 1. What is the newest already isn't added again.
@@ -66,16 +65,7 @@ class Decisions:
         :raises RecordBrokenError: one was edited by hand and is no decision any more
         :raises StoreError: it can't be told what is there
         """
-        found = {}
-        for number, entry in self._log.entries().items():
-            try:
-                found[number] = Decision.model_validate(entry)
-            except ValueError:
-                raise RecordBrokenError(
-                    f"Decision {number} on a plan is none any more: it was edited by hand.",
-                    hint="Put the original back.",
-                ) from None
-        return found
+        return self._log.entries()
 
     def settled(self) -> str:
         """Digest of the plan that may be published; empty when the last decision lets none be.

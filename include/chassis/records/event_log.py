@@ -7,27 +7,31 @@ same moment both get in, in some order, and nobody reads half an entry.
 from __future__ import annotations
 
 import json
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from chassis.errors import RecordBrokenError
+from chassis.files import NUMBERED, numbered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chassis.files import Files
 
-_ENTRY = re.compile(r"[0-9]{6}\.json")
+E = TypeVar("E")
 
 
-class NumberedLog:
+class NumberedLog(Generic[E]):
     """The entries in one folder of the record store. Its methods read and write files, and so block.
 
     :param files: the record store
     :param folder: below its root, such as ``<run folder>/amendments``
+    :param parsed: makes an entry of its JSON object; raises ValueError if it is none
     """
 
-    def __init__(self, files: Files, folder: str) -> None:
+    def __init__(self, files: Files, folder: str, parsed: Callable[[dict[str, Any]], E]) -> None:
         self._files = files
         self._folder = folder
+        self._parsed = parsed
 
     def append(self, entry: dict[str, Any]) -> int:
         """Add an entry, as JSON, and return its number, from 1.
@@ -35,34 +39,34 @@ class NumberedLog:
         :raises StoreError: it is unknown whether the entry is there
         """
         content = json.dumps(entry, sort_keys=True, allow_nan=False).encode() + b"\n"
-        number = max((int(name[:6]) for name in self._names()), default=0)
+        number = max(self._numbers(), default=0)
         while True:
             number += 1
-            if self._files.create(f"{self._folder}/{number:06d}.json", content):
+            if self._files.create(numbered(self._folder, number), content):
                 return number
 
-    def entries(self) -> dict[int, dict[str, Any]]:
+    def entries(self) -> dict[int, E]:
         """All entries by their numbers, oldest first.
 
-        :raises RecordBrokenError: one of them was edited and is no JSON object any more
+        :raises RecordBrokenError: one of them was edited and is no entry any more
         :raises StoreError: it can't be told what is there
         """
-        names = self._names()
-        contents = self._files.read_all(f"{self._folder}/{name}" for name in names)
-        return {int(name[:6]): self._parsed(f"{self._folder}/{name}", contents) for name in names}
+        names = {number: numbered(self._folder, number) for number in sorted(self._numbers())}
+        contents = self._files.read_all(names.values())
+        return {number: self._entry(name, contents.get(name)) for number, name in names.items()}
 
-    def _names(self) -> list[str]:
-        found = (name.removeprefix(f"{self._folder}/") for name in self._files.names(self._folder))
-        return sorted(name for name in found if _ENTRY.fullmatch(name))
+    def _numbers(self) -> list[int]:
+        names = (name.rpartition("/")[2] for name in self._files.names(self._folder))
+        return [int(match[1]) for match in map(NUMBERED.fullmatch, names) if match]
 
-    def _parsed(self, name: str, contents: dict[str, bytes]) -> dict[str, Any]:
+    def _entry(self, name: str, content: bytes | None) -> E:
         try:
-            entry = json.loads(contents[name])
-        except (KeyError, ValueError):
-            entry = None
-        if not isinstance(entry, dict):
-            raise RecordBrokenError(
-                f"{self._files.locate(name)} is no entry of a log: it was edited or removed by hand.",
-                hint="Put the original back.",
-            )
-        return entry
+            entry = json.loads(content or b"")
+            if isinstance(entry, dict):
+                return self._parsed(entry)
+        except ValueError:
+            pass
+        raise RecordBrokenError(
+            f"{self._files.locate(name)} is no entry of a log: it was edited or removed by hand.",
+            hint="Put the original back.",
+        )

@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chassis.contract.record_paths import transcripts_in
+from chassis.contract.record_paths import TRANSCRIPTS
 from chassis.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from chassis.files import Files
 
@@ -43,7 +43,7 @@ def delete_transcripts(
     """
     deadline = clock() + seconds
     deleted = runs = 0
-    for folder in _folders(files):
+    for folder in (f"{dag}/{run}/{TRANSCRIPTS}" for dag in files.folders("") for run in files.folders(dag)):
         if clock() > deadline:
             return Swept(deleted, runs, complete=False)
         if old := files.older(folder, before):
@@ -56,9 +56,3 @@ def delete_transcripts(
                 )
             deleted, runs = deleted + len(old), runs + 1
     return Swept(deleted, runs, complete=True)
-
-
-def _folders(files: Files) -> Iterator[str]:
-    for dag in files.folders(""):
-        for run in files.folders(dag):
-            yield transcripts_in(f"{dag}/{run}")

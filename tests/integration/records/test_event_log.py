@@ -20,10 +20,10 @@ def files(root: str) -> Files:
 
 
 def test_entries_come_back_by_their_numbers_in_order(files: Files) -> None:
-    log = NumberedLog(files, FOLDER)
+    log = NumberedLog(files, FOLDER, dict)
     assert log.entries() == {}
     assert [log.append({"text": text}) for text in ("one", "two", "drei ☂")] == [1, 2, 3]
-    assert NumberedLog(files, FOLDER).entries() == {
+    assert NumberedLog(files, FOLDER, dict).entries() == {
         1: {"text": "one"},
         2: {"text": "two"},
         3: {"text": "drei ☂"},
@@ -32,9 +32,9 @@ def test_entries_come_back_by_their_numbers_in_order(files: Files) -> None:
 
 def test_writers_at_once_all_get_in(files: Files) -> None:
     with ThreadPoolExecutor(4) as threads:
-        numbers = list(threads.map(lambda n: NumberedLog(files, FOLDER).append({"n": n}), range(12)))
+        numbers = list(threads.map(lambda n: NumberedLog(files, FOLDER, dict).append({"n": n}), range(12)))
     assert sorted(numbers) == list(range(1, 13))
-    entries = NumberedLog(files, FOLDER).entries()
+    entries = NumberedLog(files, FOLDER, dict).entries()
     assert {number: entry["n"] for number, entry in entries.items()} == dict(
         zip(numbers, range(12), strict=True)
     )
@@ -43,12 +43,12 @@ def test_writers_at_once_all_get_in(files: Files) -> None:
 def test_what_else_stands_there_is_no_entry(files: Files) -> None:
     files.write(f"{FOLDER}/notes.txt", b"mine")
     files.write(f"{FOLDER}/deeper/000007.json", b"{}")
-    assert NumberedLog(files, FOLDER).append({}) == 1
+    assert NumberedLog(files, FOLDER, dict).append({}) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"half": '])
 def test_an_edited_entry_is_an_error_that_names_the_file(files: Files, content: bytes) -> None:
-    NumberedLog(files, FOLDER).append({})
+    NumberedLog(files, FOLDER, dict).append({})
     files.write(f"{FOLDER}/000001.json", content)
     with pytest.raises(RecordBrokenError, match="000001"):
-        NumberedLog(files, FOLDER).entries()
+        NumberedLog(files, FOLDER, dict).entries()
