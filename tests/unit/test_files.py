@@ -186,6 +186,9 @@ class RefusingFileSystem:
     def invalidate_cache(self) -> None:
         pass
 
+    def _cat_file(self) -> None:
+        pass
+
     def pipe_file(self, *_: Any, **__: Any) -> None:
         raise OSError(5, "refused") from S3Error(self._code)
 

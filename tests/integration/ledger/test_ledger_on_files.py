@@ -13,6 +13,7 @@ from chassis.contract.record_paths import RunPaths
 from chassis.contract.spending import RunLimits, Totals
 from chassis.errors import LimitSpentError, RecordBrokenError, StoreError
 from chassis.files import open_files
+from chassis.ledger import journal
 from chassis.ledger.call_identity import CallIdentity
 from chassis.ledger.entries import entry_text
 from chassis.ledger.journal import RunLedger
@@ -153,6 +154,37 @@ def test_a_run_of_two_thousand_entries_is_read_at_once_and_then_cheap(
     told = ", ".join(f"{what} {seconds * 1000:.1f} ms" for what, seconds in took.items())
     figure(f"a ledger of 2,000 entries in a folder: {told}")
     assert took["again"] < took["the first time"] / 3
+
+
+def test_a_long_ledger_is_read_on_s3_by_as_many_requests_as_there_is_new(
+    s3_root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `benchmarks/ledger_reading.py` measures, with a checkpoint at every tenth entry."""
+    from s3fs import S3FileSystem
+
+    monkeypatch.setattr(journal, "EVERY", 10)
+    files = open_files(s3_root, CONN_ID, what="record store")
+    writer = ledger(files)
+    for number in range(12):
+        assert writer.reserve(opened(str(number)), FREE)
+        writer.close(answered(str(number), 0.01))
+    requests: list[str] = []
+    real = S3FileSystem._call_s3
+
+    async def counted(self: S3FileSystem, method: str, *args: object, **options: object) -> object:
+        requests.append(method)
+        return await real(self, method, *args, **options)
+
+    monkeypatch.setattr(S3FileSystem, "_call_s3", counted)
+    reader = ledger(files)
+    assert reader.totals().calls == 12
+    assert requests.count("get_object") == 2 + 4, (
+        "the checkpoint with its last entry, and the entries after it"
+    )
+    assert set(requests) <= {"get_object", "list_objects_v2"}, "no size is asked for before a file is read"
+    requests.clear()
+    reader.totals()
+    assert requests == [], "nothing is read again"
 
 
 def timed(work: Callable[[], object]) -> float:
