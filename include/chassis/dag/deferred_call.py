@@ -21,7 +21,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from chassis.claude.request import ClaudeRequest
 from chassis.contract.names import CARD, SPENDING
-from chassis.contract.xcoms import Card
 from chassis.errors import ChassisError, StoreError
 from chassis.work.account import Account
 from chassis.workflow import Given
@@ -52,6 +51,8 @@ class TaskEnd:
 
     def xcoms(self, map_index: int) -> Iterator[tuple[str, Any]]:
         """What the task leaves beside its result, by key, in the order in which it is pushed."""
+        from chassis.contract.xcoms import Card
+
         if self.spending is not None:
             yield SPENDING, self.spending.document()
         card = Card.made(result=self.result, error=self.error, spending=self.spending, map_index=map_index)

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from chassis.contract.names import CARD
-from chassis.contract.xcoms import Card
 from chassis.dag.reporting import card_on_error, reported
 from chassis.dag.retry import ClaudeRetryPolicy
 from chassis.errors import ItemsError, ItemsMovedError
@@ -123,6 +122,8 @@ def check_places(ti: Any, source: ItemSource) -> None:
 
     :raises ItemsMovedError: results stand that are of other items than the run has in their places now
     """
+    from chassis.contract.xcoms import Card
+
     items = read_items(ti, source)
     # The states first: who ends in between, has done the item that is there now.
     states = ti.get_task_states(ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id]).get(ti.run_id, {})

@@ -1,4 +1,7 @@
-"""What a failed task leaves for its readers, before Airflow sees the error."""
+"""What a failed task leaves for its readers, before Airflow sees the error.
+
+The types of XComs are imported where one is made: a task that only hands its work to the triggerer needs none of them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chassis.contract.names import CARD, ERROR
-from chassis.contract.xcoms import Card
 from chassis.errors import ChassisError
 
 if TYPE_CHECKING:
@@ -32,5 +34,7 @@ def card_on_error(context: Context) -> Iterator[None]:
     try:
         yield
     except ChassisError as error:
+        from chassis.contract.xcoms import Card
+
         context["ti"].xcom_push(CARD, Card.made(error=error).document())
         raise
