@@ -4,9 +4,15 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
+
 from chassis.contract.run_view import RunView, TaskView
+from chassis.contract.spending import RunLimits, Spending, Totals
 from chassis.ui.queries import Instance, RunState
-from chassis.ui.run_reader import OVERLAP, SETTLED, tasks_of_plan, view_run
+from chassis.ui.run_reader import OVERLAP, SETTLED, tasks_of_dag, tasks_of_plan, view_run
 from chassis.workflow import load_plan
 
 PLAN = """
@@ -116,6 +122,19 @@ def test_the_next_look_goes_back_a_little_while_changes_may_be_on_their_way() ->
     assert viewed(run, now=NOW + SETTLED).since == run.updated.isoformat()
 
 
+def test_a_dag_without_a_plan_has_its_tasks_in_their_order() -> None:
+    with DAG("mine", schedule=None) as dag:
+        found = EmptyOperator(task_id="z_find", task_display_name="Find")
+        asked = BashOperator.partial(task_id="ask").expand(bash_command=["a", "b"])
+        found >> asked >> EmptyOperator(task_id="join")
+    tasks = tasks_of_dag(DagSerialization.from_dict(DagSerialization.to_dict(dag)))
+    assert [(each.id, each.name, each.depends_on, each.group) for each in tasks] == [
+        ("z_find", "Find", (), None),
+        ("ask", "ask", ("z_find",), "mapped"),
+        ("join", "join", ("ask",), None),
+    ]
+
+
 class TestAnotherAnswer:
     def test_takes_the_place_of_what_both_have(self) -> None:
         first = viewed(at("prepare", -1, "running"), at("do", 0, "success"), at("do", 1, None))
@@ -123,6 +142,19 @@ class TestAnotherAnswer:
         joined = first.joined(later)
         assert [each.state for each in task(joined, "do").instances] == ["success", "running"]
         assert [each.state for each in task(joined, "prepare").instances] == ["success"]
+
+    def test_forgets_neither_what_a_task_had_spent_nor_the_newest_word_on_the_run(self) -> None:
+        first, later = viewed(at("prepare", -1, "success")), viewed(at("prepare", -1, "running"))
+        spending = Spending(task=Totals(calls=1), run=Totals(calls=1), limits=RunLimits())
+        [done] = task(first, "prepare").instances
+        tasks = [
+            task(first, "prepare").model_copy(
+                update={"instances": (done.model_copy(update={"spent": spending.task}),)}
+            )
+        ]
+        joined = first.model_copy(update={"spending": spending, "tasks": tuple(tasks)}).joined(later)
+        assert (task(joined, "prepare").instances[0].state, joined.spending) == ("running", spending)
+        assert task(joined, "prepare").instances[0].spent == spending.task
 
     def test_drops_items_that_were_to_come_once_they_are_there(self) -> None:
         joined = viewed(at("do", -1, None)).joined(viewed(at("do", 0, None), at("do", 1, None)))
