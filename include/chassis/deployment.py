@@ -22,6 +22,7 @@ from chassis.workflow.given import wrong_input
 from chassis.workflow.model_ids import model_fault
 from chassis.workflow.names import shown, suggestion
 from chassis.workflow.plan_check import HINT
+from chassis.workflow.plan_draft import place
 from chassis.workflow.service_lists import service_faults
 
 if TYPE_CHECKING:
@@ -113,22 +114,22 @@ class Deployment:
         return [*plan_warnings(spec, self.catalogue.names), *self.folder.faults, *self.catalogue.faults]
 
     def _agent_faults(self, task: TaskSpec) -> Iterator[PlanFault]:
-        named, place = shown(task.agent), f"task {shown(task.id)}"
+        named = shown(task.agent)
         if task.agent in self.agents:
             return
         if wrong := self.folder.wrong.get(task.agent):
             whose = "; ".join(str(each) for each in wrong)
             message = f"names the agent {named}, whose file is wrong: {whose}"
-            yield PlanFault("wrong_agent", place, message)
+            yield PlanFault("wrong_agent", place(task), message)
         else:
             message = f"names an agent that doesn't exist: {named}{suggestion(task.agent, self.agents)}"
-            yield PlanFault("unknown_agent", place, message)
+            yield PlanFault("unknown_agent", place(task), message)
 
     def _model_faults(self, task: TaskSpec) -> Iterator[PlanFault]:
         agent = self.agents.get(task.agent)
         if wrong := self._model_fault(task.model or (agent.model if agent else None)):
             whose = "model" if task.model else f"the model of its agent {shown(task.agent)}"
-            yield PlanFault("bad_model", f"task {shown(task.id)}", f"{whose}: {wrong}")
+            yield PlanFault("bad_model", place(task), f"{whose}: {wrong}")
 
     def _model_fault(self, model: str | None) -> str | None:
         if model is None or model_fault(model, ()) is None:
@@ -140,16 +141,18 @@ class Deployment:
 
     def _thinking_faults(self, task: TaskSpec) -> Iterator[PlanFault]:
         """What a person says of thinking and effort together with a model that refuses it for certain."""
-        agent, place = self.agents.get(task.agent), f"task {shown(task.id)}"
+        agent = self.agents.get(task.agent)
         model = task.model or (agent.model if agent else None)
         own = facts_of(model).refusals(task.thinking, task.effort) if model else {}
         for name, why in own.items():
-            yield PlanFault("bad_thinking", place, f"{name}: {why}")
+            yield PlanFault("bad_thinking", place(task), f"{name}: {why}")
         if agent is None or task.model is not None:
             return
         for name, why in _refusals_of(agent).items():
             if getattr(task, name) is None:
-                yield PlanFault("bad_thinking", place, f"the {name} of its agent {shown(task.agent)}: {why}")
+                yield PlanFault(
+                    "bad_thinking", place(task), f"the {name} of its agent {shown(task.agent)}: {why}"
+                )
 
     def require_limits(self, limits: Limits) -> None:
         """Let no limit in dollars pass that no plan could hold: else a plan is paid for that can't be published.
@@ -163,7 +166,7 @@ class Deployment:
     def _price_faults(self, spec: WorkflowSpec, task: TaskSpec) -> Iterator[PlanFault]:
         """A limit in dollars that nobody can hold, since nobody knows the price: the first call would be refused."""
         if wrong := self._unpriced(spec.limits, task.model or self.agents[task.agent].model):
-            yield PlanFault("price_unknown", f"task {shown(task.id)}", wrong)
+            yield PlanFault("price_unknown", place(task), wrong)
 
     def _unpriced(self, limits: Limits, model: str | None) -> str | None:
         """Why a limit in dollars can't be held with this model; None when it can, or there is none."""

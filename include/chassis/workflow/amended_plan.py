@@ -9,7 +9,7 @@ from chassis.workflow.names import shown, suggestion
 from chassis.workflow.plan_check import check_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from chassis.workflow.spec import WorkflowSpec
 
@@ -56,14 +56,12 @@ def amended_plan(
     return plan
 
 
-def _unknown(spec: WorkflowSpec, task_id: str, inputs: Mapping[str, Any]) -> list[PlanFault]:
+def _unknown(spec: WorkflowSpec, task_id: str, inputs: Mapping[str, Any]) -> Iterator[PlanFault]:
     tasks = [task.id for task in spec.tasks]
-    faults = []
     if task_id not in tasks:
         message = f"is not a task of the plan{suggestion(task_id, tasks)}"
-        faults.append(PlanFault("unknown_task", f"task {shown(task_id)}", message))
+        yield PlanFault("unknown_task", f"task {shown(task_id)}", message)
     for name in inputs:
         if name not in spec.inputs:
             message = f"is not an input of the plan{suggestion(name, spec.inputs)}"
-            faults.append(PlanFault("unknown_input", f"input {shown(name)}", message))
-    return faults
+            yield PlanFault("unknown_input", f"input {shown(name)}", message)

@@ -17,6 +17,7 @@ from chassis.errors import PlanFault
 from chassis.text import same_name
 from chassis.workflow.graph import share_items
 from chassis.workflow.names import nearest, shown, suggestion
+from chassis.workflow.plan_draft import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -47,7 +48,7 @@ def service_faults(spec: WorkflowSpec, services: Collection[str]) -> Iterator[Pl
             for item in _items(task):
                 if item not in known and not own(item):
                     message = f"the instruction calls {shown(item)} a service, which is not in the catalogue"
-                    yield PlanFault("unknown_service", _place(task), message + suggestion(item, known))
+                    yield PlanFault("unknown_service", place(task), message + suggestion(item, known))
 
 
 def plan_warnings(spec: WorkflowSpec, services: Collection[str]) -> list[PlanFault]:
@@ -65,7 +66,7 @@ def plan_warnings(spec: WorkflowSpec, services: Collection[str]) -> list[PlanFau
         items = _items(task)
         if task.id in named:
             items = tuple(item for item in items if own(item))
-        found += [PlanFault("near_service", _place(task), what) for what in _doubts(items, known, near)]
+        found += [PlanFault("near_service", place(task), what) for what in _doubts(items, known, near)]
     gone_through = {task.for_each.input for task in spec.tasks if task.for_each}
     for name, given in spec.inputs.items():
         if name in gone_through and isinstance(given.default, list):
@@ -100,7 +101,3 @@ def _named(spec: WorkflowSpec) -> frozenset[str]:
 def _own_words(spec: WorkflowSpec) -> Callable[[str], bool]:
     requirement = same_name(spec.requirement).casefold()
     return lambda item: same_name(item).casefold() in requirement
-
-
-def _place(task: TaskSpec) -> str:
-    return f"task {shown(task.id)}"

@@ -128,9 +128,8 @@ class _Reader:
                 if isinstance(event, yaml.NodeEvent):
                     documents += 1
                     if documents > 1:
-                        self._fault(
-                            "several_documents", event, "a second document begins here; there must be one"
-                        )
+                        message = "a second document begins here; there must be one"
+                        self._fault("several_documents", event, message)
                         break
                     data = self._node(event, events, depth=1)
         except yaml.MarkedYAMLError as error:
@@ -145,14 +144,11 @@ class _Reader:
 
     def _node(self, event: yaml.NodeEvent, events: Iterator[Any], *, depth: int) -> Any:
         if isinstance(event, yaml.AliasEvent):
-            return self._fault(
-                "yaml_alias", event, f"has the alias *{_short(event.anchor)}; write the value out"
-            )
+            message = f"has the alias *{_short(event.anchor)}; write the value out"
+            return self._fault("yaml_alias", event, message)
         if event.anchor is not None:
-            anchor = _short(event.anchor)
-            self._fault(
-                "yaml_alias", event, f"has the anchor &{anchor}; write the value out where it is needed"
-            )
+            message = f"has the anchor &{_short(event.anchor)}; write the value out where it is needed"
+            self._fault("yaml_alias", event, message)
         tag = getattr(event, "tag", None)
         if tag is not None:
             self._fault("yaml_tag", event, f"has the tag {_short(tag)}; only plain data is read")
@@ -262,11 +258,9 @@ def _represent_list(dumper: _Dumper, items: list[Any]) -> yaml.SequenceNode:
     return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=one_line)
 
 
-def _represent_mapping(dumper: _Dumper, mapping: dict[str, Any]) -> yaml.MappingNode:
-    return dumper.represent_mapping("tag:yaml.org,2002:map", mapping, flow_style=False)
-
-
 _Dumper.add_representer(WrittenFloat, lambda dumper, number: dumper.represent_float(float(number)))
 _Dumper.add_representer(str, _represent_text)
 _Dumper.add_representer(list, _represent_list)
-_Dumper.add_representer(dict, _represent_mapping)
+_Dumper.add_representer(
+    dict, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=False)
+)
