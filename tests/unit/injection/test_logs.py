@@ -47,7 +47,9 @@ def framed(text: str) -> None:
 
 
 def found_items(text: str) -> None:
-    ti = SimpleNamespace(xcom_pull=lambda **_: {"output": [text, text]}, xcom_push=lambda *_: None)
+    ti = SimpleNamespace(
+        xcom_pull=lambda **_: {"task": "find", "output": [text, text]}, xcom_push=lambda *_: None
+    )
     ItemsOperator(task_id="items", source="find", of_input=False)._find({"ti": ti})  # type: ignore[typeddict-item]
     context: Any = {"ti": ti, "params": {}}
     ItemsOperator(task_id="items", source="find", of_input=False).execute(context)
@@ -55,7 +57,9 @@ def found_items(text: str) -> None:
 
 def searched_items(text: str) -> None:
     text = text[:200]  # as a plan bounds it
-    ti = SimpleNamespace(xcom_pull=lambda **_: {"output": {text: {}}}, xcom_push=lambda *_: None)
+    ti = SimpleNamespace(
+        xcom_pull=lambda **_: {"task": "find", "output": {text: {}}}, xcom_push=lambda *_: None
+    )
     context: Any = {"ti": ti, "params": {}}
     ItemsOperator(task_id="items", source=text, of_input=False, path=f"{text}.x").execute(context)
 
