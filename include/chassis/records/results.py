@@ -1,6 +1,6 @@
 """The results of a run's tasks, kept with what they were made from, so that a later run need not make them again.
 
-What a result was made from is its fingerprint (``chassis.work.brief.fingerprint``): whatever the task was told, and
+What a result was made from is its fingerprint (``TaskBrief.fingerprint``): whatever the task was told, and
 nothing else. A task of another run, of another revision maybe, that is told the same, finds it. Of each task and item
 the newest result counts: one that a person had done anew is not found any more, even if the new attempt failed.
 
