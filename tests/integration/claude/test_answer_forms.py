@@ -17,10 +17,12 @@ from chassis.claude.conversation import converse
 from chassis.contract.spending import RunLimits
 from chassis.errors import ClaudeError, RequestRefusedError
 from chassis.files import open_files
+from chassis.ledger.entries import Opened
 from chassis.ledger.journal import RunLedger
 from chassis.local.simulator.model_files import Model, known_models
 from tests.integration.claude.wire import a_request
 from tests.integration.ledger.test_paid_calls import Tasks, identity
+from tests.ledgers import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -218,6 +220,10 @@ def test_thinking_and_effort_are_no_reason_to_be_without_an_answer(
 def paid_calls(tasks: Tasks) -> dict[str, int]:
     """What the ledger counted, by task, each of which has the name of its model; nothing of it is uncertain."""
     files = open_files(str(tasks.records), "", what="record store")
-    totals = RunLedger(files, "sums", "manual__1").totals_by_task()
-    assert not any(total.uncertain_calls or total.open_calls for total in totals.values())
-    return {task: total.calls for (task, _), total in totals.items()}
+    ledger = RunLedger(files, "sums", "manual__1")
+    run = ledger.totals()
+    assert not (run.uncertain_calls or run.open_calls)
+    tasks = {
+        opened.task_key for opened in entries_of(files, "sums", "manual__1") if isinstance(opened, Opened)
+    }
+    return {task: ledger.totals((task, item)).calls for task, item in tasks}
