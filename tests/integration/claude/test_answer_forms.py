@@ -222,7 +222,7 @@ def paid_calls(tasks: Tasks) -> dict[str, int]:
     files = open_files(str(tasks.records), "", what="record store")
     ledger = RunLedger(files, "sums", "manual__1")
     run = ledger.totals()
-    assert not (run.uncertain_calls or run.open_calls)
+    assert run.uncertain_calls + run.open_calls == 0
     tasks = {
         opened.task_key for opened in entries_of(files, "sums", "manual__1") if isinstance(opened, Opened)
     }
