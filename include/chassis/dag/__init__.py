@@ -1,1 +1,1 @@
-"""Plans as DAGs: the factory, its loader and operators, the trigger, and the planner's own DAG."""
+"""Plans as DAGs: factory, loader, operators, trigger, and the planner's own DAG."""

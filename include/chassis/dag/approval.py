@@ -1,19 +1,19 @@
-"""The planner's task ``approve``: a plan is published when a person has agreed to it, or when nobody had to be asked.
+"""The planner's task ``approve``: lets a plan through once a person has approved it, or if nobody has to.
 
-The task parks (``awaiting_input``): no slot is held and no trigger runs. Airflow resumes it with each answer, be it
-from Airflow's own form or API, from Chassis's page or from ``chassis approve``.
+The task parks (``awaiting_input``), which holds no slot and runs no trigger. Airflow resumes it with each answer from
+its own form or API, from Chassis's page or from ``chassis approve``.
 
-Airflow 3.3 keeps the request's text and fields from its first park, over clears and retries, and takes any answer to
-it. So the text names no plan: it leads to the page that shows the present one. The answer says which plan it is about.
+Airflow 3.3 keeps the request's text and fields from the first park, over clears and retries, and takes any answer to
+it. So the text names no plan but links to the page that shows the current one, and the answer names its plan.
 
 Invariants that must not be relaxed:
 
-- What is approved is the plan whose digest the answer names, and that must be the present proposal. A form that was
-  opened before a revision, a plan that was made anew meanwhile, or a cleared approval approve nothing.
-- The present proposal is kept with the parked task (``next_kwargs``), which no API changes. XComs are for readers only.
-- An answer that can't be carried out is no decision: it is written down with the reason, and the task parks again for
-  the time that is left. Nothing that a person mistyped ends a run, and no failed revision loses the proposal.
-- A decision is in the log before the task succeeds, and ``publish`` takes nothing but the newest decision's plan.
+- Only the plan whose digest the answer names is approved, and it must be the current proposal. An answer from a form
+  opened before a revision, from before the plan was remade, or to a cleared approval approves nothing.
+- The current proposal is kept with the parked task (``next_kwargs``), which no API changes. XComs are for readers only.
+- An answer that can't be carried out is no decision: it is recorded with the reason, and the task parks again for the
+  remaining time. A typing error never ends a run, and a failed revision never loses the proposal.
+- The log records a decision before the task succeeds, and ``publish`` takes only the newest decision's plan.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 
 class ApprovePlanOperator(CallingOperator):
-    """Waits until a person has agreed to the plan, where one has to be asked. The XCom is an ``ApprovedPlan``.
+    """Waits for approval of the plan if the policy requires it. The XCom is an ``ApprovedPlan``.
 
-    :param approve: when a person must approve; None takes the setting. The run's param ``approve`` can only add to it
-    :param approve_over_usd: dollars of an estimate up to which nobody is asked; None takes the setting
-    :param approvers: ids of the users who may decide; None takes the setting
-    :param timeout_hours: how long each proposal waits; None takes the setting
-    :param notifiers: Airflow notifiers, called each time that a person is asked
+    :param approve: when a person must approve; None uses the setting. The run's param ``approve`` can only add to it
+    :param approve_over_usd: estimates up to this many dollars need no approval; None uses the setting
+    :param approvers: ids of the users who may decide; None uses the setting
+    :param timeout_hours: how long each proposal waits; None uses the setting
+    :param notifiers: Airflow notifiers, called each time a person is asked
     """
 
     ui_color = "#f7e3a1"
@@ -72,7 +72,7 @@ class ApprovePlanOperator(CallingOperator):
             return visit.pass_without(made, reason) if reason else visit.propose(made)
 
     def answered(self, context: Context, proposal: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
-        """Carry an answer out, or park again; Airflow calls it with the answer, or when the time has run out."""
+        """Carry out an answer, or park again. Airflow calls this with the answer, or when time has run out."""
         with reported(self, context):
             visit, parked = ApprovalVisit(self, self.rule, context), ParkedPlan.model_validate(proposal)
             if not event:
@@ -88,7 +88,7 @@ class ApprovePlanOperator(CallingOperator):
     def revised(
         self, context: Context, proposal: dict[str, Any], answer: dict[str, Any], event: dict[str, Any]
     ) -> None:
-        """Park with the plan that Claude made of the proposal and the comment; the triggerer has asked it."""
+        """Park with the plan that Claude revised in the triggerer, from the proposal and the comment."""
         with reported(self, context):
             visit, parked = ApprovalVisit(self, self.rule, context), ParkedPlan.model_validate(proposal)
             visit.revised(

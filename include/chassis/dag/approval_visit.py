@@ -1,4 +1,4 @@
-"""One visit of the planner's task ``approve`` to a worker; :mod:`chassis.dag.approval` has its invariants."""
+"""One visit of the task ``approve`` to a worker; see :mod:`chassis.dag.approval` for its invariants."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ApprovalRule:
-    """When a person is asked, who, and for how long; see ``ApprovePlanOperator``. None takes the setting."""
+    """When to ask, whom, and how long to wait; see ``ApprovePlanOperator``. None uses the setting."""
 
     approve: Approve | None
     approve_over_usd: float | None
@@ -42,12 +42,12 @@ class ApprovalRule:
     notifiers: Sequence[BaseNotifier]
 
 
-class Refusal(Exception):  # noqa: N818  no error of the task: it goes on waiting
+class Refusal(Exception):  # noqa: N818  no error of the task, which keeps waiting
     """An answer can't be carried out. The message tells the person why."""
 
 
 class ApprovalVisit:
-    """What the task knows in one visit, and each step that it may take."""
+    """What the task knows in one visit, and the steps that it can take."""
 
     def __init__(self, operator: CallingOperator, rule: ApprovalRule, context: Context) -> None:
         from chassis.records.run_records import RunRecords
@@ -72,12 +72,12 @@ class ApprovalVisit:
         return self._to_park(made.plan)
 
     def kept(self) -> ParkedPlan | None:
-        """The proposal of an earlier try that was lost; None if there is none, or the plan was made anew since."""
+        """The proposal of an earlier try that was lost; None if there is none, or the plan was remade since."""
         kept, made = self._kept.get(), self._made()
         return kept if kept and made is not None and _digest(made) == kept.source else None
 
     def go_on(self, parked: ParkedPlan) -> NoReturn:
-        """Go on where an earlier try was lost: with the answer that Airflow may hold for it."""
+        """Continue where an earlier try was lost, with the answer that Airflow may hold for it."""
         if not self.operator.defers(self.settings):
             self.park(
                 parked, refused="Airflow had to start the task again. If you had answered, answer again."
@@ -107,7 +107,7 @@ class ApprovalVisit:
         )
 
     def reason_without(self, parked: ParkedPlan) -> str:
-        """Why nobody has to be asked; empty when a person must be."""
+        """Why no approval is needed; empty if it is."""
         rule, settings, spec = self.rule, self.settings, parked.spec()
         over_usd = rule.approve_over_usd
         if over_usd is None:
@@ -121,18 +121,17 @@ class ApprovalVisit:
         )
 
     def pass_without(self, parked: ParkedPlan, reason: str) -> dict[str, Any]:
-        """Let the plan through."""
         self.operator.log.info("Nobody is asked about the plan: %s.", reason)
         self._note("without", parked.digest, comment=reason)
         return _let_through(parked.spec(), Agreement(without=reason))
 
     def propose(self, parked: ParkedPlan) -> NoReturn:
-        """Put a plan to a person that nobody has been asked about."""
+        """Ask a person about a plan for the first time."""
         self._note("proposed", parked.digest, comment=parked.comment)
         self.park(parked)
 
     def park(self, parked: ParkedPlan, *, refused: str = "") -> NoReturn:
-        """Wait for an answer, for the time that is left.
+        """Wait for an answer for the remaining time.
 
         :param refused: why the last answer could not be carried out
         """
@@ -143,7 +142,7 @@ class ApprovalVisit:
         parked = parked.model_copy(update={"asked": parked.asked + 1, "base": latest.number})
         shown = as_shown(parked, latest, self.settings, refused=refused)
         self._kept.keep(parked)
-        # Readers have the proposal before Airflow takes an answer to it, which this request makes it do.
+        # This request lets Airflow take an answer, so readers must have the proposal first.
         self.context["ti"].xcom_push(PENDING_PLAN, shown)
         names = self.rule.approvers
         ask(self.context["ti"], self.settings.approvers.split(",") if names is None else names)
@@ -158,11 +157,11 @@ class ApprovalVisit:
             try:
                 notifier(self.context)
             except Exception:
-                # The page and Airflow's list of required actions have the request all the same.
+                # The plan's page and Airflow's list of required actions show the request anyway.
                 self.operator.log.exception("%s could not tell that a plan waits.", type(notifier).__name__)
 
     def time_out(self, parked: ParkedPlan) -> NoReturn:
-        """Fail, because nobody has decided in time."""
+        """Fail because nobody decided in time."""
         self._note("timeout", parked.digest)
         raise ApprovalTimeoutError(
             f"Nobody decided on plan {plan_code(parked.digest)} of workflow '{parked.workflow_id}' "
@@ -170,16 +169,16 @@ class ApprovalVisit:
         )
 
     def carry_out(self, parked: ParkedPlan, answer: Answer) -> dict[str, Any]:
-        """Do what a person answered.
+        """Carry out a person's answer.
 
-        :raises Refusal: it can't be done
-        :raises PlanRejectedError: that was the answer
+        :raises Refusal: it can't be carried out
+        :raises PlanRejectedError: the person rejected the plan
         """
         if len(answer.comment) > MAX_COMMENT:
             raise Refusal(
                 f"The comment has {len(answer.comment):,} characters, and at most {MAX_COMMENT:,} may be."
             )
-        # A rejection publishes nothing, so it needn't be told which plan was seen.
+        # A rejection publishes nothing, so it needn't say which plan the person saw.
         if answer.option != REJECT_PLAN or answer.plan:
             self._check_present(parked, answer)
         if answer.option == REJECT_PLAN:
@@ -247,10 +246,11 @@ class ApprovalVisit:
         self.revised(parked, answer, end.error or end.result or {})
 
     def revised(self, parked: ParkedPlan, answer: Answer, result: dict[str, Any] | ChassisError) -> NoReturn:
-        """Propose what Claude made of a comment; when it failed, the proposal that there was.
+        """Propose the revised plan; if the revision failed, propose the previous plan again.
 
-        A failure isn't left to Airflow's retries: they would begin at the first proposal, and forget the revisions
-        that were paid for since. The person sees the reason and can ask again. Only who stopped the task meant it.
+        A failure isn't left to Airflow's retries: they would start from the first proposal and lose the revisions
+        paid for since. Instead, the person sees the reason and can ask again. Only a person who stops the task ends
+        it.
         """
         if isinstance(result, StoppedError):
             raise result
@@ -259,7 +259,7 @@ class ApprovalVisit:
         self.propose(self._to_park(result["plan"], revised=parked, comment=answer.comment))
 
     def refuse(self, parked: ParkedPlan, answer: Answer, reason: str) -> NoReturn:
-        """Write down why an answer was not carried out, and ask again: about the new plan, if it was made anew."""
+        """Record why an answer was not carried out, and ask again: about the new plan, if it was remade."""
         self.operator.log.warning("The answer of %s was refused: %s", one_line(answer.by), one_line(reason))
         self._note("refused", parked.digest, answer, comment=reason)
         made = self._made()
@@ -275,7 +275,7 @@ class ApprovalVisit:
 
 
 def _let_through(spec: WorkflowSpec, agreement: Agreement) -> dict[str, Any]:
-    """What the task returns: the plan that may be published, and why."""
+    """The task's return value: the plan that may be published, and why."""
     approved = ApprovedPlan(
         workflow_id=spec.id, plan=dump_plan(spec), digest=plan_digest(spec), decision=agreement
     )

@@ -1,4 +1,4 @@
-"""What every operator that asks Claude has in common: who pays, where the task waits, and how it ends."""
+"""What all operators that ask Claude share: who pays, where the task waits, and how it ends."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 class CallingOperator(BaseOperator):
-    """Asks Claude on its task's account; a subclass decides when, and for what.
+    """Asks Claude on its task's account; a subclass decides when and what.
 
-    :param aws_conn_id: Airflow connection that reaches Bedrock; None takes the setting ``[chassis] conn_id``
-    :param deferrable: None takes the setting ``[chassis] deferrable``
+    :param aws_conn_id: Airflow connection to Bedrock; None uses the setting ``[chassis] conn_id``
+    :param deferrable: None uses the setting ``[chassis] deferrable``
     """
 
     ui_color = "#f3e6dc"
@@ -40,7 +40,7 @@ class CallingOperator(BaseOperator):
     def __init__(
         self, *, aws_conn_id: str | None = None, deferrable: bool | None = None, **kwargs: Any
     ) -> None:
-        # Not setdefault: a mapped task is given each argument of Airflow's that it wasn't, as None.
+        # Not setdefault: Airflow passes a mapped task each unset argument as None.
         if kwargs.get("retry_policy") is None:
             kwargs["retry_policy"] = ClaudeRetryPolicy()
         super().__init__(**kwargs)
@@ -50,13 +50,13 @@ class CallingOperator(BaseOperator):
     def load_settings(self) -> Settings:
         """The deployment's settings, with this operator's own connection.
 
-        :raises SettingsError: names each option that can't be used
+        :raises SettingsError: names each invalid option
         """
         settings = Settings.load()
         return settings.model_copy(update={"conn_id": self.aws_conn_id}) if self.aws_conn_id else settings
 
     def defers(self, settings: Settings) -> bool:
-        """Whether calls are made in the triggerer, and not in the worker."""
+        """Whether the triggerer makes the calls, not the worker."""
         return settings.deferrable if self.deferrable is None else self.deferrable
 
     def account(
@@ -68,7 +68,7 @@ class CallingOperator(BaseOperator):
         item: str | None = None,
         in_dag_file: bool = False,
     ) -> Account:
-        """The account that pays: of the run, the task and the item, with the limits of plan and deployment.
+        """The account of the run, task and item that pays, with the limits of plan and deployment.
 
         :param in_dag_file: whether the limits are those of a hand-written DAG
         """
@@ -93,7 +93,7 @@ class CallingOperator(BaseOperator):
         )
 
     def perform(self, context: Context, call: TaskCall | PlanCall) -> TaskEnd:
-        """Have the task done in this worker, and leave the XComs beside its result."""
+        """Do the task in this worker, and push the XComs beside its result."""
         end = asyncio.run(self._perform(call))
         _leave(context, end)
         return end
@@ -108,16 +108,16 @@ class CallingOperator(BaseOperator):
             return TaskEnd(error=StoppedError("The task was stopped, and its call to Claude with it."))
 
     def on_kill(self) -> None:
-        """End the call in flight: a task that was stopped or cleared spends nothing more."""
+        """End the call in flight, so that a stopped or cleared task spends nothing more."""
         if self._cancel is not None:
             self._cancel()
 
 
 class ClaudeOperator(CallingOperator):
-    """Asks Claude once all is known that the request needs; a subclass makes the request.
+    """Asks Claude once everything that the request needs is known; a subclass makes the request.
 
-    The worker prepares it, and the triggerer has the task done and ends it (``chassis.dag.triggers``). With
-    ``deferrable=False`` the worker does both and keeps its slot meanwhile. Either way the result is the XCom.
+    The worker prepares the request; the triggerer does the task and ends it (``chassis.dag.triggers``). With
+    ``deferrable=False`` the worker does both and holds its slot. Either way, the result is the XCom.
     """
 
     @abstractmethod
@@ -127,7 +127,7 @@ class ClaudeOperator(CallingOperator):
     def reused(
         self, context: Context, settings: Settings, call: TaskCall | PlanCall
     ) -> dict[str, Any] | None:
-        """A result from another run that can be used as it is; None when there is none."""
+        """Another run's result that can be reused; None if there is none."""
         return None
 
     def ends_in_worker(self) -> bool:
@@ -156,9 +156,9 @@ class ClaudeOperator(CallingOperator):
             return end.result
 
     def resume(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Raise in a worker what failed in the triggerer, so that the retry policy decides on it.
+        """Raise the triggerer's error in a worker, so that the retry policy decides.
 
-        :return: what the triggerer's call gave, where the task ends in a worker
+        :return: the result of the triggerer's call, if the task ends in a worker
         """
         if RESULT in event:
             result: dict[str, Any] = event[RESULT]

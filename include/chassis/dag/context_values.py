@@ -1,6 +1,6 @@
-"""What a task of a hand-written DAG is given by other tasks: which values, under whose names, as JSON-safe data.
+"""What a hand-written DAG's task gets from other tasks: which values, under which names, as JSON-safe data.
 
-An XCom can be anything that a task returned. Here it becomes text or JSON for a prompt; nothing of it is rendered.
+An XCom can be anything that a task returned. Here it becomes text or JSON for a prompt; nothing in it is rendered.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _RESULT_KEYS = frozenset({"task", "status", "summary", "output", "usage"})
 
 @dataclass(frozen=True)
 class Source:
-    """Where a value comes from, noted before Airflow puts the value in its place.
+    """Where a value comes from, recorded before Airflow replaces the reference with the value.
 
-    :ivar key: the value's key or index in what the author gave; None: it is the whole
-    :ivar task: id of the task whose XCom it is; empty for a value of the DAG's file, or of several tasks
-    :ivar argument: the name that the author gave it; empty for none
+    :ivar key: the value's key or index in the author's argument; None if it is the whole argument
+    :ivar task: id of the task whose XCom it is; empty for a value in the DAG's file, or from several tasks
+    :ivar argument: the author's name for it; empty if it has none
     """
 
     key: str | int | None
@@ -44,7 +44,7 @@ class Source:
 
 
 def sources_of(given: Any) -> tuple[Source, ...]:
-    """The values in what an author gave: one, or those of a list or mapping that the DAG's file holds."""
+    """Sources of the author's argument: one, or one for each entry of a list or mapping in the DAG's file."""
     if isinstance(given, Mapping):
         return tuple(Source(key, task_of(value), str(key)) for key, value in given.items())
     if isinstance(given, list | tuple):
@@ -53,18 +53,18 @@ def sources_of(given: Any) -> tuple[Source, ...]:
 
 
 def task_of(given: Any) -> str:
-    """Id of the one task whose XCom a value is made of; empty when it is of none, or of several."""
+    """Id of the one task whose XCom a value comes from; empty if there is none, or more than one."""
     tasks = tasks_in(given)
     return next(iter(tasks)) if len(tasks) == 1 else ""
 
 
 def tasks_in(given: Any) -> frozenset[str]:
-    """Ids of all tasks whose XComs are in a value of a DAG's file."""
+    """Ids of all tasks whose XComs a value in a DAG's file refers to."""
     return frozenset(operator.task_id for operator, _ in XComArg.iter_xcom_references(given))
 
 
 def resolved(given: Any, context: Context) -> Any:
-    """A value of a DAG's file with XComs in place of the references to them, and nothing rendered."""
+    """A value of a DAG's file with its XCom references resolved, and nothing rendered."""
     if isinstance(given, ResolveMixin):
         return given.resolve(context)
     if isinstance(given, list | tuple):
@@ -75,17 +75,16 @@ def resolved(given: Any, context: Context) -> Any:
 
 
 def mapped_argument(mapped: MappedOperator, name: str) -> Any:
-    """What an author gave ``.expand()`` for an argument; None for another argument."""
-    # The decorators' functions have their own arguments expanded, in another place.
+    """What the author passed to ``.expand()`` for an argument; None for any other argument."""
+    # The decorators' functions expand their own arguments, in another place.
     given: Any = getattr(mapped, "op_kwargs_expand_input", None) or mapped.expand_input
     return given.value.get(name) if isinstance(given.value, Mapping) else None
 
 
 def of_this_run(given: Any, context: Context) -> Any:
-    """The values of all instances of a mapped task, read at once; any other value as it is.
+    """The values of all instances of a mapped task, read at once; any other value unchanged.
 
-    Airflow keeps what instances left that the run has no more, because a list has become shorter: these don't count.
-    Only a clear can make it so.
+    If a clear shortens a list, Airflow keeps the results of instances that the run no longer has. These are left out.
     """
     if not isinstance(given, LazyXComSequence):
         return given
@@ -104,10 +103,10 @@ def of_this_run(given: Any, context: Context) -> Any:
 
 
 def read_given(given: Any, sources: Iterable[Source], context: Context) -> list[UpstreamResult | GivenValue]:
-    """What a task is told of the values that its author gave it, in their order; None stands for no value.
+    """What a task is told of the values from its author, in order; None counts as no value.
 
-    :param given: what Airflow has put in the place of XComs
-    :raises ContextError: a value is nothing that a prompt can hold
+    :param given: the argument after Airflow has resolved its XComs
+    :raises ContextError: a prompt can't hold a value
     """
     found: list[UpstreamResult | GivenValue] = []
     for source in sources:
@@ -132,9 +131,9 @@ def _told(data: Any, source: Source) -> list[UpstreamResult | GivenValue]:
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """A value as JSON has it, the same for the same value: a set is in order, an object is its fields.
+    """A value as JSON data, always the same for the same value: sets are sorted, objects become their fields.
 
-    :raises TypeError: it, or something in it, is nothing that JSON can hold
+    :raises TypeError: JSON can't hold the value, or something in it
     :raises ValueError: it is nested too deeply
     """
     if value is None or isinstance(value, str | bool | int | float):
@@ -149,7 +148,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         return sorted((plain(part, depth + 1) for part in value), key=json.dumps)
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         return [plain(part, depth + 1) for part in value]
-    # After sequences: that of the XComs of a mapped task has fields, too.
+    # After sequences: the sequence of a mapped task's XComs has fields, too.
     fields = () if isinstance(value, type) else getattr(value, "__attrs_attrs__", ())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)

@@ -1,4 +1,4 @@
-"""``@task.claude``: a function whose return value is the instruction, and whose arguments are data for Claude."""
+"""``@task.claude``: a function's return value is the instruction, and its arguments are data for Claude."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
-    """A task for Claude whose instruction a function makes, in a worker, when the task runs.
+    """A task for Claude whose instruction a function returns, in a worker, when the task runs.
 
-    What the function returns is never rendered: its arguments may be anything that another task returned.
+    The returned instruction is never rendered: the arguments may hold anything that another task returned.
 
     :param python_callable: returns the instruction
     """
@@ -102,7 +102,7 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
         return [*read(mine=False), *shared], [*read(mine=True), *own]
 
     def _arguments(self) -> dict[str, Any]:
-        """What the function is called with, by the names of its parameters."""
+        """The function's arguments by parameter name."""
         bound = inspect.signature(self.python_callable).bind_partial(*self.op_args, **self.op_kwargs)
         found: dict[str, Any] = {}
         for name, value in bound.arguments.items():
@@ -113,7 +113,7 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
         return found
 
     def _differing(self) -> Collection[str]:
-        """Names of the arguments that ``.expand()`` gives, or a mapped group of tasks."""
+        """Names of the arguments that come from ``.expand()`` or a mapped task group."""
         mapped = self._mapped()
         if mapped is None:
             return self._mapped_names
@@ -122,14 +122,14 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
 
 
 def claude_task(python_callable: Callable[..., str] | None = None, **kwargs: Any) -> TaskDecorator:
-    """``@task.claude``: the function returns the instruction; its arguments are data for Claude, and any XComs.
+    """``@task.claude``: the function returns the instruction; its arguments, any XComs among them, are data for Claude.
 
-    :param kwargs: those of ``ClaudeTaskOperator``, but for ``instruction``, and any of an Airflow task
+    :param kwargs: those of ``ClaudeTaskOperator``, except ``instruction``, and any of an Airflow task
     :raises PlanError: lists what is wrong with the arguments
     """
     name = str(kwargs.get("task_id") or getattr(python_callable, "__name__", "@task.claude"))
     check_arguments(name, {each: kwargs[each] for each in kwargs if each != "inputs"}, mapped=True)
-    # A mapped function's operator isn't asked for its own defaults.
+    # Airflow doesn't ask a mapped function's operator for its own defaults.
     kwargs.setdefault("map_index_template", LABEL)
     return task_decorator_factory(
         python_callable=python_callable, decorated_operator_class=DecoratedClaudeOperator, **kwargs

@@ -1,9 +1,9 @@
 """What a worker prepares and a triggerer carries out, as plain data: one task's request to Claude.
 
-It crosses to the triggerer inside the trigger's arguments, which Airflow keeps in its database in clear until the
-trigger has ended. It therefore holds everything that the task needs (the worker has read the dependencies' results, the
-agent file, the catalogue and the settings) but no credentials: the triggerer reads the connection itself. It doesn't
-say how many calls to Claude the task then takes.
+The request crosses to the triggerer in the trigger's arguments, which Airflow keeps in its database, in clear, until
+the trigger ends. So it holds everything that the task needs (the worker has read the dependencies' results, the agent
+file, the catalogue and the settings) but no credentials: the triggerer reads the connection itself. It doesn't say how
+many calls to Claude the task takes.
 
 Nothing here imports the Claude SDK before :meth:`perform` runs.
 """
@@ -37,11 +37,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TaskEnd:
-    """How a task's calls ended: with a result or with an error, never with both.
+    """How a task's calls ended: with either a result or an error.
 
     :ivar result: the task's XCom
     :ivar spending: None if unknown
-    :ivar parts: what of the result is an XCom of its own, by key
+    :ivar parts: the parts of the result that are XComs of their own, by key
     """
 
     result: dict[str, Any] | None = None
@@ -50,7 +50,7 @@ class TaskEnd:
     parts: Mapping[str, Any] = field(default_factory=dict)
 
     def xcoms(self, map_index: int) -> Iterator[tuple[str, Any]]:
-        """What the task leaves beside its result, by key, in the order in which it is pushed."""
+        """The XComs that the task leaves beside its result, by key, in the order of pushing."""
         from chassis.contract.xcoms import Card
 
         if self.spending is not None:
@@ -61,7 +61,7 @@ class TaskEnd:
 
 
 class _Call(BaseModel):
-    """What both kinds have: the connection that reaches Claude, the request, and the account that pays."""
+    """What both kinds have: the connection to Claude, the request, and the account that pays."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -72,17 +72,17 @@ class _Call(BaseModel):
 
     @abstractmethod
     async def answer(self, calls: PaidCalls) -> dict[str, Any]:
-        """Have the task done by as many calls as it takes, and return its result as JSON-safe data.
+        """Do the task in as many calls as it takes, and return its result as JSON-safe data.
 
-        :raises ChassisError: a ClaudeError, or what the answer says is wrong
+        :raises ChassisError: a ClaudeError, or a fault in the answer
         """
 
     def parts(self, result: dict[str, Any]) -> dict[str, Any]:
-        """What of the result is an XCom of its own, by key; nothing, because each costs a request."""
+        """The parts of the result that are XComs of their own, by key; none here, because each costs a request."""
         return {}
 
     async def perform(self, *, shared: bool) -> TaskEnd:
-        """Have the task done; a :class:`ChassisError` becomes its end.
+        """Do the task; a :class:`ChassisError` becomes its end.
 
         :param shared: use the client that all tasks in this process share; a worker has its own
         """
@@ -98,7 +98,7 @@ class _Call(BaseModel):
 
 
 class TaskCall(_Call):
-    """One task (or one item of a mapped task) that Claude is to do."""
+    """One task (or one item of a mapped task) for Claude."""
 
     kind: Literal["task"] = "task"
     output_schema: dict[str, Any] | None = None
@@ -134,14 +134,14 @@ class TaskCall(_Call):
         return result
 
     def parts(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Summary and output by these names, and the fields of the output by theirs."""
+        """``summary`` and ``output``, and each field of the output under its own name."""
         output = result["output"] if isinstance(result["output"], dict) else {}
         found = output | {"summary": result["summary"], "output": result["output"]}
         return {key: found[key] for key in self.keys if key in found}
 
 
 class PlanCall(_Call):
-    """One requirement that the planning agent is to turn into a plan."""
+    """One requirement that the planning agent turns into a plan."""
 
     kind: Literal["plan"] = "plan"
     given: Given

@@ -1,11 +1,11 @@
-"""A plan becomes a DAG: a pure function of the plan, its revision and the settings.
+"""Turns a plan into a DAG: a pure function of the plan, its revision and the settings.
 
-No clock, network, randomness or Claude: the same plan gives the same serialised DAG in any process, so Airflow
+It uses no clock, network, randomness or Claude. The same plan gives the same serialised DAG in any process, so Airflow
 stores a new DAG version when, and only when, the plan changed.
 
-A plan's task ids are the Airflow task ids. Tasks that share their items form one mapped task group,
-``<root>__each``, in which each item goes its own way; a task outside it that depends on a member joins all items.
-Items that only a run knows come from a helper task, ``<root>__items``.
+A plan's task ids are the Airflow task ids. Tasks that share their items form one mapped task group, ``<root>__each``,
+in which each item advances by itself; a task outside the group that depends on a member joins all items. If only the
+run knows the items, a helper task, ``<root>__items``, finds them.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def build_dag(spec: WorkflowSpec, *, revision: int, settings: Settings, retired:
     """The DAG of a plan.
 
     :param revision: the plan's revision in the store, shown as a tag
-    :param retired: whether the workflow is not to run by itself any more; it keeps its history and its tasks
-    :raises Exception: whatever Airflow raises on a DAG that it can't build; ``loader`` turns that into a visible DAG
+    :param retired: whether the workflow no longer runs by itself; it keeps its history and its tasks
+    :raises Exception: whatever Airflow raises if it can't build the DAG; ``loader`` turns that into a visible DAG
     """
     with DAG(
         dag_id=spec.id,
@@ -53,7 +53,7 @@ def build_dag(spec: WorkflowSpec, *, revision: int, settings: Settings, retired:
         schedule=None if retired else _timetable(spec.schedule),
         start_date=_start_date(spec),
         catchup=bool(spec.schedule and spec.schedule.catchup and spec.provenance),
-        # Deferred tasks aren't counted here: this bounds worker slots. The run's gate bounds its calls.
+        # This bounds worker slots: deferred tasks don't count. The run's gate bounds its calls.
         max_active_tasks=spec.limits.max_parallel,
         dagrun_timeout=timedelta(minutes=spec.limits.max_minutes) if spec.limits.max_minutes else None,
         params={name: _param(given) for name, given in spec.inputs.items()} | {CARRY_OVER: _carry_over()},
@@ -85,7 +85,7 @@ def build_error_dag(workflow_id: str, reason: str) -> DAG:
 
 
 class _Builder:
-    """Builds one plan's tasks, groups and edges inside the DAG that is open."""
+    """Builds one plan's tasks, groups and edges inside the open DAG."""
 
     def __init__(self, spec: WorkflowSpec, settings: Settings) -> None:
         self.spec = spec
@@ -173,7 +173,7 @@ class _Builder:
 
 
 def _beginning(task: TaskSpec) -> tuple[str, ...]:
-    """What two tasks of a plan must have in common for the one to read from the cache what the other wrote."""
+    """What two tasks of a plan must share so that one can read what the other wrote to the prompt cache."""
     schema = json.dumps(task.output_schema, sort_keys=True)
     return task.agent, task.model or "", schema
 
@@ -183,7 +183,7 @@ def _timetable(schedule: Schedule | None) -> Any:
         return None
     if schedule.asset is not None:
         return [Asset(schedule.asset)]
-    # Presets such as @daily are crons to the timetable, too. Publishing is no reason to run, so the first run is the
+    # The timetable treats presets such as @daily as crons, too. Publishing is no reason to run, so the first run is the
     # next one that the cron names; with run_immediately=False, Airflow would make up for one just missed.
     return CronTriggerTimetable(
         schedule.cron or schedule.preset or "", timezone=schedule.timezone, run_immediately=timedelta(0)
@@ -191,7 +191,7 @@ def _timetable(schedule: Schedule | None) -> Any:
 
 
 def _start_date(spec: WorkflowSpec) -> datetime | None:
-    """The moment of planning: no scheduled run lies before it, and catch-up reaches back no further."""
+    """The time of planning: no scheduled run is earlier, and catch-up goes back no further."""
     if spec.provenance is None:
         return None
     return pendulum.instance(datetime.fromisoformat(spec.provenance.planned_at))
@@ -215,7 +215,7 @@ def _carry_over() -> Param:
 
 
 def _describe(spec: WorkflowSpec) -> str:
-    """What the DAG's page shows: the requirement and the tasks, as text that Markdown leaves alone."""
+    """The DAG's page: the requirement and the tasks, as text that Markdown doesn't interpret."""
     lines = [
         f"{task.id}: {task.name}" + (f" (after {', '.join(task.depends_on)})" if task.depends_on else "")
         for task in spec.tasks
@@ -226,9 +226,9 @@ def _describe(spec: WorkflowSpec) -> str:
 def _as_text(heading: str, text: str) -> str:
     """Text as an indented Markdown block.
 
-    Indenting can't be closed from inside as a fence of backticks could. What a page would hide or turn around is
-    shown as signs: it is the text that Claude is given. The block always ends in a newline: Airflow opens a doc_md
-    that ends in ``.md`` as a file.
+    Text can't end an indented block from inside, as it could end a fence of backticks. Characters that a page would
+    hide or reverse are shown as symbols, because this is the text that Claude gets. The block always ends in a
+    newline: Airflow opens a doc_md that ends in ``.md`` as a file.
     """
     block = "\n".join(f"    {line}" for line in signs(text).splitlines())
     return f"**{heading}**\n\n{block}\n\n"

@@ -1,14 +1,14 @@
-"""What a task of a plan reads of its run: the items of a fan-out, and the results of its dependencies.
+"""What a plan's task reads from its run: the items of a fan-out, and the results of its dependencies.
 
-Airflow knows a mapped instance by its place, and Chassis by its item. The two part when a list changes within a run: by
-a clear of what finds the items, or by *run on latest version*. Airflow then keeps the results of places that are gone,
-and of places that have another item now.
+Airflow identifies a mapped instance by its index, Chassis by its item. The two diverge if a list changes within a run:
+when the task that finds the items is cleared, or by *run on latest version*. Airflow then keeps the results of indexes
+that no longer exist, and of indexes that now have another item.
 
 Invariants that must not be relaxed:
 
-- A task is given the results of the items that the run has now, and of no others.
-- A result is given for the item that it was made for: where another one stands in its place now, nothing goes on until
-  a person has cleared it. To do the old item instead is no way out: the run's plan doesn't have it there.
+- A task gets the results of the items that the run has now, and of no others.
+- A result counts only for the item that it was made for: if its index now has another item, nothing continues until a
+  person has cleared it. Doing the old item instead is no way out: the run's plan doesn't have it at that index.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _NAMED = 10
 class Dependency:
     """One declared dependency, and which of its instances a task reads.
 
-    ``one``: the dependency is not mapped. ``same``: both are steps of one mapped group and each item reads its
-    own. ``all``: the dependency is mapped and the task joins all of its items.
+    ``one``: the dependency isn't mapped. ``same``: both are steps of one mapped group, and each item reads its own.
+    ``all``: the dependency is mapped, and the task joins all its items.
 
-    :ivar items: where a mapped dependency gets its items; None for one that isn't mapped
+    :ivar items: where a mapped dependency gets its items; None if it isn't mapped
     """
 
     task_id: str
@@ -72,11 +72,11 @@ def read_items(ti: Any, source: ItemSource) -> Sequence[str]:
 
 
 def read_results(ti: Any, dependencies: Iterable[Dependency], item: str | None) -> list[UpstreamResult]:
-    """The results of a task's dependencies; none for one that a person has marked as a success.
+    """The results of a task's dependencies; none for one that a person marked as success.
 
     :param item: the item that the task is for
-    :raises ItemsMovedError: a result is of another item than the run has in its place now
-    :raises ItemsError: nobody knows the items of a dependency
+    :raises ItemsMovedError: a result belongs to another item than its index has now
+    :raises ItemsError: the items of a dependency are unknown
     """
     found: list[UpstreamResult | None] = []
     for dependency in dependencies:
@@ -94,11 +94,11 @@ def read_results(ti: Any, dependencies: Iterable[Dependency], item: str | None) 
 def _of_all_items(ti: Any, dependency: Dependency) -> list[UpstreamResult | None]:
     assert dependency.items is not None, "a mapped task goes through a list"
     task_id, items = dependency.task_id, list(read_items(ti, dependency.items))
-    # One request gives the results in the order of their places, with those of places that are gone at the end.
+    # One request returns the results in index order, with those of indexes that no longer exist at the end.
     results = [_result(value) for value in ti.xcom_pull(task_ids=[task_id])[: len(items)]]
     if [result and result.item for result in results] == items:
         return results
-    # Some have none, or one of another item; which, only a request for each tells.
+    # Some are missing or belong to another item; only one request for each tells which.
     results = [_result(value) for value in ti.xcom_pull(task_ids=task_id, map_indexes=range(len(items)))]
     pairs = list(enumerate(zip(items, results, strict=True)))
     if wrong := [(at, result.item, item) for at, (item, result) in pairs if result and result.item != item]:
@@ -115,17 +115,17 @@ def _result(value: Any) -> UpstreamResult | None:
 
 
 def check_places(ti: Any, source: ItemSource) -> None:
-    """Refuse to do an item of a list that has changed, while results of the same task stand for the list before.
+    """Refuse to do an item of a changed list while results of the same task belong to the previous list.
 
-    Results of instances that are cleared, too, don't count: they are made anew. Only after a clear can a list be
-    another one, so this costs two requests then, and none in a first run.
+    Results of instances that are also cleared don't count: they are made again. A list can change only after a clear,
+    so this costs two requests then, and none in a first run.
 
-    :raises ItemsMovedError: results stand that are of other items than the run has in their places now
+    :raises ItemsMovedError: results belong to other items than their indexes have now
     """
     from chassis.contract.xcoms import Card
 
     items = read_items(ti, source)
-    # The states first: who ends in between, has done the item that is there now.
+    # States first: an instance that ends in between has done the item that is there now.
     states = ti.get_task_states(ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id]).get(ti.run_id, {})
     standing = {index for index in range(len(items)) if states.get(f"{ti.task_id}_{index}") == "success"}
     if not standing:
@@ -138,7 +138,7 @@ def check_places(ti: Any, source: ItemSource) -> None:
 
 
 def _moved(task_id: str, wrong: Sequence[tuple[int, str | None, str | None]]) -> ItemsMovedError:
-    """The error for results of a task, each with its place, its item, and the item that is there now."""
+    """The error for a task's results, each with its index, its item, and the item there now."""
     named = [f"[{index}] is of '{done}', where '{now}' is now" for index, done, now in wrong[:_NAMED]]
     places = ", ".join(f"[{index}]" for index, _, _ in wrong[:_NAMED])
     if len(wrong) > _NAMED:
@@ -151,13 +151,13 @@ def _moved(task_id: str, wrong: Sequence[tuple[int, str | None, str | None]]) ->
 
 
 class ItemsOperator(BaseOperator):
-    """Finds the items of a fan-out when the run knows them: in an input, or in an upstream task's output.
+    """Finds the items of a fan-out at run time: in an input, or in an upstream task's output.
 
-    Items are checked as a plan's literal items are, and keep their order: an item's place is its identity in
+    Items pass the same checks as a plan's literal items, and keep their order: an item's index is its identity in
     Airflow, for a clear and for a rerun.
 
     :param source: the input's name, or the upstream task's id
-    :param path: for an upstream task, the dotted way through its output to the list; empty for the output itself
+    :param path: for an upstream task, the dotted path to the list in its output; empty for the output itself
     :param of_input: whether ``source`` names an input
     :param members: ids of the tasks that go through the items
     """
@@ -189,7 +189,7 @@ class ItemsOperator(BaseOperator):
             return list(items)
 
     def _forget_gone(self, context: Context, items: Sequence[str]) -> None:
-        """Let no later run reuse the result of an item that is no longer in this run: a clear has undone it."""
+        """Keep later runs from reusing the result of an item that a clear has removed from this run."""
         from chassis.records.run_records import RunRecords
         from chassis.settings import Settings
 

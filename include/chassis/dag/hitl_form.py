@@ -1,8 +1,8 @@
-"""What Airflow asks a person about a plan, and what the person answers.
+"""What Airflow asks a person about a plan, and the person's answer.
 
-Airflow keeps the request's text and fields from the first time on (3.3), over clears, retries and revisions, and shows
-them in its own form. So they are the same for every plan. A field is filled in by whoever answers, and Airflow checks
-none of them; its form makes numbers and objects of texts that look like them.
+Airflow 3.3 keeps the request's text and fields from the first time, over clears, retries and revisions, and shows them
+in its own form, so they are the same for every plan. Whoever answers can fill in any field, and Airflow checks none of
+them; its form turns texts that look like numbers or objects into these.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAX_COMMENT = 10_000
-"""Characters of a comment: it goes into the planning agent's prompt."""
+"""Characters of a comment, which goes into the planning agent's prompt."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a person answered.
+    """A person's answer.
 
     :ivar option: one of ``PLAN_OPTIONS``
-    :ivar plan: what they say the answer is about: a plan's code or its digest
-    :ivar edited: YAML of a plan to take in place of the proposal; empty for none
+    :ivar plan: which plan the answer is about, as the person says: a plan's code or its digest
+    :ivar edited: YAML of a plan to use instead of the proposal; empty if there is none
     :ivar at: ISO 8601 time
     """
 
@@ -58,7 +58,7 @@ class Answer:
 
 
 def ask(ti: Any, approvers: Iterable[str]) -> None:
-    """Make Airflow take an answer for a task, and forget an earlier one.
+    """Make Airflow accept an answer for a task, and forget an earlier one.
 
     :param approvers: ids of the users who may answer; none: whoever may edit the run
     """
@@ -77,7 +77,7 @@ def ask(ti: Any, approvers: Iterable[str]) -> None:
 
 
 def plan_page(dag_id: str, run_id: str) -> str:
-    """Path of the page that shows the plan of a planner's run, as the browser has to ask for it."""
+    """Path of the page that shows the plan of a planner's run, as the browser must request it."""
     return Links(airflow_path()).plan(dag_id, run_id)
 
 

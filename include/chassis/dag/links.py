@@ -1,7 +1,7 @@
-"""The button "Board" on each task that Claude does: to the board of its run.
+"""The button "Board" on each Claude task, which links to its run's board.
 
-Airflow asks the plugin's link in the API server each time, so it works while the task runs, too. (A link of the
-operator's own would be an XCom that is pushed when the task has ended.)
+Airflow asks the plugin's link in the API server each time, so it works while the task runs. A link of the operator's
+own would be an XCom, pushed only when the task has ended.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class BoardLink(BaseOperatorLink):
 
     @property
     def operators(self) -> list[Any]:  # type: ignore[override]
-        """Whose tasks have the link. Imported when Airflow reads DAGs, not when it reads plugins."""
+        """Operators whose tasks have the link. Imported when Airflow reads DAGs, not when it reads plugins."""
         from chassis.dag.approval import ApprovePlanOperator
         from chassis.dag.decorator import DecoratedClaudeOperator
         from chassis.dag.operators import ClaudeTaskOperator
@@ -41,5 +41,5 @@ class BoardLink(BaseOperatorLink):
         ]
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Address of the board: a path, so that it holds under whatever name Airflow is reached."""
+        """Path of the board, without a host, so that it works under any name of Airflow's server."""
         return Links(airflow_path()).airflow_tab(ti_key.dag_id, ti_key.run_id)

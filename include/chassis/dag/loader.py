@@ -1,8 +1,8 @@
-"""Workflows of the plan store as DAGs, for a loader file to put into its globals.
+"""Loads the plan store's workflows as DAGs, for a loader file to put into its globals.
 
-A loader never raises: a plan that can't be read or built becomes a visible DAG tagged ``plan-error``, and no
-sibling is touched. (One DAG of a file that fails to build makes Airflow mark every DAG of that file stale, and the
-scheduler then ignores their runs.) In a worker, Airflow says which DAG it wants, and only that plan is read.
+A loader never raises: a plan that can't be read or built becomes a visible DAG tagged ``plan-error``, and the other
+plans stay untouched. (If one DAG of a file fails to build, Airflow marks every DAG of that file stale, and the
+scheduler then ignores their runs.) In a worker, Airflow names the DAG that it wants, and only that plan is read.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 
 
 def load_shard(names: Mapping[str, str], *, cache: str) -> dict[str, DAG]:
-    """The DAGs of a loader file of ``PlanBundle``, or the one of them that Airflow is parsing for.
+    """The DAGs of a ``PlanBundle`` loader file, or the one that Airflow is parsing the file for.
 
-    :param names: the plan file of each workflow, by the workflow's id
-    :param cache: folder for copies of plans of a store on S3
+    :param names: plan file by workflow id
+    :param cache: folder for copies of plans from a store on S3
     """
     refs = {workflow_id: PlanRef.parse(workflow_id, name) for workflow_id, name in names.items()}
     return _load({workflow_id: ref for workflow_id, ref in refs.items() if ref}, Path(cache))
@@ -40,7 +40,7 @@ def load_shard(names: Mapping[str, str], *, cache: str) -> dict[str, DAG]:
 def load_current_dags() -> dict[str, DAG]:
     """The newest plan of every workflow, for a deployment that can't configure ``PlanBundle``.
 
-    Where ``PlanBundle`` is configured, nothing: it serves the same workflows, with runs pinned to their plans.
+    Returns nothing if ``PlanBundle`` is configured: it serves the same workflows, with runs pinned to their plans.
     """
     from airflow.sdk.configuration import conf
 

@@ -1,10 +1,10 @@
-"""The operator by which Claude does a task in a DAG that somebody writes.
+"""The operator that has Claude do a task in a hand-written DAG.
 
 Invariants that must not be relaxed:
 
 - What comes from an XCom, a person's input or a plan is never rendered as a template. In a DAG's file, the author's own
   texts may be templates: that file is code.
-- Each instance of a mapped task has a name of its own, under which its spending, kept answers and transcript stand.
+- Each instance of a mapped task has its own name, which identifies its spending, kept answers and transcript.
 """
 
 from __future__ import annotations
@@ -52,29 +52,30 @@ LABEL = "{{ task.instance_name(ti.map_index) }}"
 
 _LONGEST_LABEL = 200
 _TAKEN = frozenset({"summary", "output", "return_value", CARD, ERROR, SPENDING})
-"""Keys of XComs that a field of the output doesn't get."""
+"""XCom keys that no field of the output may take."""
 
 
 class ClaudeTaskOperator(ClaudeOperator):
     """A task for Claude in a DAG of your own.
 
-    Claude is given the instruction, the inputs and, as data, the return values of the tasks directly upstream. The
-    result is the task's XCom: a dict with ``summary``, ``output`` and what it cost (a ``TaskResult``).
-    ``summary``, ``output`` and the fields that ``output_schema`` names are XComs of their own, too.
+    Claude gets the instruction, the inputs and, as data, the return values of the tasks directly upstream. The result
+    is the task's XCom: a dict with ``summary``, ``output`` and the cost (a ``TaskResult``). ``summary``, ``output``
+    and the fields that ``output_schema`` names are also separate XComs.
 
-    :param instruction: what to do, complete on its own; may be a template. ``{name}`` of an input and ``{item}`` are
-        replaced in a run
-    :param agent: name of the agent definition that does it
-    :param output_schema: what the output looks like: a JSON schema or a pydantic model; None: Markdown
+    :param instruction: what to do, complete on its own; may be a template. A run replaces ``{item}`` and the
+        ``{name}`` of each input
+    :param agent: name of the agent definition to use
+    :param output_schema: format of the output: a JSON schema or a pydantic model; None: Markdown
     :param inputs: values by name, or names of the run's params
-    :param context: data for Claude in place of the upstream tasks' return values: an XCom or any other value, or a list
-        or dict of them. None: the upstream tasks' return values; an empty list: nothing
-    :param item: what a mapped task is for, as a rule given by ``.expand(item=...)``
-    :param model: Bedrock model id; None takes the agent's, or else the connection's
+    :param context: data for Claude instead of the upstream tasks' return values: an XCom or any other value, or a
+        list or dict of them. None: the upstream tasks' return values; an empty list: nothing
+    :param item: what one instance of a mapped task is for, usually given by ``.expand(item=...)``
+    :param model: Bedrock model id; None uses the agent's, or else the connection's
     :param effort: how hard Claude tries: low, medium, high, xhigh or max; None as for the model
-    :param thinking: whether it thinks before it answers: adaptive or disabled; None as for the model
-    :param requirement: what the whole DAG is for; Claude is told it as the purpose of the task
-    :param limits: what a run of the DAG, and each task of it, may spend; give all tasks the same by ``default_args``
+    :param thinking: whether Claude thinks before it answers: adaptive or disabled; None as for the model
+    :param requirement: purpose of the whole DAG, which Claude gets as the purpose of the task
+    :param limits: what a run of the DAG, and each of its tasks, may spend; set the same for all tasks in
+        ``default_args``
     :raises PlanError: lists what is wrong with the arguments
     """
 
@@ -127,14 +128,14 @@ class ClaudeTaskOperator(ClaudeOperator):
         self.thinking = thinking
         self.requirement = requirement
         self.limits = Limits.model_validate(limits or {})
-        # Noted now: in a run, Airflow puts values in the place of the XComs.
+        # Recorded now: at run time, Airflow replaces the XComs with values.
         self._sources = None if context is None else sources_of(context)
         self._used = tasks_in((instruction, inputs, context, item))
         self._differ: Collection[str] = ()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
-        """The arguments that all instances of a mapped task share; wrong ones are refused now, not in a run.
+        """Set the arguments that all instances of a mapped task share. Checks them now, not at run time.
 
         :raises PlanError: lists what is wrong with the arguments
         """
@@ -149,12 +150,12 @@ class ClaudeTaskOperator(ClaudeOperator):
         return self._label() or str(map_index)
 
     def _label(self) -> str:
-        """What the instances of a mapped task differ in; empty when nobody says."""
+        """What distinguishes this instance of a mapped task; empty if unknown."""
         return "" if self.item is None else self.label_of(self.item)
 
     @staticmethod
     def label_of(value: Any) -> str:
-        """A value as a line that Airflow has room for."""
+        """A value as one line that fits Airflow's field."""
         return one_line(_text(value), _LONGEST_LABEL)
 
     def _do_render_template_fields(
@@ -165,11 +166,12 @@ class ClaudeTaskOperator(ClaudeOperator):
         jinja_env: jinja2.Environment,
         seen_oids: set[int],
     ) -> None:
-        """Render what the author wrote. What a mapped task is expanded over stays what it is: Airflow itself renders
-        what another task returned for ``expand_kwargs``.
+        """Render what the author wrote, but not what a mapped task is expanded over.
+
+        Airflow itself would render what another task returned for ``expand_kwargs``.
         """
         if (mapped := self._mapped()) is not None:
-            # Noted now: afterwards, no value is the one that the author gave.
+            # Recorded now: afterwards, no value is the one that the author gave.
             fields, shared = ClaudeTaskOperator.template_fields, mapped.partial_kwargs
             self._differ = [name for name in fields if getattr(self, name) is not shared.get(name)]
         own = [name for name in template_fields if name not in self._differ]
@@ -183,7 +185,7 @@ class ClaudeTaskOperator(ClaudeOperator):
         check_instruction(self.task_id, self.instruction)
         shared, own = self._given(context)
         given = [*shared, *own]
-        # In a mapped group of tasks, nobody knows what of an argument is the instance's own.
+        # In a mapped task group, nobody knows which part of an argument is the instance's own.
         same_inputs = not self.inputs or "inputs" not in self._differ
         task = TaskSpec.model_construct(
             id=self.task_id,
@@ -240,7 +242,7 @@ class ClaudeTaskOperator(ClaudeOperator):
         return {str(name): plain(params[str(name)]) for name in names}
 
     def _given(self, context: Context) -> tuple[list[Given], list[Given]]:
-        """What other tasks gave, or what the author gives in their place: for all instances, and for this one alone."""
+        """What other tasks returned, or the author's values instead: for all instances, and for this one alone."""
         found: list[Given] = []
         if self._sources is not None:
             found = read_given(self.context, self._named("context", self._sources), context)
@@ -251,28 +253,28 @@ class ClaudeTaskOperator(ClaudeOperator):
         return ([], found) if "context" in self._differ else (found, [])
 
     def _upstream(self) -> list[str]:
-        """The tasks directly upstream, in the file's order, but for those whose values are arguments."""
+        """The tasks directly upstream, in the file's order, except those whose values are arguments."""
         mapped = self._mapped()
         used = self._used | {each.task_id for each in (mapped.iter_mapped_dependencies() if mapped else ())}
         return [each for each in self.dag.task_dict if each in self.upstream_task_ids - used]
 
     def _named(self, argument: str, sources: Sequence[Source]) -> Sequence[Source]:
-        """The sources of a mapped argument, whose value was there before this instance was."""
+        """The sources of a mapped argument, whose value existed before this instance did."""
         mapped = self._mapped()
         given = mapped_argument(mapped, argument) if mapped else None
         return sources if given is None else [Source(None, task_of(given))]
 
     def _mapped(self) -> MappedOperator | None:
-        """What this instance is an instance of; None when it isn't mapped by ``.expand()``."""
+        """The mapped operator of this instance; None if it isn't mapped by ``.expand()``."""
         task: Any = self.dag.task_dict.get(self.task_id)
         return task if task is not None and task.is_mapped else None
 
     def _keys(self) -> tuple[str, ...]:
-        """The XComs besides the result: its parts, and the fields that the schema names."""
+        """XComs besides the result: its parts, and the fields that the schema names."""
         fields = (self.output_schema or {}).get("properties") or {}
         return "summary", "output", *(name for name in fields if name not in _TAKEN)
 
 
 def _text(item: Any) -> str:
-    """An item as text: what isn't text already, as JSON."""
+    """An item as text; anything else as JSON."""
     return item if isinstance(item, str) else json.dumps(plain(item), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""A plan that waits for a person: what is parked with the task, and what a reviewer is shown of it."""
+"""A plan that waits for a person: what is parked with the task, and what a reviewer sees."""
 
 from __future__ import annotations
 
@@ -41,16 +41,15 @@ class ParkedPlan(BaseModel):
     asked: int = Field(0, description="How often it was put to a person: once more for each refused answer.")
 
     def spec(self) -> WorkflowSpec:
-        """The plan itself."""
         return load_plan(self.plan, source="as proposed")
 
 
 class KeptPlan:
-    """The plan that a task has parked with, for a further try of it that nobody cleared.
+    """The plan that a task parked with, for a later try of it that nobody cleared.
 
-    An answer that comes within a second of the request can make Airflow 3.3 take the task for killed and try it again
-    (4 of 15 such answers: the executor told of the end of the first part when the second was queued). Such a try goes
-    on where the first one was. One after a clear must not: whoever clears an approval wants to be asked anew. A clear
+    If an answer comes within a second of the request, Airflow 3.3 may take the task for killed and try it again (4 of
+    15 such answers: the executor reported the end of the first part when the second was queued). Such a try continues
+    where the first one was. One after a clear must not: whoever clears an approval wants to be asked again. A clear
     raises the run's ``clear_number`` and what Airflow calls the task's ``max_tries``; a retry leaves both.
     """
 
@@ -59,16 +58,16 @@ class KeptPlan:
         self._name = records.paths.pending_plan(clear_number, max_tries)
 
     def keep(self, plan: ParkedPlan) -> None:
-        """Keep this one in place of an earlier one.
+        """Keep this plan in place of an earlier one.
 
-        :raises StoreError: it is unknown whether it is kept
+        :raises StoreError: it is unknown whether the plan is kept
         """
         self._files.write(self._name, plan.model_dump_json().encode())
 
     def get(self) -> ParkedPlan | None:
-        """The one that was kept last; None if there is none.
+        """The plan kept last; None if there is none.
 
-        :raises StoreError: it can't be told
+        :raises StoreError: the store can't tell
         :raises RecordBrokenError: it was edited by hand
         """
         try:
@@ -82,9 +81,9 @@ class KeptPlan:
 
 
 class LatestRevision:
-    """The newest revision of a workflow, which a plan is compared with. Reads the plan store.
+    """The newest revision of a workflow, to compare a plan with. Reads the plan store.
 
-    :ivar number: None when there is no such workflow
+    :ivar number: None if there is no such workflow
     """
 
     def __init__(self, workflow_id: str, settings: Settings) -> None:
@@ -96,14 +95,14 @@ class LatestRevision:
         self.number = None if self._ref is None else self._ref.revision
 
     def spec(self) -> WorkflowSpec | None:
-        """Its plan; None when there is none that can be read: then there is nothing to compare with."""
+        """Its plan; None if there is none that can be read, and so nothing to compare with."""
         try:
             return None if self._ref is None else self._store.read(self._ref)
         except PlanError:
             return None
 
     def is_plan(self, spec: WorkflowSpec) -> bool:
-        """Whether publishing the plan would change nothing but the demand for approval: nobody approves that."""
+        """Whether publishing the plan would change only whether it needs approval: nobody approves that."""
         head = self.spec()
         if self._ref is None or self._ref.retired or head is None:
             return False
@@ -111,7 +110,7 @@ class LatestRevision:
 
 
 def edited_plan(text: str, parked: ParkedPlan, settings: Settings) -> WorkflowSpec:
-    """The plan that a person wrote in place of a proposed one, with the provenance of the agents that it uses.
+    """The plan that a person wrote in place of a proposed one, with the provenance of its agents.
 
     :raises PlanError: lists all faults
     """
@@ -132,7 +131,7 @@ def edited_plan(text: str, parked: ParkedPlan, settings: Settings) -> WorkflowSp
 
 
 def estimate_of(spec: WorkflowSpec, settings: Settings) -> Estimate:
-    """What a run of the plan will take, by this deployment's agents, catalogue and connection."""
+    """What a run of the plan will take, with this deployment's agents, catalogue and connection."""
     from chassis.agents import load_agents
     from chassis.catalogue import load_catalogue
     from chassis.claude.connection_options import connection_options
@@ -150,10 +149,10 @@ def estimate_of(spec: WorkflowSpec, settings: Settings) -> Estimate:
 def as_shown(
     parked: ParkedPlan, latest: LatestRevision, settings: Settings, *, refused: str
 ) -> dict[str, Any]:
-    """What a reviewer is shown: a ``PendingPlan``, as JSON.
+    """What a reviewer sees: a ``PendingPlan``, as JSON.
 
-    :param latest: of the workflow
-    :param refused: why the last answer was not carried out; empty: none was refused
+    :param latest: newest revision of the plan's workflow
+    :param refused: why the last answer was not carried out; empty if none was refused
     """
     from chassis.workflow.plan_changes import plan_changes
 

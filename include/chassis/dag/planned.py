@@ -3,7 +3,7 @@
 Invariants that must not be relaxed:
 
 - What comes from an XCom, a person's input or a plan is never rendered as a template.
-- A task is given the results of its declared dependencies, and of nobody else.
+- A task gets the results of its declared dependencies and no others.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 class PlannedTaskOperator(ClaudeOperator):
     """Does one task of a plan, or one item of it.
 
-    Nothing that a person or a model wrote is a template field, with one exception: ``item``, because Airflow resolves
-    a mapped argument only for template fields. A resolved item is not rendered again, so an item named ``{{ 1 }}``
-    stays that text (``tests/system`` holds it).
+    Nothing that a person or a model wrote is a template field, except ``item``: Airflow resolves a mapped argument
+    only for template fields. It doesn't render a resolved item again, so an item named ``{{ 1 }}`` stays that text (a
+    test in ``tests/system`` checks it).
 
-    :param spec: the task as the plan has it
+    :param spec: the task as in the plan
     :param requirement: the plan's requirement, verbatim
     :param inputs: names of the plan's inputs; their values are the run's params
-    :param dependencies: whose results the prompt holds: the declared dependencies and nobody else
-    :param limits: what a run, and each task of it, may spend
+    :param dependencies: the declared dependencies, whose results alone the prompt holds
+    :param limits: what a run, and each of its tasks, may spend
     :param item: the item of a mapped task
     :param items: where a mapped task gets its items; None: nobody checks that they are still the same
-    :param item_inputs: names of the inputs that a fan-out of the plan goes through
+    :param item_inputs: names of the inputs that fan-outs of the plan go through
     :param others: whether other tasks of the plan have the same agent, model and answer schema
     """
 
@@ -90,7 +90,7 @@ class PlannedTaskOperator(ClaudeOperator):
             task,
             settings,
             requirement=self.requirement,
-            # The run may have gone on to a plan that has an amended input no more.
+            # The run may have moved on to a plan that no longer has an amended input.
             inputs={name: amended.inputs.get(name, params[name]) for name in self.inputs},
             item=self.item,
             results=results,
@@ -112,15 +112,15 @@ class PlannedTaskOperator(ClaudeOperator):
         )
 
     def _amended(self, context: Context, settings: Settings) -> Amended:
-        """What a person has changed for this task in this run.
+        """The person's amendment of this task in this run.
 
-        :raises ChassisError: it can't be told, so the task must not run
+        :raises ChassisError: it can't be read, so the task must not run
         """
         from chassis.records.amendments import Amended
         from chassis.records.run_records import RunRecords
 
         if not context["dag_run"].clear_number:
-            # An amended task was cleared. Most runs need not look, which on S3 takes a second.
+            # An amended task was cleared. Most runs can skip the lookup, which takes a second on S3.
             return Amended()
         ti = context["ti"]
         amended = RunRecords.open(settings, ti.dag_id, ti.run_id).amendments.of(ti.task_id, self.item)
@@ -131,7 +131,7 @@ class PlannedTaskOperator(ClaudeOperator):
     def reused(
         self, context: Context, settings: Settings, call: TaskCall | PlanCall
     ) -> dict[str, Any] | None:
-        """The result of the run that this one continues, if the task was told the same there."""
+        """The result of the run that this one continues, if the task has the same fingerprint there."""
         from chassis.dag.reuse_results import reused_result
 
         assert isinstance(call, TaskCall), "prepare makes one"

@@ -1,8 +1,8 @@
-"""The planner's DAG: a requirement in, a published workflow and its first run out.
+"""The planner's DAG: takes a requirement, publishes a workflow and starts its first run.
 
-``plan`` asks Claude for a plan, ``approve`` waits for a person to agree where one has to, ``publish`` stores what was
-approved as the workflow's next revision (or finds that nothing changed), ``await_dag`` waits until Airflow runs by that
-very plan, ``trigger`` starts the workflow and links to it.
+``plan`` asks Claude for a plan, ``approve`` waits for a person if the policy requires it, ``publish`` stores the
+approved plan as the workflow's next revision (or finds that nothing changed), ``await_dag`` waits until Airflow runs
+exactly that plan, and ``trigger`` starts the workflow and links to it.
 """
 
 from __future__ import annotations
@@ -67,20 +67,20 @@ def planner_dag(
 ) -> DAG:
     """A DAG that plans a requirement, publishes the plan and runs it.
 
-    What is given here becomes the default of the trigger form; a DAG with a ``schedule`` needs a requirement.
+    The arguments become the defaults of the trigger form. A DAG with a ``schedule`` needs a requirement.
 
     :param dag_id: id of the planner DAG itself
-    :param requirement: what is to be done, in plain words; None makes it a required field of the form
-    :param workflow_id: id of the workflow to publish; None lets the planner name it. A recurring planner should
-        give one, so that each plan becomes the next revision of one workflow
+    :param requirement: what to do, in plain words; None makes it a required field of the form
+    :param workflow_id: id of the workflow to publish; None lets the planner choose it. Set it for a recurring
+        planner, so that each plan becomes the next revision of one workflow
     :param inputs: values for the plan's inputs
-    :param schedule: when the planner itself runs: anything that Airflow's DAG takes
+    :param schedule: when the planner itself runs: any schedule that Airflow's DAG accepts
     :param approve: when a person must approve a plan: "always", "changed" (unless it is the workflow's newest
-        revision) or "never"; None takes the setting. A run can only demand more
-    :param approve_over_usd: dollars of a plan's estimate up to which nobody is asked; None takes the setting
-    :param approvers: ids of the users who may decide; None takes the setting
-    :param approval_timeout_hours: how long a plan waits for a decision; None takes the setting
-    :param notifiers: Airflow notifiers that are called each time a plan waits for a decision
+        revision) or "never"; None uses the setting. A run can only demand more
+    :param approve_over_usd: plans estimated at up to this many dollars need no approval; None uses the setting
+    :param approvers: ids of the users who may decide; None uses the setting
+    :param approval_timeout_hours: how long a plan waits for a decision; None uses the setting
+    :param notifiers: Airflow notifiers, called each time a plan waits for a decision
     :param dag_arguments: further arguments for Airflow's DAG
     """
     settings = Settings.load()
@@ -111,8 +111,8 @@ def planner_dag(
         agree = ApprovePlanOperator(
             task_id=APPROVE,
             task_display_name="Approve the plan",
-            # Airflow loses a try to each answer that comes too soon, see KeptPlan. What is wrong with a plan or
-            # with the settings is final at once all the same.
+            # Airflow loses a try to each answer that comes too soon; see KeptPlan. A fault in a plan or in the
+            # settings is final at once all the same.
             retries=_TRIES_TO_LOSE,
             retry_delay=timedelta(seconds=1),
             retry_exponential_backoff=0,
@@ -130,7 +130,7 @@ def planner_dag(
 
 
 class PublishOperator(BaseOperator):
-    """Stores the plan that was approved, and no other. The XCom is a ``PublishedPlan``."""
+    """Stores only the approved plan. The XCom is a ``PublishedPlan``."""
 
     def execute(self, context: Context) -> dict[str, Any]:
         from chassis.deployment import Deployment
@@ -163,9 +163,9 @@ class PublishOperator(BaseOperator):
         return published.document()
 
     def _approved(self, context: Context, settings: Settings) -> WorkflowSpec:
-        """The plan of the task ``approve``, held against the log of decisions: an XCom can be edited.
+        """The plan of the task ``approve``, checked against the log of decisions: an XCom can be edited.
 
-        :raises NotApprovedError: it isn't what was decided last
+        :raises NotApprovedError: it isn't the plan that was decided on last
         """
         from chassis.records.run_records import RunRecords
 
@@ -182,7 +182,7 @@ class PublishOperator(BaseOperator):
 
 
 class AwaitWorkflowSensor(BaseSensorOperator):
-    """Waits until Airflow's DAG of the workflow is the one that was built from the published plan."""
+    """Waits until Airflow has built the workflow's DAG from the published plan."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(poke_interval=1, timeout=300, mode="poke", **kwargs)
@@ -206,7 +206,7 @@ class AwaitWorkflowSensor(BaseSensorOperator):
     def _is_next(self, published: PublishedPlan, bundle_version: str | None) -> bool:
         """Whether a run that starts now is pinned to the published plan.
 
-        Airflow stores a DAG and the bundle version of its run apart: between a refresh and the next parse, the new
+        Airflow stores a DAG and its runs' bundle version separately: between a refresh and the next parse, the new
         graph can stand beside the old version. Without PlanBundle there is no version, and nothing is pinned.
 
         :raises ChassisError: another planner has published a later revision meanwhile
@@ -253,7 +253,7 @@ class TriggerWorkflowOperator(TriggerDagRunOperator):
 
 
 def given_inputs(context: Context) -> dict[str, Any]:
-    """The inputs that the person gave to the planner, with the values that the approved plan has: it may be edited."""
+    """The inputs that the person gave to the planner, with the approved plan's values, which may have been edited."""
     inputs = load_plan(_left(context, APPROVE, ApprovedPlan).plan, source="as approved").inputs
     given = {name: inputs[name].default for name in context["params"]["inputs"] or () if name in inputs}
     return {name: value for name, value in given.items() if value is not None}
@@ -262,7 +262,7 @@ def given_inputs(context: Context) -> dict[str, Any]:
 def _left(context: Context, task_id: str, kind: type[Left]) -> Left:
     """What a task of this run has left.
 
-    :raises ChassisError: nothing of its kind
+    :raises ChassisError: there is nothing of that kind
     """
     if (left := kind.of(context["ti"].xcom_pull(task_ids=task_id, map_indexes=-1))) is None:
         raise ChassisError(f"The task {task_id} has left no plan.", hint="Clear it, with what follows.")

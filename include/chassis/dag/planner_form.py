@@ -1,8 +1,8 @@
-"""The planner's trigger form: what a person says, which Claude's plan can't change.
+"""The planner's trigger form: what a person sets, which Claude's plan can't change.
 
-Airflow shows fields without a section first, and open; the sections below are closed. So what a first plan needs
-comes first, and all else can be left alone. What may be left empty is nullable: the form demands a value of any other
-field. Airflow checks patterns and bounds at the trigger; what only Chassis can tell is checked before Claude is asked.
+Airflow shows fields without a section first, and open; the sections below are closed. So what a first plan needs comes
+first, and the rest is optional. Optional fields are nullable: the form demands a value of any other field. Airflow
+checks patterns and bounds at the trigger; Chassis checks the rest before it asks Claude.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Asia/Kolkata Asia/Singapore Asia/Tokyo Australia/Sydney"""
 
 
 def planner_form(given: Mapping[str, Any]) -> dict[str, Param]:
-    """The params of a planner's DAG, in the order in which the form shows them.
+    """The params of a planner's DAG, in the order of the form.
 
     :param given: defaults of ``requirement``, ``workflow_id`` and ``inputs``; None leaves them to the person
     """

@@ -1,4 +1,4 @@
-"""Asking the planning agent: for a plan of a run's requirement, or for changes to a plan that there is."""
+"""Asks the planning agent for a plan of a run's requirement, or for changes to an existing plan."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from chassis.workflow.spec import Demand
 
 NONE = "none"
-"""What takes away a schedule, a budget or a demand for approval that the workflow has."""
+"""Removes the workflow's schedule, budget or demand for approval."""
 
 
 class PlanOperator(ClaudeOperator):
-    """Asks the planning agent for a plan of the run's requirement, or for changes to the workflow's.
+    """Asks the planning agent for a plan of the run's requirement, or for changes to the workflow's plan.
 
-    The XCom is a ``CheckedPlan``. What the person gave is checked first: Claude can't repair that.
+    The XCom is a ``CheckedPlan``. The person's input is checked first: Claude can't repair it.
     """
 
     def prepare(self, context: Context, settings: Settings) -> PlanCall:
@@ -58,10 +58,10 @@ def plan_call(
 ) -> PlanCall:
     """The call for a plan, on the account of the operator's task. Runs in a worker.
 
-    :param current: the plan that is to be changed; None: a plan is to be made from nothing
-    :param comment: what a reviewer of the current plan wants changed; all that was given is in that plan then
-    :param done: what is done already, in a run of the workflow
-    :raises PlanError: what the person gave is wrong
+    :param current: the plan to change; None: make a new plan
+    :param comment: the changes that a reviewer of the current plan wants; that plan then has all that was given
+    :param done: what a run of the workflow has done already
+    :raises PlanError: the person's input is wrong
     :raises DefinitionError: an agent's file or the catalogue is wrong
     """
     from chassis.agents import PLANNER_AGENT, read_agents
@@ -79,7 +79,7 @@ def plan_call(
         head = newest_plan(PlanStore(settings.plans_root, settings.storage_conn_id), given.workflow_id)
     check_timezone(given, head)
     check_inputs_size(given.inputs, settings.context_chars)
-    # "All services" must mean all: what a run could do without, a plan can't.
+    # "All services" must mean all: a run may manage with an incomplete catalogue, a plan may not.
     catalogue = load_catalogue(settings.services_file, complete=True)
     deployment = Deployment(settings, read_agents(settings.agents_folder), catalogue)
     for fault in (*deployment.folder.faults, *deployment.folder.notes, *catalogue.faults):
@@ -118,7 +118,7 @@ def plan_call(
 
 
 def refuse_paused(context: Context, workflow_id: str) -> None:
-    """Refuse to start what would not run: Airflow takes the runs of a paused DAG, and starts none of their tasks.
+    """Refuse to start a paused workflow: Airflow accepts runs of a paused DAG, but starts none of their tasks.
 
     :raises WorkflowPausedError: the workflow is paused. One that Airflow doesn't know yet isn't
     """
@@ -135,9 +135,9 @@ def refuse_paused(context: Context, workflow_id: str) -> None:
 
 
 def given_from(params: Mapping[str, Any]) -> Given:
-    """What the person gave, from the planner's params; what they left empty was not given.
+    """The person's input from the planner's params; an empty field counts as not given.
 
-    :raises PlanError: lists what is wrong with it, such as a cron or a timezone that doesn't exist
+    :raises PlanError: lists what is wrong, such as a cron or timezone that doesn't exist
     """
     given = {
         "requirement": params["requirement"],
@@ -165,7 +165,7 @@ def _word(value: Any) -> str:
 
 
 def _number(text: str) -> Any:
-    """The number that a text is; the text itself, for the rules to refuse, when it is none."""
+    """The number that a text spells; otherwise the text itself, for the rules to refuse."""
     try:
         return float(text)
     except ValueError:
@@ -173,7 +173,7 @@ def _number(text: str) -> Any:
 
 
 def demanded(by_run: str | None, by_plan: Demand | None) -> Demand | None:
-    """What is demanded beyond what is configured: by this run or, where it says nothing, by the workflow's plan."""
+    """What is demanded beyond the configured policy: by this run or, if it says nothing, by the workflow's plan."""
     if by_run is None:
         return by_plan
     return None if by_run == NONE else cast("Demand", by_run)

@@ -1,8 +1,8 @@
-"""Planning on from a run: the workflow's plan as it is, and what that run has done and what it couldn't.
+"""Planning on from a run: the workflow's current plan, and what that run has done or failed to do.
 
-The plan is the workflow's newest revision, and not the one that the run was pinned to: what is published next follows
-the newest, and a correction that a person has made since then must not be undone by planning on from an old run. Which
-results are reused doesn't depend on the revision: that goes by what each task is told.
+The plan is the workflow's newest revision, not the one that the run was pinned to. The next plan follows the newest, so
+planning on from an old run must not undo a correction made since then. Which results are reused doesn't depend on the
+revision but on each task's fingerprint.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ LATEST = "latest"
 """Stands for the newest run of the workflow."""
 
 _ERRORS = 20
-"""Failed tasks whose error is told to the planner. Each takes a request to Airflow, and many fail for one reason."""
+"""Failed tasks whose errors the planner gets. Each takes a request to Airflow, and many fail for one reason."""
 _LONGEST = 500
 """Characters of a summary or an error in the planner's prompt."""
 
 
 class PlannedOn(NamedTuple):
-    """What is planned on from: the workflow's newest plan, a run of it (empty: it has none), what was done there."""
+    """What to plan on from: the workflow's newest plan, a run of it (empty: none), and what is done there."""
 
     current: WorkflowSpec
     run_id: str
@@ -46,9 +46,9 @@ class PlannedOn(NamedTuple):
 
 
 def read_planned_on(context: Context, settings: Settings) -> PlannedOn | None:
-    """What the planner's params say to plan on from; None when they name no run. Reads stores and asks Airflow.
+    """What the planner's params say to plan on from; None if they name no run. Reads stores and asks Airflow.
 
-    :raises PlanError: they name a run, and no workflow
+    :raises PlanError: they name a run but no workflow
     :raises PlanNotFoundError: there is no such workflow; names the nearest
     :raises RunNotFoundError: the workflow has no such run; names the nearest
     """
@@ -90,7 +90,7 @@ def _find_run(ti: Any, files: Files, workflow_id: str, wanted: str) -> str:
 
 
 def _done(ti: Any, files: Files, current: WorkflowSpec, run_id: str) -> Iterator[DoneTask]:
-    """What the run has done, and what failed in it. The order is that of the names."""
+    """What the run has done, and what failed in it, ordered by name."""
     from chassis.planning import DoneTask
     from chassis.records.run_records import RunRecords
 
@@ -107,7 +107,7 @@ def _done(ti: Any, files: Files, current: WorkflowSpec, run_id: str) -> Iterator
         source = graph.items(task_id)
         item = source.at(index) if source is not None else None
         if item is not None and (task_id, item) in finished:
-            item = None  # The items stood in another order then.
+            item = None  # The items had another order then.
         error = ""
         if state == "failed" and errors < _ERRORS:
             errors += 1
@@ -118,7 +118,7 @@ def _done(ti: Any, files: Files, current: WorkflowSpec, run_id: str) -> Iterator
 
 
 def _said(error: Any) -> str:
-    """What the XCom ``error`` says, on one line."""
+    """The message of the XCom ``error``, on one line."""
     if not isinstance(error, dict):
         return ""
     faults = error.get("faults")

@@ -1,6 +1,6 @@
 """What a failed task leaves for its readers, before Airflow sees the error.
 
-The types of XComs are imported where one is made: a task that only hands its work to the triggerer needs none of them.
+The types of XComs are imported only where one is made: a task that just hands its work to the triggerer needs none.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def reported(operator: BaseOperator, context: Context) -> Iterator[None]:
 
 @contextmanager
 def card_on_error(context: Context) -> Iterator[None]:
-    """Leave a card for a :class:`ChassisError` that comes before any call, or where none is made."""
+    """Leave a card for a :class:`ChassisError` that is raised before or without a call."""
     try:
         yield
     except ChassisError as error:

@@ -1,4 +1,4 @@
-"""When Airflow tries a failed task again: the one table is ``ChassisError.retryable``."""
+"""Decides when Airflow retries a failed task; ``ChassisError.retryable`` is the only table."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
 LONGEST_WAIT = timedelta(minutes=10)
-"""A server's ``retry-after`` is honoured up to this; the Claude SDK itself has no such cap."""
+"""Longest ``retry-after`` of a server that is honoured; the Claude SDK itself has no such cap."""
 
 
 class ClaudeRetryPolicy(RetryPolicy):
-    """Fails at once where a retry can't help, and waits as long as the server asked where it said so.
+    """Fails at once if a retry can't help, and waits as long as the server asked if it did.
 
-    Anything that is no :class:`ChassisError` (a lost worker, a timeout, a bug) is left to Airflow's own rules.
+    Leaves anything that isn't a :class:`ChassisError` (a lost worker, a timeout, a bug) to Airflow's own rules.
     """
 
     def evaluate(

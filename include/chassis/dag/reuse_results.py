@@ -1,7 +1,7 @@
-"""Reusing what an earlier run has done: a task that was told the same there ends with that result, at no cost.
+"""Reuses the results of an earlier run: a task with the same fingerprint there ends with that result, at no cost.
 
-The param ``carry_over_from`` names the earlier run. A task that a person clears is done anew: that is what a clear is
-for. It counts as done anew from the moment it starts, for this run and for those that reuse its results.
+The param ``carry_over_from`` names the earlier run. A task that a person clears runs again: that is what a clear is
+for. From the moment it starts, neither this run nor those that reuse its results use the old result.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ log = logging.getLogger(__name__)
 
 
 def reused_result(context: Context, settings: Settings, call: TaskCall) -> dict[str, Any] | None:
-    """The task's XCom with the result of the run that this one continues; None when the task is to be done.
+    """The task's XCom with the result of the run that this one continues; None if the task must be done.
 
-    The result is kept as one of this run, too, so that the next run can reuse it.
+    Keeps the result for this run, too, so that the next run can reuse it.
 
-    :raises StoreError: it can't be told whether there is a result; a retry asks again
+    :raises StoreError: the store can't tell whether there is a result; a retry asks again
     """
     who, what = call.accounts.identity, call.request.subject
     source = context["params"].get(CARRY_OVER)
-    # Airflow counts clears by run: a first try is one of a task that nobody has cleared.
+    # Airflow counts clears by run: a first try belongs to a task that nobody has cleared.
     if who.clear_number > 0 and who.try_number > 1:
         RunRecords.open(settings, who.dag_id, who.run_id).results.forget(who.task_id, who.item)
         return None
@@ -47,7 +47,7 @@ def reused_result(context: Context, settings: Settings, call: TaskCall) -> dict[
         log.info("The result in run %r is the simulator's, and this run asks Claude: it is done.", source)
         return None
     nothing = {"usage": Usage().model_dump(mode="json"), "cost_usd": 0.0}
-    # The other run's amendments are not this run's, which was told the same by its plan.
+    # The other run's amendments don't apply here: this run's own plan gave the task the same prompt.
     result = found | nothing | {"carried_from": source, "amendment": None}
     RunRecords(files, who.dag_id, who.run_id).results.keep(call.fingerprint, result)
     log.info("Reused from run %r: %s was told the same there. No call is made.", source, what)

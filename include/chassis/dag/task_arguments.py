@@ -1,4 +1,4 @@
-"""What the author of a DAG gives a task for Claude, held to the rules of a plan's tasks when the DAG is parsed."""
+"""Checks a DAG author's arguments for a Claude task against the rules of a plan's tasks, when the DAG is parsed."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _OF_A_TASK = ("agent", "model", "effort", "thinking")
 def check_arguments(
     task_id: str, given: Mapping[str, Any], *, params: Collection[str] = (), mapped: bool = False
 ) -> None:
-    """Refuse arguments that can't work, all faults at once. What another task gives is known only in a run.
+    """Refuse arguments that can't work, all faults at once. What another task returns is known only at run time.
 
-    :param given: the operator's own arguments by name, those that the author gave
+    :param given: the operator's own arguments that the author set, by name
     :param params: names of the run's params
     :param mapped: whether further arguments come by ``.expand()``
     :raises PlanError: lists what is wrong
@@ -42,9 +42,9 @@ def check_arguments(
 
 
 def check_instruction(task_id: str, instruction: Any) -> None:
-    """Refuse an instruction that a run has made of a template, of another task's result, or by a function.
+    """Refuse an instruction that a run made from a template, another task's result, or a function.
 
-    :raises PlanError: it is no text, blank or too long
+    :raises PlanError: it isn't text, or is blank or too long
     """
     faults = list(_plan_faults({"instruction": instruction}))
     if faults:
@@ -52,7 +52,7 @@ def check_instruction(task_id: str, instruction: Any) -> None:
 
 
 def schema_of(output_schema: Any) -> Any:
-    """A JSON schema: what was given, or that of a pydantic model.
+    """A JSON schema: the given one, or that of a pydantic model.
 
     :raises PydanticUserError: the model has none
     """
@@ -62,7 +62,7 @@ def schema_of(output_schema: Any) -> Any:
 
 
 def _plan_faults(given: Mapping[str, Any]) -> Iterator[PlanFault]:
-    """What a plan with this task would be refused for."""
+    """Faults for which a plan with this task would be refused."""
     task: dict[str, Any] = {"id": _STAND_IN, "name": _STAND_IN, "instruction": _STAND_IN}
     task |= {name: given[name] for name in _OF_A_TASK if given.get(name) is not None}
     instruction = given.get("instruction")

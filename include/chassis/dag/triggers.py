@@ -1,17 +1,17 @@
 """The trigger that asks Claude in the triggerer, where waiting costs neither a worker slot nor a process.
 
-A success ends here: the result is pushed as the task's XCom and the task is marked a success without another
+A success ends here: the trigger pushes the result as the task's XCom and marks the task as success, without another
 worker. A failure goes back to a worker, which raises it, so that the task's retry policy decides.
 
 Invariants that must not be relaxed:
 
-- The XCom is pushed before the success event. A triggerer that dies in between finds the kept answers and pushes it
-  again; the other order would let a dependent task start without its input.
-- The XCom is pushed by ``XCom.aset``, not by ``TaskSuccessEvent(xcoms=)``: Airflow 3.3 stores the latter as JSON
-  text inside JSON.
-- A task is never sent back to a worker within :data:`RESUME_AFTER` of its deferral: under load the executor may
-  still report the end of the first part, and the scheduler takes that for a killed task (seen with Airflow 3.3.2).
-- What was paid for is not lost to a database that is away for a while: pushing is tried for :data:`PUSH_PATIENCE`.
+- The XCom is pushed before the success event. If the triggerer dies in between, the next one finds the kept answers and
+  pushes it again; the other order would let a dependent task start without its input.
+- The XCom is pushed by ``XCom.aset``, not by ``TaskSuccessEvent(xcoms=)``: Airflow 3.3 stores the latter as JSON text
+  inside JSON.
+- A task never goes back to a worker within :data:`RESUME_AFTER` of its deferral: under load the executor may still
+  report the end of the first part, and the scheduler takes that for a killed task (seen with Airflow 3.3.2).
+- What was paid for survives a database that is unavailable for a while: pushing is tried for :data:`PUSH_PATIENCE`.
 - No sequence of XComs is read here: the triggerer's supervisor can't decode that request and would wait for ever.
 """
 
@@ -43,7 +43,7 @@ PUSH_PATIENCE = 300.0
 _PUSH_PAUSE = 2.0
 
 RESULT = "result"
-"""Key of the event that hands a result back to a worker; the event of a failure is ``ChassisError.describe()``."""
+"""Key of the event that returns a result to a worker; the event of a failure is ``ChassisError.describe()``."""
 
 
 class ClaudeTrigger(BaseTrigger):
@@ -53,7 +53,7 @@ class ClaudeTrigger(BaseTrigger):
     """
 
     resumes: ClassVar[bool] = False
-    """Whether a success, too, goes back to a worker, as an event with :data:`RESULT`."""
+    """Whether a success also goes back to a worker, as an event with :data:`RESULT`."""
 
     def __init__(self, call: dict[str, Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -70,11 +70,11 @@ class ClaudeTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        # The first XCom in a fresh triggerer imports for seconds: let it do so while Claude thinks.
+        # The first XCom in a fresh triggerer takes seconds to import: do that while Claude thinks.
         warm_up = asyncio.create_task(asyncio.to_thread(_xcom_class))
         try:
             end = await restore_call(self.call).perform(shared=True)
-        except Exception as error:  # noqa: BLE001  whatever it is, the worker is to hear of it
+        except Exception as error:  # noqa: BLE001  the worker must learn of any error
             # Only classes and places: the message of an unknown error may hold a prompt or a secret.
             unexpected = UnexpectedError.of(error)
             log.error("%s\n%s", unexpected.message, _places(error))  # noqa: TRY400  a traceback has the message
@@ -114,16 +114,16 @@ class ClaudeTrigger(BaseTrigger):
 
 
 class ResumingClaudeTrigger(ClaudeTrigger):
-    """Hands the result back to the task, which goes on with it in a worker."""
+    """Returns the result to the task, which continues in a worker."""
 
     resumes = True
 
 
 class HeldAnswerTrigger(BaseTrigger):
-    """Resumes a task with the answer that Airflow holds for it, or with an empty event when it holds none.
+    """Resumes a task with the answer that Airflow holds for it, or with an empty event if it holds none.
 
-    Only a trigger can read it: Airflow's worker knows no such request (3.3.2). While the task is deferred, an answer
-    that comes resumes it, too.
+    Only a trigger can read that answer: Airflow's worker has no such request (3.3.2). While the task is deferred, a new
+    answer resumes it, too.
 
     :param ti_id: id of the task instance
     """
@@ -145,7 +145,7 @@ class HeldAnswerTrigger(BaseTrigger):
 
 
 def _places(error: BaseException) -> str:
-    """The traceback of an error, and of those that led to it, without what they say."""
+    """The traceback of an error and its causes, without their messages."""
     steps = []
     here: BaseException | None = error
     while here is not None:

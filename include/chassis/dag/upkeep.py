@@ -1,4 +1,4 @@
-"""The upkeep's DAG: once a day, what Chassis keeps for a time only is deleted when its time is over."""
+"""The upkeep DAG: deletes daily what Chassis keeps only for a limited time."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 _DAY = 86_400
 _MOST_SECONDS = 1_200
-"""How long one upkeep may look for transcripts; what it doesn't get to, the next day's does."""
+"""Longest time that one upkeep looks for transcripts; the next day's does the rest."""
 
 
 def upkeep_dag(dag_id: str, *, schedule: Any = None, **dag_arguments: Any) -> DAG:
     """A DAG that deletes transcripts older than the setting ``transcript_days``.
 
-    :param schedule: when: anything that Airflow's DAG takes; None: daily at 03:17 UTC
+    :param schedule: any schedule that Airflow's DAG accepts; None: daily at 03:17 UTC
     :param dag_arguments: further arguments for Airflow's DAG
     """
-    # No run for a time that has passed, and so none at the very start of a new Airflow.
+    # Runs for no past time, and so not at the very start of a new Airflow.
     daily = CronTriggerTimetable("17 3 * * *", timezone="UTC", run_immediately=timedelta(0))
     arguments: dict[str, Any] = {
         "description": "Deletes transcripts that are older than [chassis] transcript_days.",
