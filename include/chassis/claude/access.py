@@ -1,4 +1,4 @@
-"""What a client of Bedrock needs to know, read from an Airflow connection by the hook."""
+"""What a Bedrock client needs to know. The hook reads it from an Airflow connection."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BedrockAccess:
-    """All that a client needs, read from a connection and its surroundings.
+    """Everything a client needs, from a connection and its environment.
 
-    :ivar conn_id: the connection's id, for messages
-    :ivar region: AWS region, which is part of every signature
-    :ivar endpoint: address to call; None for AWS's own of the region
+    :ivar region: AWS region; part of every signature
+    :ivar endpoint: URL to call; None for the region's own AWS endpoint
     :ivar auth: live AWS credentials, which may renew themselves, or a Bedrock API key
-    :ivar verify: False for no check of certificates, a path for one's own authorities
+    :ivar verify: False to skip certificate checks; a path to use other certificate authorities
     """
 
     conn_id: str
@@ -35,12 +34,14 @@ class BedrockAccess:
 
     @property
     def fingerprint(self) -> str:
-        """The same for two whose clients would do the same. It is hashed: it holds the secret key."""
+        """The same for two connections whose clients would behave alike. It is a hash, because it covers the secret
+        key.
+        """
         who: list[Any]
         if isinstance(self.auth, str):
             who = ["token", self.auth]
         elif isinstance(self.auth, RefreshableCredentials):
-            who = ["renewing", id(self.auth)]  # the keys change all the time; the object stays, see _renewing
+            who = ["renewing", id(self.auth)]  # the keys keep changing but the object stays, see _renewing
         else:
             who = ["keys", *self.auth.get_frozen_credentials()]
         facts = [self.conn_id, self.region, self.endpoint, self.verify, self.options.model_dump(), who]

@@ -1,16 +1,16 @@
-"""The forms in which an answer can be asked for, and which of them a model took lately.
+"""The forms in which Chassis can ask for an answer, and which of them a model took recently.
 
-Whether a model takes a form is nobody's to know beforehand: sources contradict each other, and support has vanished
-overnight, and come back. So the forms are tried in order, by the answer that comes:
+Nobody can know in advance whether a model takes a form: sources contradict each other, and support has vanished
+overnight and come back. So Chassis tries the forms in order:
 
-1. constrained: the schema stands in ``output_config.format``, and decoding keeps to it
-2. a forced tool: the schema is that of the tool's input
-3. asked for: nothing but the prompt says what is wanted. The schema stands in a fence ``answer_schema`` (see
-   :mod:`chassis.prompts`), in a block of its own at the end of the request's last turn: behind what the prompt cache
-   holds, so that tasks with other schemas share that, too
+1. constrained: the schema is in ``output_config.format``, and decoding follows it
+2. a forced tool: the schema is the tool's input schema
+3. asked for: only the prompt asks. The schema is in a fence ``answer_schema`` (see :mod:`chassis.prompts`), in its own
+   block at the end of the request's last turn. That is behind what the prompt cache holds, so tasks with other schemas
+   share the cached part
 
-A refusal costs nothing. What a model took for a schema is remembered for an hour, in this process, so that not every
-call begins with one; whatever is remembered, the other forms are still tried when the model refuses it.
+A refusal is free. To avoid one per call, a process remembers for an hour which form a model took for a schema; if the
+model refuses that form later, Chassis still tries the others.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from chassis.errors import ClaudeError
 
 REMEMBERED_SECONDS = 3600.0
-"""Between the hours of a job that runs hourly, and the day or more that support has been away."""
+"""Longer than the interval of an hourly job's calls, shorter than the day or more for which support has vanished."""
 _MOST_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
 class Form:
-    """A form in which an answer can be asked for.
+    """A form in which Chassis can ask for an answer.
 
-    :ivar name: what it is, in a message's words
-    :ivar words: in small letters, of which a refusal of this form has one
-    :ivar fields: of the request's body, which ask for the answer
+    :ivar name: what messages call it
+    :ivar words: lower-case words; a refusal of this form contains at least one
+    :ivar fields: fields of the request body that ask for the answer
     :ivar in_prompt: whether the prompt asks for the answer
     """
 
@@ -53,13 +53,13 @@ class Form:
     in_prompt: bool = False
 
     def refused_by(self, error: RequestRefusedError) -> bool:
-        """Whether a refusal is one of this form, by what Bedrock says: its status may be any, that of a stream, too."""
+        """Whether Bedrock's words refuse this form. The status doesn't count: it may be any, even a stream's."""
         words = error.words.lower()
         about_effort = "effort" in words and "format" not in words and "schema" not in words
         return not about_effort and any(word in words for word in self.words)
 
     def opening(self, request: ClaudeRequest) -> list[dict[str, Any]]:
-        """The turns that the conversation begins with."""
+        """The first turns of the conversation."""
         turns = [message.model_dump() for message in request.messages]
         if self.in_prompt:
             asked = text_block(schema_message(request.answer_schema))
@@ -89,23 +89,23 @@ CONSTRAINED = Form(
     ("output_config", "output_format", "json_schema", "structured output", "schema", "grammar"),
     _constraint,
 )
-# "Thinking may not be enabled when tool_choice forces tool use" counts, too: the form is what can give way.
+# "Thinking may not be enabled when tool_choice forces tool use" counts, too: the form is what can change.
 FORCED_TOOL = Form("a forced tool", ("tool", "schema"), _forced_tool)
 ASKED_FOR = Form("JSON asked for in the prompt", (), _nothing, in_prompt=True)
 
 
 def refuses_a_form(error: ClaudeError) -> bool:
-    """Whether what the model refused is the form of an answer, and not what else the request holds."""
+    """Whether the model refused the form of the answer, and not something else in the request."""
     return isinstance(error, RequestRefusedError) and any(
         form.refused_by(error) for form in (CONSTRAINED, FORCED_TOOL)
     )
 
 
 class FormMemory:
-    """Which form a model took for a schema, where it isn't the first one.
+    """Remembers which form a model took for a schema, if it wasn't the first one.
 
-    :param seconds: how long that is remembered, from when it was learned
-    :param most: how much is remembered; the oldest is forgotten first
+    :param seconds: how long to remember an entry after it was learned
+    :param most: maximum number of entries; the oldest goes first
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class FormMemory:
         self._taken: dict[tuple[str, str], tuple[Form, float]] = {}
 
     def forms_for(self, request: ClaudeRequest) -> list[Form]:
-        """The forms that can hold the request's schema, in the order in which they should be tried."""
+        """The forms that can hold the request's schema, in the order to try them."""
         forms = [FORCED_TOOL, ASKED_FOR]
         if decodable(request.answer_schema):
             forms.insert(0, CONSTRAINED)
@@ -127,7 +127,7 @@ class FormMemory:
         return sorted(forms, key=lambda each: each is not form) if self._clock() < until else forms
 
     def learn(self, request: ClaudeRequest, form: Form) -> None:
-        """Try this form first from now on: the model took it, and not the one before it."""
+        """Try this form first from now on, because the model refused the one before it."""
         key = _key(request)
         self._taken.pop(key, None)
         self._taken[key] = (form, self._clock() + self._seconds)
@@ -136,14 +136,13 @@ class FormMemory:
 
 
 MEMORY = FormMemory()
-"""That of this process."""
 
 
 def as_text(turns: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Later turns of a conversation as any form takes them: nothing but texts, and the user has the last word.
+    """Later turns of a conversation for any form: text only, with the user's turn last.
 
-    Thinking is left out: it may go back into the very history alone that it came from. So are tools, which the API
-    refuses where a request offers none; what was said through them stays.
+    Thinking is left out, because it may only go back into the exact history that it came from. Tool blocks are left
+    out, because the API refuses them if a request offers no tools; their content stays as text.
     """
     kept = [{"role": turn["role"], "content": texts_of(turn["content"])} for turn in turns]
     kept = [turn for turn in kept if turn["content"]]
@@ -153,7 +152,7 @@ def as_text(turns: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def texts_of(content: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What a turn's blocks say, as blocks of text."""
+    """A turn's texts, as text blocks."""
     texts: list[dict[str, Any]] = []
     for block in content:
         match block:

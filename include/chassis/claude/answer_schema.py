@@ -1,12 +1,12 @@
-"""An answer of Claude's against its JSON schema: what is wrong with it, in words that Claude can act on.
+"""Checks Claude's answer against its JSON schema and describes the faults so that Claude can correct them.
 
-A task's schema comes from its plan, so a person or Claude wrote it. Two things are therefore never done
-with it: no address is fetched for a ``$ref``, and no regular expression of its is run, because one bad
-pattern would hold up every call in the triggerer. Claude sees patterns; nothing here checks them.
+A person or Claude wrote a task's schema. So Chassis never fetches an address for a ``$ref``, and never runs a schema's
+regular expression: one bad pattern would block every call in the triggerer. Claude sees patterns; nothing here checks
+them.
 
-The answer itself crosses Airflow's processes and database as an XCom, whose reader makes objects of mappings with
-certain keys. What Airflow couldn't carry, and what it would bring to life, is a fault like any other: Claude is told,
-and nothing that was paid for is lost over it later.
+The answer becomes an XCom, and Airflow deserialises mappings with certain keys into objects. A value that Airflow
+couldn't carry, or would turn into an object, is a fault: Claude corrects it now, and no paid answer is lost over it
+later.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MOST_FAULTS = 20
-"""Faults of one answer that are listed; the rest is counted."""
+"""Maximum number of faults listed for one answer; the rest are counted."""
 
 MAX_DEPTH = 64
-"""Lists and objects inside each other. Each step on the way goes down level by level, and none goes down for ever."""
+"""Maximum nesting of lists and objects. Every later step recurses level by level, and none can do so without end."""
 
 _MAX_INTEGER = 2**63 - 1
-"""The wire between Airflow's processes has no more bits."""
+"""Airflow's processes exchange integers of 64 bits at most."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _DEFINITION = re.compile(r"#(/\$defs/[^/~%]+)+")
 _LONGEST_MESSAGE = 300
 _OPENING = re.compile(r'\{(?=[ \t\r\n]*["}])|\[(?=[ \t\r\n]*(?:[\[\]{"0-9-]|true|false|null))')
 _MOST_BRACKETS = 1_000
-"""Brackets of a text that turn out to hold no JSON; each costs a count of the text's lines."""
+"""Maximum number of brackets to try in a text without JSON; each costs a count of the text's lines."""
 _LISTS = re.compile(r"[\[ \t\r\n]+")
 
 
 def parse_answer(text: str) -> tuple[Any, list[str]]:
-    """The JSON value that ``text`` is, or holds, and what keeps it from being one that Airflow can carry.
+    """Return the JSON value that ``text`` is or contains, and why Airflow couldn't carry it.
 
-    A code fence around the value, and words around its one object (or its one list, where it has no object), are
-    passed over: nobody has to pay for the same answer without them. Which of several different values is the answer,
-    is for Claude to say.
+    A code fence around the value is ignored, and so are words around the one object (or the one list, if there is no
+    object): nobody should pay for the same answer again without them. If there are several different values, Claude
+    must say which one is the answer.
 
     Characters that no database column can hold (NUL, half a surrogate pair) become U+FFFD.
     """
@@ -61,7 +61,7 @@ def parse_answer(text: str) -> tuple[Any, list[str]]:
 
 
 def value_faults(value: Any, schema: dict[str, Any]) -> list[str]:
-    """How ``value`` breaks ``schema``, each fault with its place; empty when it keeps it."""
+    """How ``value`` breaks ``schema``, each fault with its place; empty if it is valid."""
     from jsonschema import Draft202012Validator
     from referencing import Registry
 
@@ -72,9 +72,9 @@ def value_faults(value: Any, schema: dict[str, Any]) -> list[str]:
 
 
 def embedded(schema: dict[str, Any], name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """``schema`` as a part of a larger one: what to put in its place, and the definitions to put at the top.
+    """Return what to put in place of ``schema`` in a larger schema, and the definitions to put at the top.
 
-    A reference such as ``#/$defs/address`` counts from the top, so a schema that has any moves there whole.
+    References such as ``#/$defs/address`` start at the top, so a schema with references moves there whole.
     """
     root = f"#/$defs/{name}"
 
@@ -87,10 +87,10 @@ def embedded(schema: dict[str, Any], name: str) -> tuple[dict[str, Any], dict[st
 
 
 def decodable(schema: dict[str, Any]) -> bool:
-    """Whether constrained decoding can express ``schema`` without a loss of freedom.
+    """Whether constrained decoding can express ``schema`` without restricting it.
 
-    It needs every property of every object to be named. A schema that wants free keys or a value of any
-    type is asked for through a tool instead, and checked when the answer is there.
+    Constrained decoding needs a name for every property of every object. A schema with free keys or values of any type
+    is asked for as a tool's input instead, and checked afterwards.
     """
     return _decodable(schema, schema, ())
 
@@ -126,7 +126,7 @@ def _decodable(schema: Any, root: dict[str, Any], seen: tuple[str, ...]) -> bool
 
 
 def _definition(root: dict[str, Any], reference: str) -> Any:
-    """What a reference to a definition (``#/$defs/a``) leads to; None for any other reference."""
+    """What a reference to a definition (``#/$defs/a``) points to; None for any other reference."""
     if not _DEFINITION.fullmatch(reference):
         return None
     here: Any = root
@@ -136,7 +136,7 @@ def _definition(root: dict[str, Any], reference: str) -> Any:
 
 
 def _mapped(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    """A copy of ``schema`` in which it and every schema inside it has been changed."""
+    """A copy of ``schema`` with ``change`` applied to it and to every schema inside it."""
     if not isinstance(schema, dict):
         return schema
     copied: dict[str, Any] = {}
@@ -160,7 +160,7 @@ def _without_patterns(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _leaves(error: Any) -> Iterator[Any]:
-    """The faults behind "is not valid under any of the given schemas": those of the likeliest variant."""
+    """The faults behind "is not valid under any of the given schemas": those of the most likely variant."""
     variants: dict[Any, list[Any]] = defaultdict(list)
     for inner in error.context or ():
         variants[inner.relative_schema_path[0]].append(inner)
@@ -181,7 +181,7 @@ def _place(error: Any) -> str:
 
 
 def _brief(message: str) -> str:
-    """A message without most of the value that jsonschema puts into it whole, or a place without most of its keys."""
+    """Shorten a message that contains a whole value, or a place that lists all its keys."""
     return message if len(message) <= _LONGEST_MESSAGE else f"{message[:150]} ... {message[-100:]}"
 
 
@@ -193,9 +193,9 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _value_in(text: str) -> Any:
-    """The JSON value that ``text`` is, or that stands among its words.
+    """The JSON value that ``text`` is or contains.
 
-    :raises ValueError: there is none, or a broken one, or several
+    :raises ValueError: there is none, a broken one, or several
     """
     try:
         return _DECODER.decode(text)
@@ -211,9 +211,9 @@ def _value_in(text: str) -> Any:
 
 
 def _values_among_words(text: str) -> tuple[list[Any], list[Any]]:
-    """The different JSON objects and lists that stand among the words of ``text``, outermost only.
+    """The different outermost JSON objects and lists in ``text``.
 
-    :raises ValueError: something begins like a JSON object and is not a valid one; no part of it is the answer
+    :raises ValueError: something starts like a JSON object but isn't valid; no part of it is the answer
     """
     objects: dict[str, Any] = {}
     lists: dict[str, Any] = {}
@@ -231,7 +231,7 @@ def _values_among_words(text: str) -> tuple[list[Any], list[Any]]:
                 or brackets > _MOST_BRACKETS
             ):
                 raise
-            at = within.end()  # It's a text's own: a footnote, a link to a page.
+            at = within.end()  # part of the text: a footnote or a link
         else:
             kind = objects if isinstance(value, dict) else lists
             kind[json.dumps(value, sort_keys=True)] = value
@@ -241,7 +241,7 @@ def _values_among_words(text: str) -> tuple[list[Any], list[Any]]:
 def _storable(value: Any, depth: int = 0) -> Any:
     """The value as Airflow can carry it.
 
-    :raises ValueError: it can't be carried, or would become an object
+    :raises ValueError: Airflow can't carry it, or would turn it into an object
     """
     if depth >= MAX_DEPTH and isinstance(value, list | dict):
         raise ValueError(f"it is more than {MAX_DEPTH} levels deep")

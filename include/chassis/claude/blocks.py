@@ -1,8 +1,7 @@
-"""Content blocks of an answer: put together from the events of a stream, and made fit to be sent back.
+"""Assembles an answer's content blocks from stream events, and makes them fit to send back.
 
-The answer has been paid for, whatever a gateway on the way has made of it. So what a block lacks counts as empty, a
-piece finds the block that it belongs to, a kind that is not known is kept as it came, and what goes back to Claude is
-what the API is known to take.
+The answer is paid for, whatever a gateway did to it. So a missing field counts as empty, each piece goes to its block,
+and blocks of an unknown kind stay as they are. Only what the API is known to take goes back to Claude.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_DEPTH = 64
-"""Lists and objects inside each other that are kept of a block of an unknown kind."""
+"""Maximum nesting of lists and objects kept of a block of an unknown kind."""
 
 _PIECES = {
     "text": ("text", "text"),
@@ -26,16 +25,16 @@ _PIECES = {
     "signature": ("thinking", "signature"),
     "partial_json": ("tool_use", "input"),
 }
-"""What a delta may hold: the kind of block that it belongs to, and that block's field."""
+"""For each field of a delta: the kind of block it belongs to, and that block's field."""
 _FIELDS = {"text": ("text",), "thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
-"""Fields of a block, by its kind, that are texts."""
+"""The text fields of each kind of block."""
 _LONGEST_NAME = 200
 
 
 class BlockReader:
-    """Puts the blocks of one answer together.
+    """Assembles the blocks of one answer.
 
-    :param blocks: filled with the blocks in the order in which they began, numbered from 0
+    :param blocks: receives the blocks in the order in which they began, numbered from 0
     """
 
     def __init__(self, blocks: dict[int, dict[str, Any]]) -> None:
@@ -45,7 +44,7 @@ class BlockReader:
         self._in_pieces: set[int] = set()
 
     def start(self, index: object, block: object) -> None:
-        """A block begins; one that is told twice, or after its first piece, keeps what it has."""
+        """Start a block. If it is announced twice, or after its first piece, it keeps what it has."""
         fresh = _normal(block)
         at = self._at.get(str(index))
         if at is not None and at not in self._ended and _same(self._blocks[at], fresh):
@@ -55,18 +54,18 @@ class BlockReader:
             self._begin(index, fresh)
 
     def grow(self, index: object, delta: object) -> None:
-        """A piece of a block has come."""
+        """Add a piece to its block."""
         if not isinstance(delta, dict):
             return
         for name, (kind, field) in _PIECES.items():
             piece = delta.get(name)
             if isinstance(piece, str) and piece:
                 at = self._place(index, kind)
-                # Half of a character could neither be kept nor sent back.
+                # Half a character can be neither kept nor sent back.
                 self._append(at, field, HALVES.sub("\ufffd", piece))
 
     def end(self, index: object) -> None:
-        """A block is complete; what comes at its place from now on is another one."""
+        """Complete a block; later pieces with its index belong to a new one."""
         if (at := self._at.get(str(index))) is not None:
             self._ended.add(at)
 
@@ -76,7 +75,7 @@ class BlockReader:
         return at
 
     def _place(self, index: object, kind: str) -> int:
-        """The block for a piece of that kind: the one at its index, unless that is known to be of another kind."""
+        """The number of the block for a piece of this kind: the one at its index, unless that is of another kind."""
         at = self._at.get(str(index))
         if at is None:
             return self._begin(index, _normal({"type": kind}))
@@ -86,7 +85,7 @@ class BlockReader:
 
     def _append(self, at: int, field: str, piece: str) -> None:
         block = self._blocks[at]
-        # A signature comes in one piece; a tool's input comes whole at the start, or in pieces that say all of it.
+        # A signature comes in one piece. A tool's input comes whole at the start, or whole in pieces.
         afresh = field == "signature" or (field == "input" and at not in self._in_pieces)
         if field == "input":
             self._in_pieces.add(at)
@@ -95,9 +94,9 @@ class BlockReader:
 
 
 def sent_back(blocks: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Blocks of an answer as the content of a turn to send back; empty when none of them can go.
+    """An answer's blocks as the content of a turn to send back; empty if none can be sent.
 
-    The API takes neither empty texts, nor thinking without its signature, nor a tool's input as text, nor one id twice.
+    The API refuses empty texts, thinking without its signature, a tool's input as text, and duplicate ids.
     """
     content: list[dict[str, Any]] = []
     ids: set[str] = set()
@@ -120,7 +119,7 @@ def sent_back(blocks: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def tool_input(block: dict[str, Any]) -> dict[str, Any]:
-    """A tool's input as a value; an empty object when it isn't one in JSON (the API insists on an object)."""
+    """A tool's input as a value; an empty object if it isn't a JSON object (the API insists on one)."""
     try:
         value = json.loads(block["input"])
     except (ValueError, RecursionError):
@@ -129,7 +128,7 @@ def tool_input(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def _normal(block: object) -> dict[str, Any]:
-    """A block as it began: with its kind, the texts that its kind has, and a tool's input as JSON text."""
+    """A new block with its kind, its kind's text fields, and a tool's input as JSON text."""
     given = block if isinstance(block, dict) else {}
     kind = given.get("type")
     if not isinstance(kind, str) or not kind:
@@ -159,7 +158,7 @@ def _as_json(value: object) -> str:
 
 
 def _plain(value: Any, depth: int = 1) -> Any:
-    """The value as JSON that can be kept: without halves of characters, infinite numbers and endless depth."""
+    """The value as JSON that can be kept: without halves of characters, infinite numbers and unlimited nesting."""
     if depth > MAX_DEPTH:
         return None
     match value:

@@ -1,11 +1,11 @@
-"""What went wrong between here and Bedrock, as one of Chassis's own errors: a fact and a hint.
+"""Turns failures between here and Bedrock into Chassis's own errors: a fact and a hint.
 
-The SDK's exceptions carry the request with its signature and session token, and pickle with them. None may
-leave the function that caught it, not even as a cause or a context: build the :class:`ClaudeError` in the
-except clause, and raise it after that clause.
+The SDK's exceptions carry the signed request and its session token, and pickling keeps both. None may leave the
+function that caught it, not even as a cause or a context: build the :class:`ClaudeError` in the except clause, and
+raise it after that clause.
 
-A server's words are quoted, and a server, or a proxy on the way, may repeat what it was sent. So a quote is short, one
-line, and without what looks like a credential or is known to Airflow as a secret.
+Messages quote the server, and a server or proxy may repeat what it was sent. So a quote is short, on one line, and
+without anything that looks like a credential or that Airflow knows as a secret.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import httpx2
 
 _STREAMING = 200
-"""The status of a stream that was opened well: of an error frame inside it, only the type counts."""
+"""The status of a stream that opened normally: for an error frame inside it, only the type counts."""
 _LONGEST_QUOTE = 300
 _LONGEST_NAME = 200
 _CREDENTIAL = re.compile(
@@ -45,9 +45,9 @@ _CREDENTIAL = re.compile(
 )
 _HIDDEN = "***"
 _ENDLESS = 1e9
-"""Seconds; a longer wait than some thirty years isn't meant."""
+"""Seconds (some thirty years); a longer wait can't be meant."""
 _WHILE_PENDING = 120.0
-"""Seconds until the next try while AWS sets up the account's access, which it says takes minutes."""
+"""Seconds until the next try while AWS sets up the account's access; AWS says that this takes minutes."""
 
 _STS_PASSES = "AWS STS gives no credentials for now. This passes as a rule: a retry may help."
 _HINTS_OF_STS: dict[type[ClaudeError], str] = {
@@ -59,7 +59,7 @@ _HINTS_OF_STS: dict[type[ClaudeError], str] = {
 
 @dataclass(frozen=True)
 class _Answer:
-    """What Bedrock's (or STS's) refusal said, whatever it came in."""
+    """What a refusal by Bedrock (or STS) said, in whatever form it came."""
 
     status: int | None
     error_type: str
@@ -71,7 +71,7 @@ class _Answer:
 
     @property
     def kind(self) -> str:
-        """The error's type in one spelling: services append Exception, streams begin with a small letter."""
+        """The error's type in one spelling: services append Exception, streams start with a lower-case letter."""
         name = self.error_type.removesuffix("Exception")
         return name if "_" in name else name[:1].upper() + name[1:]
 
@@ -82,7 +82,7 @@ class _Answer:
 
 
 def foreign_errors() -> tuple[type[Exception], ...]:
-    """The exceptions that :func:`claude_failure` knows; to be caught, and never to be let through."""
+    """The exceptions that :func:`claude_failure` translates. Catch them, and never let them through."""
     import json
 
     import anthropic
@@ -102,9 +102,9 @@ def foreign_errors() -> tuple[type[Exception], ...]:
 
 
 def claude_failure(error: Exception, *, place: str) -> ClaudeError:
-    """The error of Chassis's own for ``error``, one of :func:`foreign_errors`.
+    """Chassis's own error for ``error``, one of :func:`foreign_errors`.
 
-    :param place: what was asked, in the message's words: a model at a host, or a connection
+    :param place: what was called, for the message: a model at a host, or a connection
     """
     import anthropic
     import httpx2
@@ -134,7 +134,7 @@ def _api_answer(error: anthropic.APIStatusError, place: str) -> _Answer:
     part = body.get("error")
     inner = part if isinstance(part, dict) else {"message": part}
     headers = error.response.headers
-    # AWS names the type in a header ("ThrottlingException:http://..."), a stream's error frame in its body.
+    # AWS names the type in a header ("ThrottlingException:http://..."), an error frame of a stream in its body.
     named = str(inner.get("type") or headers.get("x-amzn-errortype") or "").partition(":")[0]
     told = inner.get("message") or body.get("message") or body.get("Message") or ""
     return _Answer(
@@ -189,7 +189,7 @@ def _unreachable(error: anthropic.APIConnectionError, place: str) -> ClaudeError
 
     cause = error.__cause__
     if isinstance(cause, httpx2.LocalProtocolError):
-        # Its own message repeats the header, and the token in it.
+        # The SDK's own message repeats the header with its token.
         return _unsendable(place)
     if isinstance(cause, httpx2.ConnectTimeout):
         fact = "accepted no connection in time"
@@ -200,7 +200,8 @@ def _unreachable(error: anthropic.APIConnectionError, place: str) -> ClaudeError
     ):
         return NoAnswerError(f"{_capital(place)} broke off before it answered ({type(cause).__name__}).")
     else:
-        # Of a transport only, which knows addresses: the SDK wraps whatever happens on the way, with all it says.
+        # Quote only transport errors, which hold addresses: the SDK wraps any failure on the way, with its whole
+        # message.
         told = quoted(str(cause)) if isinstance(cause, httpx2.TransportError) else ""
         fact = f"can't be reached: {told or type(cause).__name__}"
     return UnreachableError(
@@ -227,7 +228,7 @@ def _broken(error: httpx2.HTTPError, place: str) -> ClaudeError:
 
 
 def _aws_failure(error: Any, place: str) -> ClaudeError:
-    """What AWS's SDK raised by itself, while it looked for credentials or fetched them."""
+    """For what AWS's SDK raised while it looked for credentials or fetched them."""
     from botocore import exceptions
 
     told = quoted(str(error))
@@ -250,9 +251,9 @@ def _aws_failure(error: Any, place: str) -> ClaudeError:
 
 
 def quoted(message: str) -> str:
-    """The first line of what a server or an SDK said, without secrets that are known or look like some.
+    """The first line of what a server or an SDK said, without known or apparent secrets.
 
-    A line that ends with a colon only leads to the next one. The rest of AWS's signature error repeats the signed
+    A line that ends with a colon only introduces the next one. The rest of AWS's signature error repeats the signed
     headers.
     """
     from airflow.sdk.log import redact  # type: ignore[attr-defined]
@@ -266,7 +267,7 @@ def quoted(message: str) -> str:
 
 
 def _seconds(headers: httpx2.Headers) -> float | None:
-    """The wait that the server asks for; None where it names none that makes sense."""
+    """The wait that the server asks for; None if it asks for none or for one that makes no sense."""
     try:
         seconds = float(headers["retry-after"])
     except (KeyError, ValueError):

@@ -1,10 +1,10 @@
-"""The SDK's client for Bedrock, with the three things that a long-lived Airflow process needs changed.
+"""The SDK's Bedrock client, changed in three ways for a long-lived Airflow process.
 
-It signs each request with the live credentials of an AWS session (the SDK copies keys once, so an assumed
-role would run out), it speaks the ``anthropic_version`` of the connection, and it repeats nothing by itself:
-each request is one call, which its caller paces, counts and repeats (see ``chassis.ledger.paid_calls``).
+It signs each request with an AWS session's live credentials (the SDK copies keys once, so an assumed role would
+expire), it sends the connection's ``anthropic_version``, and it never repeats a request: its caller paces, counts and
+repeats calls (see ``chassis.ledger.paid_calls``).
 
-Importing this module imports the Claude SDK (seconds of CPU): only functions import it, in a thread.
+Importing this module imports the Claude SDK (seconds of CPU), so import it only inside functions, in a thread.
 """
 
 from __future__ import annotations
@@ -35,15 +35,14 @@ if TYPE_CHECKING:
     from chassis.claude.access import BedrockAccess
 
 _TALKATIVE = ("anthropic", "botocore.auth", "botocore.parsers")
-"""Loggers that at DEBUG write what belongs in no log: whole prompts, session tokens, answers."""
+"""Loggers that write prompts, session tokens and answers at DEBUG; none of that belongs in a log."""
 
 
 class BedrockClient(anthropic.AsyncAnthropicBedrock):
-    """A client of one Airflow connection.
+    """A client for one Airflow connection.
 
-    :ivar conn_id: the connection's id, for messages
-    :ivar quick_retries: how often a call may be repeated at once, for its caller
-    :ivar max_in_flight: calls that may be in flight at once to one model, for their caller
+    :ivar quick_retries: how often the caller may repeat a call at once
+    :ivar max_in_flight: how many calls to one model the caller may have in flight at once
     """
 
     def __init__(self, access: BedrockAccess) -> None:
@@ -61,10 +60,10 @@ class BedrockClient(anthropic.AsyncAnthropicBedrock):
             http_client=anthropic.DefaultAsyncHttpxClient(
                 timeout=timeout, follow_redirects=False, verify=_tls_context(access.verify)
             ),
-            # Said here, so that no ANTHROPIC_OPEN_TELEMETRY* variable has the SDK's spans hold prompts and answers.
+            # Set here, so that no ANTHROPIC_OPEN_TELEMETRY* variable makes the SDK's spans hold prompts and answers.
             open_telemetry={"traces": {"content_mode": "metadata_only"}},
         )
-        # The SDK takes a token from the environment by itself; whether that is wanted, the hook has decided.
+        # The SDK would take a token from the environment by itself; the hook has already decided whether to use it.
         self.api_key = None
         self.conn_id = access.conn_id
         self.quick_retries = options.max_retries
@@ -83,7 +82,7 @@ class BedrockClient(anthropic.AsyncAnthropicBedrock):
         return await super()._prepare_options(options)
 
     def _silence(self, payload: dict[str, Any]) -> httpx2.Timeout:
-        """How long this request's model may be silent, where the connection says nothing."""
+        """How long this request's model may stay silent, if the connection doesn't say."""
         silence = facts_of(self._options.behind(str(payload.get("model")))).silence_seconds(
             told_thinking(payload)
         )
@@ -93,14 +92,14 @@ class BedrockClient(anthropic.AsyncAnthropicBedrock):
         if isinstance(self._auth, str):
             request.headers["Authorization"] = f"Bearer {self._auth}"
         else:
-            # In a thread: credentials that have run out are renewed by a call to AWS.
+            # In a thread: renewing expired credentials calls AWS.
             request.headers.update(await asyncio.to_thread(self._signed, request, self._auth))
 
     def _signed(self, request: httpx2.Request, credentials: Credentials) -> dict[str, str]:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
-        # A proxy may drop the connection header, so it may not be signed.
+        # A proxy may drop the connection header, so don't sign it.
         headers = {name: value for name, value in request.headers.items() if name.lower() != "connection"}
         signed = AWSRequest(request.method.upper(), str(request.url), headers=headers, data=request.read())
         SigV4Auth(credentials.get_frozen_credentials(), "bedrock", self.aws_region).add_auth(signed)
@@ -108,7 +107,7 @@ class BedrockClient(anthropic.AsyncAnthropicBedrock):
 
 
 class _Decoder(AWSEventStreamDecoder):
-    """Reads what a stream's exception frame says, whatever its name; the SDK drops the words of one it doesn't know."""
+    """Reads the message of a stream's exception frame, whatever its name; the SDK drops messages of unknown ones."""
 
     def _parse_message_from_event(self, event: EventStreamMessage) -> ServerSentEvent | None:
         frame = event.to_response_dict()
@@ -122,7 +121,7 @@ class _Decoder(AWSEventStreamDecoder):
 
 
 def _words(body: bytes) -> object:
-    """The message of a frame's body: of AWS's form, of Anthropic's, or of none."""
+    """The message in a frame's body, in AWS's form, Anthropic's, or neither."""
     text = body.decode(errors="replace")
     try:
         data = json.loads(text)
@@ -137,7 +136,7 @@ def _words(body: bytes) -> object:
 
 @lru_cache(maxsize=8)
 def _tls_context(verify: bool | str | None) -> ssl.SSLContext:
-    """Loading the authorities costs 20 ms each time, which a client of its own for each call would pay."""
+    """Cached: loading the authorities takes 20 ms, which each call with its own client would pay."""
     if isinstance(verify, str):
         return ssl.create_default_context(cafile=verify)
     return httpx2.create_ssl_context(verify=verify is not False)

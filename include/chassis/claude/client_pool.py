@@ -1,15 +1,15 @@
-"""The client that calls are made with: one that all calls of a triggerer share, or a worker's own.
+"""The client for a call: shared by all calls of a triggerer, or a worker's own.
 
-In a triggerer, hundreds of calls at once would each open connections of their own. They share one client for each
-connection instead. The Airflow connection is read again for each call, so that a change counts at once: the client
-is replaced, and the old one is closed when its last call has ended.
+Without sharing, hundreds of simultaneous calls in a triggerer would each open their own sockets. Each call reads the
+Airflow connection again, so a change takes effect at once: a new client replaces the old one, which closes after its
+last call.
 
-A client belongs to the event loop in which it was made, and so does everything here: there are no locks.
+A client belongs to the event loop that made it, and so does everything here: there are no locks.
 
 Invariants that must not be relaxed:
 
 - A client that a call uses is not closed.
-- Cancelling a call harms no other: neither those that use the same client, nor those that wait until it is made.
+- Cancelling a call harms no other call, whether that uses the same client or waits until it is made.
 """
 
 from __future__ import annotations
@@ -31,17 +31,15 @@ if TYPE_CHECKING:
     from chassis.claude.hook import ClaudeBedrockHook
 
 _MOST_IDLE = 4
-"""Clients that are kept for calls to come, of as many connections. Each holds the sockets of its last calls."""
+"""Maximum number of idle clients (and connections) to keep. Each holds the sockets of its last calls."""
 
 
 @asynccontextmanager
 async def connected(conn_id: str, *, shared: bool) -> AsyncIterator[BedrockClient]:
-    """A client of the connection for one call, or for the calls of one conversation.
+    """Yield a client for one call, or for the calls of one conversation.
 
-    :param shared: use the one that all calls in this event loop share; else one of one's own, closed at the end
-    :raises ConnectionSetupError: the connection has a wrong option, or there is no region
-    :raises CredentialsMissingError: nothing gives credentials
-    :raises ClaudeError: AWS refused to give or renew them
+    :param shared: use the client that all calls in this event loop share; otherwise a separate one, closed at the end
+    :raises ClaudeError: see :meth:`ClaudeBedrockHook.access <chassis.claude.hook.ClaudeBedrockHook.access>`
     """
     if not shared:
         hook = await asyncio.to_thread(_hook, conn_id)
@@ -73,22 +71,22 @@ class _Entry:
 
 @dataclass
 class _Shelf:
-    """The shared clients of one event loop, those used last at the end."""
+    """The shared clients of one event loop, the most recently used last."""
 
     entries: list[_Entry] = field(default_factory=list)
     _findings: dict[str, asyncio.Task[_Entry]] = field(default_factory=dict)
     _closing: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def borrow(self, conn_id: str) -> _Entry:
-        """The client for what the connection says now; whoever asks while it is being read gets the same."""
+        """The client for the connection's current content; simultaneous callers share one read of the connection."""
         finding = self._findings.get(conn_id)
         if finding is None:
             finding = self._findings[conn_id] = asyncio.create_task(self._find(conn_id))
             finding.add_done_callback(partial(self._found, conn_id))
-        # Unlike awaiting it, this leaves it alone when one call is cancelled.
+        # Unlike awaiting it, this doesn't cancel it when one call is cancelled.
         await asyncio.wait([finding])
         if (error := finding.exception()) is not None:
-            # Each a copy: an exception that many tasks raise collects all their tracebacks.
+            # Raise copies: an exception that many tasks raise collects all their tracebacks.
             raise copy.copy(error) if isinstance(error, ChassisError) else error
         entry = finding.result()
         if entry not in self.entries:  # outworn and closed before this call got it
@@ -99,10 +97,10 @@ class _Shelf:
     def _found(self, conn_id: str, finding: asyncio.Task[_Entry]) -> None:
         del self._findings[conn_id]
         if not finding.cancelled():
-            finding.exception()  # looked at, even if every call that wanted to know was cancelled
+            finding.exception()  # retrieve it, even if every call that waited for it was cancelled
 
     def give_back(self, entry: _Entry) -> None:
-        """End one use; close what nobody uses and nobody will."""
+        """End one use; close the client if it is idle and won't be used again."""
         entry.users -= 1
         self._tidy()
 
@@ -135,7 +133,7 @@ _shelves: dict[asyncio.AbstractEventLoop, _Shelf] = {}
 
 
 def _shelf() -> _Shelf:
-    """The shelf of the running loop. Those of loops that have ended go: their clients can't even be closed."""
+    """The running loop's shelf. Drops shelves of loops that have ended: their clients can't even be closed."""
     loop = asyncio.get_running_loop()
     if loop not in _shelves:
         for other in [other for other in _shelves if other.is_closed()]:

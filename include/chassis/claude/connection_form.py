@@ -1,8 +1,7 @@
-"""The connection type ``claude_bedrock`` as Airflow's provider information wants it: pure data, no imports.
+"""The connection type ``claude_bedrock`` in the form of Airflow's provider information: pure data, no imports.
 
-Airflow 3.3 draws a connection's form from this, without importing the hook. A connection of the type
-``aws`` works as well: there the same options stand under the key ``claude`` of the extra, see
-``chassis.claude.connection_options``.
+Airflow 3.3 draws a connection's form from this, without importing the hook. Connections of type ``aws`` work, too: they
+hold the same options under the key ``claude`` of the extra, see ``chassis.claude.connection_options``.
 """
 
 from __future__ import annotations

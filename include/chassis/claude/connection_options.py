@@ -1,9 +1,8 @@
-"""The options of Claude that stand in an Airflow connection.
+"""Claude's options in an Airflow connection.
 
-A connection of Chassis's own type (``claude_bedrock``, with a form) holds them at the top of its extra. A
-connection of the type ``aws``, whose extra belongs to many services, holds them under the key ``claude``;
-that key works in both and wins. An option that isn't known is refused there, and every fault is named at
-once.
+A connection of Chassis's own type (``claude_bedrock``, with a form) holds them at the top level of its extra. A
+connection of type ``aws``, whose extra serves many services, holds them under the key ``claude``. That key works in
+both types and takes precedence. Unknown options under it are refused; all faults are reported at once.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ KEY = "claude"
 
 
 class ClaudeOptions(BaseModel):
-    """How Claude is asked through one connection."""
+    """How to call Claude through one connection."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,7 +65,7 @@ class ClaudeOptions(BaseModel):
     @field_validator("model_behind", mode="before")
     @classmethod
     def _from_text(cls, given: Any) -> Any:
-        """The form of a connection has one line for it."""
+        """The connection form has a single line for it."""
         if not isinstance(given, str):
             return given
         pairs = [pair.rpartition("=") for pair in given.split(",") if pair.strip()]
@@ -75,18 +74,18 @@ class ClaudeOptions(BaseModel):
         return {name.strip(): model.strip() for name, _, model in pairs}
 
     def behind(self, model: str) -> str:
-        """The name under which the price of ``model``, and what is known of it, are looked up."""
+        """The name under which to look up the price and the facts of ``model``."""
         return self.model_behind.get(model, model)
 
 
 NO_OPTIONS = ClaudeOptions()
-"""Of a connection that sets none."""
+"""For a connection that sets none."""
 
 
 def read_options(connection: Connection | None) -> ClaudeOptions:
-    """The options of ``connection``; the defaults when there is none.
+    """The options of ``connection``; the defaults if it is None.
 
-    :raises ConnectionSetupError: names each option that is unknown or can't be used
+    :raises ConnectionSetupError: names each unknown or unusable option
     """
     if connection is None:
         return NO_OPTIONS
@@ -107,23 +106,23 @@ def read_options(connection: Connection | None) -> ClaudeOptions:
 
 
 def claude_extra(connection: Connection) -> dict[str, Any]:
-    """The connection's extra without what is empty: a form stores a field left blank as an empty string."""
+    """The connection's extra without empty values: a form stores a blank field as an empty string."""
     extra: dict[str, Any] = connection.extra_dejson
     return {name: value for name, value in extra.items() if value not in ("", None)}
 
 
 def connection_options(conn_id: str) -> ClaudeOptions:
-    """The options that the connection sets; none when it doesn't exist.
+    """The options that the connection sets; none if it doesn't exist.
 
-    Reads the connection without importing the AWS SDK, for a worker that makes up a request.
+    Doesn't import the AWS SDK, so a worker can use it to prepare a request.
 
-    :raises ConnectionSetupError: the connection's options are wrong
+    :raises ConnectionSetupError: the connection's options are invalid
     """
     return read_options(_connection(conn_id))
 
 
 def has_own_endpoint(conn_id: str) -> bool:
-    """Whether the connection names the address that is asked, as that of a simulator, instead of AWS's own."""
+    """Whether the connection sets its own endpoint, such as a simulator's, instead of using AWS's."""
     connection = _connection(conn_id)
     extra = {} if connection is None else claude_extra(connection)
     services = extra.get("service_config")

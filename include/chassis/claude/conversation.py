@@ -1,10 +1,8 @@
-"""A conversation with Claude that ends in one JSON answer which keeps its schema, or in one clear error.
+"""A conversation with Claude that ends in one JSON answer that matches its schema, or in one clear error.
 
-It asks in one of the forms of :mod:`chassis.claude.answer_forms`, and in the next one when the model refuses
-that, or when constrained decoding runs on to the limit of tokens. In whichever form, the answer is checked here, and
-what is wrong with it goes back to Claude a bounded number of times.
-
-The same coroutine serves the triggerer, whose loop it never blocks, and workers (``asyncio.run``).
+It tries the next form of :mod:`chassis.claude.answer_forms` if the model refuses one, or if constrained decoding runs
+on to the token limit. It sends an answer's faults back to Claude, a limited number of times. The same coroutine serves
+workers (``asyncio.run``) and the triggerer, whose loop it never blocks.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
     from chassis.claude.reply import Ask, Reply
 
 Check = Callable[[Any], list[str]]
-"""What is wrong with an answer beyond its schema; runs in a thread. What it raises ends the conversation."""
+"""Returns an answer's faults beyond its schema. Runs in a thread; an exception ends the conversation."""
 
 _MOST_PAUSES = 8
 _GO_ON = "Go on."
@@ -66,17 +64,16 @@ class ClaudeAnswer(BaseModel):
 async def converse(
     ask: Ask, request: ClaudeRequest, *, check: Check, repairs: int, memory: FormMemory = MEMORY
 ) -> ClaudeAnswer:
-    """Ask, check, and send back what is wrong, until the answer is right or ``repairs`` are used up.
-
-    Cancelling it closes its connection at once.
+    """Ask, check, and send faults back, until the answer is right or ``repairs`` are used up. Cancelling closes the
+    connection.
 
     :param ask: makes each call
-    :param check: what is wrong with an answer that keeps its schema; an empty list when nothing is
-    :param repairs: times that an answer may be sent back
-    :param memory: which forms models took lately
-    :raises AnswerInvalidError: the last answer still had faults; they are in the message
-    :raises RequestRefusedError: the request itself was refused, or every form of an answer
-    :raises ClaudeError: any other failure; ``usage`` sums up what was paid for until then
+    :param check: returns the faults of an answer that matches its schema; an empty list if there are none
+    :param repairs: how often an answer may be sent back
+    :param memory: which forms models took recently
+    :raises AnswerInvalidError: the last answer still had faults; the message lists them
+    :raises RequestRefusedError: Bedrock refused the request itself, or every form of an answer
+    :raises ClaudeError: any other failure; ``usage`` adds up what was paid for until then
     """
     conversation = _Conversation(with_thinking(ask, request), request, memory)
     try:
@@ -95,15 +92,15 @@ async def converse(
 
 @dataclass
 class _Conversation:
-    """What was said, in the form that is asked for now.
+    """What was said so far, in the current form.
 
-    :ivar forms: those that are left to be tried, the present one first
+    :ivar forms: the forms left to try, the current one first
     :ivar opening: the request's own turns, in that form
     :ivar said: the turns since then
-    :ivar before: what the present answer said before its pauses
-    :ivar refusals: the forms that the model refused, and how
-    :ivar changed: whether the present form isn't the one that was tried first
-    :ivar cut: what to raise where constrained decoding ran on, and the model takes no other form
+    :ivar before: what the current answer said before its pauses
+    :ivar refusals: the forms that the model refused, with its errors
+    :ivar changed: whether the current form isn't the first one tried
+    :ivar cut: what to raise if constrained decoding ran on and the model takes no other form
     """
 
     ask: Ask
@@ -129,9 +126,8 @@ class _Conversation:
         return self.forms[0]
 
     async def next_reply(self) -> tuple[Reply, str]:
-        """The next complete answer, and the text that came before its pauses.
-
-        A pause of Claude's is answered by letting it go on; it doesn't repeat then what it has said.
+        """The next complete answer, and the text before its pauses. After a pause, Claude continues without repeating
+        that text.
         """
         self.before = ""
         for _ in range(_MOST_PAUSES):
@@ -141,12 +137,12 @@ class _Conversation:
                 return reply, self.before
             self.before += reply.text
             content = self._sent_back(reply)
-            # The API takes no turn without content; and the same payload would find the same answer kept.
+            # The API takes no turn without content, and the same payload would find the same kept answer.
             self._say("assistant" if content else "user", content or [text_block(_GO_ON)])
         raise AnswerInvalidError(f"{_subject(self.request)} paused {_MOST_PAUSES} times without an answer.")
 
     def send_back(self, reply: Reply, faults: list[str]) -> None:
-        """Continue the conversation with what is wrong with ``reply``."""
+        """Continue the conversation with the faults of ``reply``."""
         told = text_block(faults_message(listed(faults)))
         content = self._sent_back(reply)
         called = [block for block in content if block["type"] == "tool_use"]
@@ -174,7 +170,7 @@ class _Conversation:
     def _sent_back(self, reply: Reply) -> list[dict[str, Any]]:
         content = sent_back(reply.blocks.values())
         if self.form is not FORCED_TOOL and any(block["type"] == "tool_use" for block in content):
-            return texts_of(content)  # No tool was offered, and the API refuses what was called all the same.
+            return texts_of(content)  # no tool was offered, and the API refuses calls of one
         return content
 
     async def _ask(self) -> Reply:
@@ -191,7 +187,7 @@ class _Conversation:
             if reply.stop_reason == "max_tokens":
                 if self.form is not CONSTRAINED or len(self.forms) == 1 or _only_thought(reply):
                     return reply
-                # With some schemas, decoding runs on without an end: seen with nested lists and optional properties.
+                # With some schemas, decoding runs on without end: seen with nested lists and optional properties.
                 self.cut = _cut(self.request, reply)
                 self._change_form(f"ran on to {self.request.max_tokens} tokens with {self.form.name}")
                 continue
@@ -201,7 +197,7 @@ class _Conversation:
             return reply
 
     def _give_way(self, refused: RequestRefusedError) -> None:
-        """Go on in the next form, because the model refused this one.
+        """Continue in the next form, because the model refused this one.
 
         :raises ClaudeError: it refused something else, or there is no other form
         """
@@ -236,7 +232,7 @@ class _Conversation:
 
 
 def _examine(reply: Reply, before: str, request: ClaudeRequest, check: Check) -> tuple[Any, list[str]]:
-    """The answer in ``reply`` and everything that is wrong with it.
+    """The answer in ``reply``, and all its faults.
 
     :param before: text that came before a pause: the beginning of the answer, or words about it
     """
@@ -249,7 +245,7 @@ def _examine(reply: Reply, before: str, request: ClaudeRequest, check: Check) ->
 
 
 def _refuse_unfinished(reply: Reply, request: ClaudeRequest) -> None:
-    """Raise for a stop reason that leaves nothing to examine; the others are complete answers."""
+    """Raise for a stop reason that leaves nothing to examine; the others mean a complete answer."""
     subject = _subject(request)
     match reply.stop_reason:
         case "end_turn" | "stop_sequence":
@@ -278,7 +274,7 @@ def _refuse_unfinished(reply: Reply, request: ClaudeRequest) -> None:
 
 
 def _only_thought(reply: Reply) -> bool:
-    """Whether the answer itself had not begun, so that its form is not what made it long."""
+    """Whether the answer itself hadn't begun, so that its form can't have made it long."""
     kinds = {block["type"] for block in reply.blocks.values()}
     return bool(kinds) and kinds <= {"thinking", "redacted_thinking"}
 
@@ -297,7 +293,7 @@ def _cut(request: ClaudeRequest, reply: Reply) -> AnswerTruncatedError:
 def _every_form_refused(
     request: ClaudeRequest, refusals: Sequence[tuple[Form, RequestRefusedError]]
 ) -> RequestRefusedError:
-    """One error for all forms, with Bedrock's words about each."""
+    """One error for all forms, with what Bedrock said about each."""
     told = "\n".join(f"- {form.name}: {refused.words or refused.message}" for form, refused in refusals)
     last = refusals[-1][1]
     return RequestRefusedError(

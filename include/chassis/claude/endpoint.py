@@ -1,7 +1,7 @@
-"""Which addresses can be asked for Claude: refuses those that would answer every call with a riddle.
+"""Refuses endpoints that could never answer a call to Claude.
 
-Chassis speaks InvokeModel, which of Bedrock's services only ``bedrock-runtime`` takes. The other services' hosts, and
-the paths of Bedrock's Messages API, look alike; they answer 403 or 404, and that reads as a fault of the credentials.
+Chassis calls InvokeModel, which only ``bedrock-runtime`` serves. The hosts of Bedrock's other services and the paths of
+its Messages API look alike, but answer 403 or 404, which reads as a fault of the credentials.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ def check_endpoint(url: str, *, region: str, place: str) -> None:
     """Refuse an address at which no call could succeed.
 
     :param region: AWS region that requests are signed for
-    :param place: where the address stands, for the message
-    :raises ConnectionSetupError: names the fault, and the address to put in its place
+    :param place: where the address is set, for the message
+    :raises ConnectionSetupError: names the fault, and the address to use instead
     """
     usual = f"https://bedrock-runtime.{region}.amazonaws.com"
     if "@" in url:
-        # The HTTP library logs each address that it calls, whole.
+        # The HTTP library logs the whole address of each call.
         raise ConnectionSetupError(
             f"{place} holds a user name or a password.",
             hint="Leave them out: requests are signed with the connection's keys, or carry its bearer token.",

@@ -1,12 +1,11 @@
-"""The Airflow hook that reaches Claude on Bedrock.
+"""The Airflow hook for Claude on Bedrock.
 
-It reads an Airflow connection of the type ``aws`` or ``claude_bedrock`` the way the amazon provider does
-(keys, profile, assumed role, web identity, AWS's default chain), and adds a Bedrock API key
-(``bearer_token``), the endpoint and the options of :mod:`chassis.claude.connection_options`. Without any connection,
-AWS's default chain is asked.
+It reads a connection of type ``aws`` or ``claude_bedrock`` as the amazon provider does (keys, profile, assumed role,
+web identity, AWS's default chain), and adds a Bedrock API key (``bearer_token``), the endpoint and the options of
+:mod:`chassis.claude.connection_options`. Without a connection, it uses AWS's default chain.
 
-Importing this module imports boto3 (0.3 s): workers and the triggerer do so when they make a call, and
-nothing does so when a DAG is parsed.
+Importing this module imports boto3 (0.3 s): workers and the triggerer do so when they make a call, never to parse a
+DAG.
 """
 
 from __future__ import annotations
@@ -49,10 +48,10 @@ _BASE_URL = "ANTHROPIC_BEDROCK_BASE_URL"
 _MOST_RENEWING = 32
 
 _PATIENCE = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2})
-"""With STS, which a call waits for in one of the triggerer's few threads. AWS's own default is minutes."""
+"""For STS, which a call waits for in one of the triggerer's few threads. AWS's own default is minutes."""
 
-# Credentials that renew themselves, by connection: without this, forty calls of an assumed role would ask STS
-# forty times. Others are cheap to resolve and resolved each time, so that a changed file or variable counts.
+# Self-renewing credentials by connection: without this, forty calls with an assumed role would ask STS forty times.
+# Other credentials are cheap and resolved each time, so that a changed file or variable takes effect.
 _renewing: dict[str, RefreshableCredentials] = {}
 _renewing_lock = threading.Lock()
 
@@ -72,23 +71,21 @@ class ClaudeBedrockHook(AwsBaseHook):
         super().__init__(aws_conn_id, client_type=SERVICE, **kwargs)
 
     async def aclient(self) -> BedrockClient:
-        """A client for the running event loop; close it (``async with``) to close its connections.
+        """Return a client for the running event loop; close it (``async with``) to close its connections.
 
-        Reading the connection, importing the SDK and resolving credentials happen in a thread, so that this
-        is fit for the triggerer. Building one costs a millisecond once the SDK is there.
+        Safe in the triggerer: reading the connection, importing the SDK and resolving credentials happen in a thread.
+        Once the SDK is imported, building a client takes a millisecond.
 
-        :raises ConnectionSetupError: the connection has a wrong option, or there is no region
-        :raises CredentialsMissingError: nothing gives credentials
-        :raises ClaudeError: AWS refused to give or renew them
+        :raises ClaudeError: as :meth:`access` and :meth:`build`
         """
         return await asyncio.to_thread(lambda: self.build(self.access()))
 
     def access(self) -> BedrockAccess:
-        """What the connection says now, with credentials. It waits for Airflow and perhaps AWS: use a thread.
+        """The connection's current content, with credentials. Waits for Airflow and perhaps AWS: call it in a thread.
 
-        :raises ConnectionSetupError: the connection has a wrong option, or there is no region
-        :raises CredentialsMissingError: nothing gives credentials
-        :raises ClaudeError: AWS refused to give or renew them
+        :raises ConnectionSetupError: the connection has an invalid option, or there is no region
+        :raises CredentialsMissingError: there are no credentials
+        :raises ClaudeError: AWS refused to issue or renew them
         """
         return self._clearly(
             lambda: BedrockAccess(
@@ -102,7 +99,7 @@ class ClaudeBedrockHook(AwsBaseHook):
         )
 
     def build(self, access: BedrockAccess) -> BedrockClient:
-        """A client for what :meth:`access` gave. The first one imports the SDK, for seconds: use a thread.
+        """Build a client from :meth:`access`. The first one imports the SDK, which takes seconds: call it in a thread.
 
         :raises ClaudeError: the SDK can't use it
         """
@@ -116,9 +113,9 @@ class ClaudeBedrockHook(AwsBaseHook):
         return self._clearly(made)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask Claude for one token and say what was proved: endpoint, credentials and access to the model.
+        """Ask Claude for one token and report what that proved: endpoint, credentials and access to the model.
 
-        This is what Airflow's Test button runs. The call costs about a hundredth of a cent.
+        Airflow's Test button runs this. The call costs about a hundredth of a cent.
         """
         from chassis.claude.ping import ping
 
@@ -134,12 +131,12 @@ class ClaudeBedrockHook(AwsBaseHook):
 
     @cached_property
     def claude_options(self) -> ClaudeOptions:
-        """The options of Claude that stand in the connection."""
+        """The connection's options for Claude."""
         return read_options(self._connection)
 
     @cached_property
     def conn_config(self) -> AwsConnectionWrapper:
-        """The connection in the amazon provider's terms: as one of the type ``aws``, which it insists on."""
+        """The connection in the amazon provider's terms, as one of type ``aws``: the provider insists on that type."""
         connection = self._connection
         if connection is None:
             wrapped = None
@@ -167,7 +164,7 @@ class ClaudeBedrockHook(AwsBaseHook):
         return connection
 
     def _clearly(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns; what it raises as an error of Chassis's own."""
+        """Return the result of ``work``; raise its exceptions as Chassis's own errors."""
         try:
             return work()
         except foreign_errors() as error:
@@ -195,7 +192,7 @@ class ClaudeBedrockHook(AwsBaseHook):
         return region
 
     def _endpoint(self) -> str | None:
-        """The connection's endpoint; else that of the environment, which the SDK would take by itself."""
+        """The connection's endpoint; otherwise the environment's, which the SDK would use by itself."""
         endpoint = self.conn_config.get_service_endpoint_url(SERVICE)
         place = f"The endpoint_url of {self._named()}"
         if not endpoint:
@@ -206,7 +203,7 @@ class ClaudeBedrockHook(AwsBaseHook):
         return endpoint
 
     def _auth(self) -> Credentials | str:
-        """The connection's bearer token; else its credentials; else what the environment has."""
+        """The connection's bearer token; otherwise its credentials; otherwise the environment's."""
         config = self.conn_config
         given = config.login or config.aws_access_key_id or config.profile_name or config.role_arn
         token = config.extra_config.get("bearer_token")
@@ -245,7 +242,7 @@ class ClaudeBedrockHook(AwsBaseHook):
         return credentials
 
     def _identity(self) -> str:
-        """Of everything in the connection that decides who calls. It is hashed: it holds the secret key."""
+        """Everything in the connection that decides who calls. It is a hash, because it covers the secret key."""
         config = self.conn_config
         facts = [self.aws_conn_id, config.login, config.password, config.extra_config, self._region()]
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()

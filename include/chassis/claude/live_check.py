@@ -1,11 +1,11 @@
-"""The questions about Claude on Bedrock that only AWS can answer, asked of one model for ten cents at most.
+"""Asks one model, for ten cents at most, what only AWS can answer about Claude on Bedrock.
 
-Chassis was built against a simulator, which proves nothing about AWS. Here a person with an account asks what Chassis
-otherwise believes: which forms of an answer the model takes, whether the cache works, which versions of a request are
-known, and in which words Bedrock refuses. Each finding stands beside what was expected.
+Chassis was built against a simulator, which proves nothing about AWS. This check tests its assumptions with a real
+account: which forms of an answer the model takes, whether the cache works, which request versions are known, and how
+Bedrock words its refusals. Each finding appears beside what was expected.
 
 Invariant that must not be relaxed: no call is made whose upper bound exceeds what is left of :data:`MOST_USD`. A call
-that nobody saw the end of counts at its bound.
+whose end nobody saw counts at its bound.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from chassis.claude.client import BedrockClient
 
 MOST_USD = 0.10
-"""US dollars that one check may cost, at list prices."""
+"""Maximum cost of one check in US dollars, at list prices."""
 _SCHEMA = {
     "type": "object",
     "properties": {"river": {"type": "string"}},
@@ -50,10 +50,10 @@ _SCHEMA = {
 VERSIONS = ("bedrock-2023-05-31", "2026-10-21")
 
 _HIDDEN_TOKENS = 1_000
-"""Input tokens that Bedrock adds for tools and schemas, at most: they stand in no request."""
+"""Maximum number of input tokens that Bedrock adds for tools and schemas; no request shows them."""
 _ANSWER_TOKENS, _THOUGHTFUL_TOKENS = 300, 1_000
 _LEAST_BYTES_PER_TOKEN = 4.6
-"""Of the text that fills the cache, so that it isn't too short: English prose has fewer bytes to a token."""
+"""For the text that fills the cache, so that it isn't too short: English prose has fewer bytes per token."""
 _THROTTLING = "Bedrock's words when it throttles"
 _LINE = "The quick brown fox jumps over the lazy dog while seven wizards brew a potion of old ink. "
 
@@ -62,7 +62,7 @@ Judge = Callable[[Reply], tuple[Answer, str]]
 
 
 class Finding(BaseModel):
-    """One question and what came."""
+    """One question and its answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -84,9 +84,9 @@ class TooDearError(Exception):
 
 @dataclass
 class Purse:
-    """What has been spent of :data:`MOST_USD`, and by how many calls.
+    """Counts what was spent of :data:`MOST_USD`, and the calls.
 
-    :ivar known: the name under which the model's price is looked up
+    :ivar known: the name under which to look up the model's price
     """
 
     known: str
@@ -100,7 +100,7 @@ class Purse:
             )
 
     def bound(self, payload: dict[str, Any]) -> float:
-        """What a call may cost at most: its whole prompt written to the cache, and all the output that it allows."""
+        """The most a call can cost: its whole prompt written to the cache, and all the output that it allows."""
         read = math.ceil(len(json.dumps(payload).encode()) / BYTES_PER_TOKEN) + _HIDDEN_TOKENS
         return (
             cost_usd(self.known, Usage(cache_write_tokens=read, output_tokens=payload["max_tokens"])) or 0.0
@@ -109,15 +109,15 @@ class Purse:
     async def pay(self, client: BedrockClient, payload: dict[str, Any]) -> Reply:
         """Make the call.
 
-        :raises TooDearError: it could cost more than is left; it was not made
-        :raises ClaudeError: no answer; what it cost is counted
+        :raises TooDearError: it could cost more than is left, and wasn't made
+        :raises ClaudeError: no answer; its cost is counted
         """
         bound = self.bound(payload)
         if self.spent + bound > MOST_USD:
             raise TooDearError(f"it could cost ${bound:.4f}, and ${MOST_USD - self.spent:.4f} is left")
         self.calls += 1
         before = self.spent
-        self.spent += bound  # whatever ends this call, until it is known better
+        self.spent += bound  # however this call ends, until its real cost is known
         reply = Reply()
         try:
             await call_once(client, payload, subject="live check", reply=reply)
@@ -135,9 +135,9 @@ class Purse:
 class LiveCheck:
     """Asks the questions, one after the other.
 
-    :ivar known: the name under which the model's price, and what is known of it, are looked up
-    :ivar tell: is told each finding as soon as it is there
-    :ivar failure: why the first call failed, if it did: nothing else was asked then
+    :ivar known: the name under which to look up the model's price and facts
+    :ivar tell: called with each finding as soon as it is known
+    :ivar failure: why the first call failed, if it did; then nothing else was asked
     """
 
     client: BedrockClient
@@ -154,7 +154,7 @@ class LiveCheck:
         self.facts = facts_of(self.known)
 
     async def run(self) -> None:
-        """Ask everything that can be paid for; the findings are in :attr:`findings`."""
+        """Ask everything that the budget allows; :attr:`findings` has the results."""
         reply = await self._put("a call with one token is answered, streamed", self._small(), expected="yes")
         if reply is None:
             return
@@ -212,7 +212,7 @@ class LiveCheck:
     async def _ask_cache(self) -> None:
         least = self.facts.cache_minimum
         lines = math.ceil(least * _LEAST_BYTES_PER_TOKEN / len(_LINE))
-        # Begins like no other check's, so that nothing of it is in the cache yet.
+        # A unique beginning, so that none of it is in the cache yet.
         prefix = text_block(f"Check {uuid.uuid4().hex}. " + _LINE * lines, cached=True)
         payload = self._small(messages=[{"role": "user", "content": [prefix, text_block("Say OK.")]}])
 
@@ -232,7 +232,7 @@ class LiveCheck:
             await self._put("it is read by the next call", payload, expected="yes", judge=read)
 
     def _conclude_throttling(self) -> None:
-        """A throttling can't be brought about for ten cents: what could reserve more than any quota could cost it."""
+        """Ten cents can't provoke throttling: a call that could exceed any quota could also cost that much."""
         if not any(finding.question == _THROTTLING for finding in self.findings):
             self._add(_THROTTLING, "not asked", detail="nothing was throttled meanwhile")
 
@@ -251,8 +251,8 @@ class LiveCheck:
     ) -> Reply | None:
         """Ask one question.
 
-        :param judge: what an answer says; None: that it came is a yes, or a no where a refusal is a yes
-        :param refusal: what a refusal of the request says
+        :param judge: reads the answer; None: any answer means yes, or no if ``refusal`` is yes
+        :param refusal: what a refusal of the request means
         """
         before = self.purse.spent
         try:

@@ -1,4 +1,4 @@
-"""What a live check found, as a report for anybody: without credentials, account, names and addresses."""
+"""Reports a live check's findings for anybody to read: without credentials, account, names or addresses."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _SECRETS = (
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
-    """``text`` on one line, without what tells whose account it is.
+    """``text`` on one line, without anything that identifies the account.
 
-    :param secrets: texts that are taken out as they are
+    :param secrets: texts to remove literally
     """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        # A short one may be a name that is a word, too, such as that of a profile.
+        # A short one may also be an ordinary word, such as a profile's name.
         whole = re.escape(secret) if len(secret) >= _LONG else rf"(?<![\w-]){re.escape(secret)}(?![\w:-])"
         text = re.sub(whole, "(left out)", text)
     for pattern, instead in _SECRETS:
@@ -45,7 +45,7 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 class LiveReport(BaseModel):
-    """The findings, and what they hold for."""
+    """The findings, and what they apply to."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -114,7 +114,7 @@ def _row(finding: Finding) -> str:
 
 
 def _cell(text: str) -> str:
-    """What Bedrock or a person said, as plain text in Markdown."""
+    """Words of Bedrock or a person, as plain text in Markdown."""
     return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", one_line(text, 2 * _LONGEST))
 
 
@@ -130,10 +130,10 @@ def make_report(
     secrets: Iterable[str],
     error: dict[str, Any] | None,
 ) -> LiveReport:
-    """The report on a check, without what tells whose account it is.
+    """The report on a check, without anything that identifies the account.
 
-    :param check: None: nothing could be asked
-    :param error: why, as :meth:`~chassis.errors.ChassisError.describe` tells it
+    :param check: None if nothing could be asked
+    :param error: the reason, from :meth:`~chassis.errors.ChassisError.describe`
     :param secrets: texts of the connection that no report may hold
     """
     secrets = tuple(secrets)

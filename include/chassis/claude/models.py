@@ -1,10 +1,10 @@
-"""What is known of each model before it is asked: the one place for such facts.
+"""What is known of each model before it is called: the one place for such facts.
 
-They choose defaults, save refusals that are certain, and say where a cache can pay. They never overrule an answer: what
-a model and a region take changes overnight, in both directions, so whoever asks goes by what comes back.
+They choose defaults, avoid refusals that are certain, and tell where a cache can pay. They never overrule an answer:
+what a model and a region accept changes overnight, in both directions, so callers act on what comes back.
 
-The facts go by the family name inside a model's id (``us.anthropic.claude-opus-4-6-v1`` is Opus 4.6), because the same
-model has many ids. An application inference profile's ARN names no model: give the name of the model behind it.
+Facts are looked up by the family name inside a model's id (``us.anthropic.claude-opus-4-6-v1`` is Opus 4.6), because
+one model has many ids. An application inference profile's ARN names no model: pass the name of the model behind it.
 
 Sources (read in November 2026): platform.claude.com/docs/en/build-with-claude/prompt-caching (least prefixes),
 .../effort (which model takes which level), .../thinking and the pages "What's new in" Opus 5.5 and Sonnet 5.5 (who
@@ -23,24 +23,25 @@ if TYPE_CHECKING:
 SILENCE_SECONDS = 600.0
 """Longest silence of a model that doesn't think: a schema's first compile takes minutes, and Bedrock sends no pings."""
 SILENCE_WHILE_THINKING = 1_200.0
-"""The same while a model may think, which it does without a word."""
+"""The same for a model that may think: it sends nothing while it thinks."""
 MAX_TOKENS = 16_000
-"""Output tokens of one answer, where nobody says more or less."""
+"""Default maximum of output tokens per answer."""
 MAX_TOKENS_WITH_THINKING = 32_000
-"""The same where the model thinks: thinking counts as output. Bedrock reserves all of it from the quota of tokens a
-minute while the call runs, so it isn't more."""
+"""The same for a model that thinks: thinking counts as output. It isn't higher, because Bedrock reserves all of it from
+the quota of tokens per minute while the call runs.
+"""
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What one model is known for.
+    """What is known of one model.
 
-    :ivar family: the model as people call it, such as ``Opus 4.6``; empty when it isn't known
-    :ivar cache_minimum: tokens that a prefix needs at least; a shorter one is silently not cached
-    :ivar thinks: whether it thinks unless it is told not to
-    :ivar adaptive: whether it takes ``thinking`` of the type ``adaptive``
-    :ivar off: type of ``thinking`` that makes it think least; None when it can't be told to
-    :ivar efforts: levels of ``output_config.effort`` that it takes
+    :ivar family: the model's usual name, such as ``Opus 4.6``; empty if unknown
+    :ivar cache_minimum: the fewest tokens of a prefix; a shorter prefix is silently not cached
+    :ivar thinks: whether it thinks by default
+    :ivar adaptive: whether it takes ``thinking`` of type ``adaptive``
+    :ivar off: the type of ``thinking`` that makes it think least; None if there is none
+    :ivar efforts: the levels of ``output_config.effort`` that it takes
     """
 
     family: str
@@ -51,13 +52,13 @@ class ModelFacts:
     efforts: tuple[Effort, ...]
 
     def may_think(self, thinking: Thinking | None = None) -> bool:
-        """Whether it may think when it is asked with ``thinking``; None: nothing is said."""
+        """Whether it may think when called with ``thinking``; None means that the call doesn't set it."""
         if thinking == "adaptive":
             return self.adaptive
         return self.thinks and not (thinking == "disabled" and self.off == "disabled")
 
     def refusals(self, thinking: Thinking | None, effort: Effort | None) -> dict[str, str]:
-        """Why it refuses what is set of the two, by the option's name; only what is known for certain."""
+        """Why it refuses these values, by the option's name; only what is known for certain."""
         model, found = self.family or "this model", {}
         if effort is not None and effort not in self.efforts:
             takes = f"takes {', '.join(self.efforts)}" if self.efforts else "can't be told how hard to try"
@@ -69,7 +70,7 @@ class ModelFacts:
         return found
 
     def max_tokens(self, thinking: Thinking | None = None) -> int:
-        """Output tokens that one answer may have, where nobody says more or less."""
+        """Default maximum of output tokens per answer."""
         return MAX_TOKENS_WITH_THINKING if self.may_think(thinking) else MAX_TOKENS
 
     def silence_seconds(self, thinking: Thinking | None = None) -> float:
@@ -83,14 +84,14 @@ _ALL: tuple[Effort, ...] = (*_THREE, "xhigh", "max")
 
 
 def _silent(family: str, cache_minimum: int, efforts: tuple[Effort, ...], *, adaptive: bool) -> ModelFacts:
-    """A model that thinks only when it is told to."""
+    """A model that thinks only on request."""
     return ModelFacts(family, cache_minimum, False, adaptive, "disabled", efforts)
 
 
 def _thinking(
     family: str, cache_minimum: int, off: Literal["disabled", "between_tools"] | None
 ) -> ModelFacts:
-    """A model that thinks unless it is told not to, or always."""
+    """A model that thinks by default, or always."""
     return ModelFacts(family, cache_minimum, True, True, off, _ALL)
 
 
@@ -101,7 +102,8 @@ _KNOWN = {
         _silent("Sonnet 4.5", 1024, (), adaptive=False),
         _silent("Opus 4.5", 4096, _THREE, adaptive=False),
         _silent("Opus 4.6", 4096, _FOUR, adaptive=True),
-        # Documented with 1,024, measured once with 2,048 (anthropic-sdk-python#1194). Below it costs nothing, either.
+        # Documented with 1,024, measured once with 2,048 (anthropic-sdk-python#1194). Marking a shorter prefix costs
+        # nothing.
         _silent("Sonnet 4.6", 1024, _FOUR, adaptive=True),
         _silent("Opus 4.7", 2048, _ALL, adaptive=True),
         _silent("Opus 4.8", 1024, _ALL, adaptive=True),
@@ -115,18 +117,19 @@ _KNOWN = {
 _ALWAYS_THINK = ("Fable", "Mythos")
 
 _UNKNOWN = ModelFacts("", 1024, True, True, "disabled", _ALL)
-"""A model that isn't known is taken for a new one, which thinks. Nothing that a person asks for is held back from it:
-the answer tells. A breakpoint below its least prefix costs nothing, and one that is left out above it does."""
+"""An unknown model is treated as a new one, which thinks. Chassis sends it whatever a person asks for: the answer
+tells. A breakpoint below its least prefix costs nothing; leaving out one above it does.
+"""
 
 _OLD = ModelFacts("", 2048, False, False, "disabled", ())
-"""Of before 4.5. They are named by no other fact, because they leave Bedrock one by one."""
+"""Before 4.5. They have no entries of their own, because they leave Bedrock one by one."""
 
 _NAMED = re.compile(r"claude-(opus|sonnet|haiku|fable|mythos)-(\d)(?:[-.](\d))?(?!\d)")
 _NAMED_OLD = re.compile(r"claude-(instant|v?[123](?!\d))")
 
 
 def facts_of(model: str) -> ModelFacts:
-    """What is known of a model; careful assumptions when nothing is.
+    """What is known of a model; cautious assumptions if nothing is.
 
     :param model: a Bedrock model id, an inference profile's id or ARN, or the name of the model behind it
     """
@@ -145,7 +148,7 @@ def facts_of(model: str) -> ModelFacts:
 
 
 def told_thinking(payload: dict[str, Any]) -> Thinking | None:
-    """What a request says of thinking, in the words of the options; None: nothing."""
+    """A request's ``thinking`` in the words of the options; None if it sets none."""
     told = payload.get("thinking")
     if not isinstance(told, dict):
         return None

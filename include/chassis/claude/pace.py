@@ -1,23 +1,23 @@
-"""How many calls one process may have in flight to one model, and how fast they may follow one another.
+"""How many calls one process may have in flight to one model, and how fast they may start.
 
-Bedrock has quotas that nobody tells this process: requests in a second or a minute, and requests at once. What is
-over is refused with 429, which costs nothing but time. A :class:`Pace` finds both from the refusals, so that hundreds
-of calls that wait in one process go out about as fast as the quota allows, and few of them are refused.
+Bedrock's quotas (requests per second or minute, and concurrent requests) aren't told to this process. Bedrock refuses
+what exceeds them with 429, which costs only time. A :class:`Pace` learns both from the refusals, so that hundreds of
+waiting calls go out about as fast as the quota allows, and few of them are refused.
 
 It has two limits: the *width* (calls in flight) and the *rate* (calls a second, evenly spaced). Until the first
-refusal the width is the most that is allowed, and the rate doubles again and again while it holds calls up. A refusal
-lowers the limit that it met to a little less than what had been admitted. From there that limit returns, stays for a
-while, tries a little more and, when nothing is refused then, doubles again: nearly the curve of TCP CUBIC.
+refusal, the width is the maximum, and the rate keeps doubling while it holds calls up. A refusal lowers the limit that
+it met to a little less than what had been admitted. From there, that limit returns, stays for a while, tries a little
+more and, if nothing is refused, doubles again: nearly the curve of TCP CUBIC.
 
 Invariants that must not be relaxed:
 
-- A slot is given back however its task ends, also if that task forgets it. Who is cancelled while waiting has none;
-  who is cancelled in the moment of getting one gives it back.
-- Refusals of calls that had begun before a limit was lowered don't lower it again: they are one burst.
-- Who waits is served in order.
+- A slot is given back however its task ends, even if the task forgets it. A task cancelled while waiting has none; a
+  task cancelled at the moment of getting one gives it back.
+- Refusals of calls that started before a limit was lowered don't lower it again: they are one burst.
+- Tasks are served in the order in which they wait.
 
-A pace belongs to one event loop and needs no lock. What it has found costs a refusal or two to find again, so it is
-kept nowhere, and each process finds it for itself.
+A pace belongs to one event loop and needs no lock. Nothing is stored: each process finds its limits again, at the cost
+of a refusal or two.
 """
 
 from __future__ import annotations
@@ -34,44 +34,44 @@ from itertools import takewhile
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 20.0
-"""Seconds that a server's ``retry-after`` may keep calls waiting here; a longer one is left to Airflow."""
+"""Longest ``retry-after``, in seconds, for which calls wait here; Airflow handles a longer one."""
 
 _FIRST_RATE = 8.0
-"""Calls a second to begin with; so many may also go out at once then, so that a small run is not held up."""
+"""Calls a second to start with. As many may also start at once then, so that a small run isn't held up."""
 _LEAST_RATE, _MOST_RATE = 0.2, 1000.0
 _LOWERED = 0.9
-"""Share of what was admitted that a limit is lowered to. The more it keeps, the slower two processes even out."""
+"""A limit is lowered to this share of what was admitted. The higher it is, the slower two processes even out."""
 _BEYOND = 0.1
-"""Share of what was admitted that a limit is then tried above it, before it doubles."""
+"""How far above what was admitted a limit is tried, as a share, before it doubles."""
 _RETURN = 4.0
-"""Seconds of use until a lowered limit is back at what was admitted. After twice as many it is well beyond."""
+"""Seconds of use until a lowered limit is back at what was admitted. After twice as long, it is well beyond."""
 _LONGEST_RETURN = 12.0
 _RETURN_OF_PAUSE = 5.0
-"""The same, where a refusal pauses all calls: in lengths of that pause, which then costs a tenth of the time."""
+"""The same if a refusal pauses all calls, in lengths of that pause, which then costs a tenth of the time."""
 _DOUBLING = 0.5
-"""Seconds of use in which a limit doubles that has not been met, or has grown well beyond where it was met."""
+"""Seconds of use in which a limit doubles that wasn't met yet, or has grown well beyond where it was met."""
 _WINDOW = 1.05
-"""Seconds over which calls are counted: one, and what they may come nearer to one another on their way."""
+"""Seconds over which calls are counted: one, plus how much closer together they may arrive than they were sent."""
 _SETTLED = 1.0
-"""Seconds after which a call that is still in flight counts as admitted: a refusal comes sooner."""
+"""Seconds after which a call in flight counts as admitted: a refusal comes sooner."""
 _REMEMBERED = 10.0
 """Seconds for which an admitted call shows what the quota allows."""
 _LATENESS = 0.02
-"""Seconds that a timer may be late without costing rate."""
+"""Seconds that a timer may be late without lowering the rate."""
 _LOOK_AGAIN = 0.25
-"""Seconds between looks whether a limit that holds calls up has grown."""
+"""Seconds between checks whether a limit that holds calls up has grown."""
 _QUIET = 60.0
-"""Seconds between lines in the log."""
+"""Seconds between log lines."""
 _MOST_PACES = 64
 
 
 @dataclass
 class _Limit:
-    """A limit that nobody tells, found by meeting it.
+    """An unknown limit, found by meeting it.
 
-    :ivar span: seconds for which the server goes on refusing after it was met
-    :ivar start: where it began, or was lowered to when it was met last
-    :ivar knee: what was admitted when it was met last; None until it is met
+    :ivar span: seconds for which the server keeps refusing after the limit was met
+    :ivar start: its first value, or what it was last lowered to
+    :ivar knee: what was admitted when it was last met; None until then
     :ivar age: seconds of use since it was lowered
     :ivar known: seconds of use since the knee was found
     :ivar slowness: seconds of use until it is back at the knee
@@ -99,7 +99,7 @@ class _Limit:
         return min(self.most, max(self.least, found))
 
     def lower(self, admitted: float, slowness: float) -> None:
-        """It was met: go below what was admitted, yet by half at most."""
+        """The limit was met: go below what was admitted, but by half at most."""
         now = self.value
         self.start = max(self.least, now / 2, _LOWERED * min(admitted, now))
         if self.knee is None or self.known > self.span:
@@ -107,7 +107,7 @@ class _Limit:
         self.age, self.slowness = 0.0, slowness
 
     def use(self, seconds: float) -> None:
-        """Grow by the time in which it was in use."""
+        """Grow by the time for which it was in use."""
         self.age += seconds
         self.known += seconds
 
@@ -116,10 +116,10 @@ class _Limit:
 class _Call:
     """A call that has a slot.
 
-    :ivar beside: other calls that were in flight when it began
-    :ivar before: other calls that had begun in the second before
+    :ivar beside: other calls in flight when it started
+    :ivar before: other calls that started in the second before
     :ivar at_width: whether it took the last slot
-    :ivar at_rate: whether it began as soon as the rate allowed, or the rate was not met yet and grew
+    :ivar at_rate: whether it started as soon as the rate allowed, or the rate was not met yet and grew
     """
 
     number: int
@@ -131,11 +131,11 @@ class _Call:
 
 
 class Pace:
-    """Lets calls to one model begin, in order, about as fast as its quota allows.
+    """Starts calls to one model, in order, about as fast as its quota allows.
 
-    A slot belongs to the task that acquired it, and that task releases it.
+    The task that acquires a slot must release it.
 
-    :param most: calls in flight that are never exceeded
+    :param most: maximum number of calls in flight
     :param name: what the calls go to, for the log
     """
 
@@ -160,12 +160,12 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """Calls that may begin in a second now."""
+        """Calls that may start per second now."""
         return self._rate.value
 
     @property
     def in_flight(self) -> int:
-        """Slots that are taken."""
+        """Slots taken."""
         return len(self._flying)
 
     @property
@@ -186,7 +186,7 @@ class Pace:
         return 0.0 if served else self.unanswered
 
     def allow(self, most: int) -> None:
-        """Change the number of calls in flight that is never exceeded."""
+        """Change the maximum number of calls in flight."""
         if most != self._width.most:
             self._width.most = most
             if self._width.knee is None:
@@ -201,7 +201,7 @@ class Pace:
         task = _task()
         if task in self._flying:
             raise RuntimeError("This task has a slot already.")
-        self._look(_now())  # until now nobody was held up by this one's wait
+        self._look(_now())  # until now, this task's wait held nobody up
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((task, turn))
         self._serve()
@@ -211,7 +211,7 @@ class Pace:
             if task in self._flying:
                 self.release()
             else:
-                with contextlib.suppress(ValueError):  # whoever served the others has thrown it out already
+                with contextlib.suppress(ValueError):  # whoever served the others may have removed it already
                     self._waiting.remove((task, turn))
                 self._serve()
             raise
@@ -219,12 +219,13 @@ class Pace:
     def release(
         self, *, throttled: bool = False, retry_after: float | None = None, answered: bool = False
     ) -> None:
-        """Give the slot back and say what became of the call.
+        """Give the slot back and say what happened to the call.
 
-        Neither throttled nor answered: it was not made, or failed for a reason that tells nothing about quotas.
+        With neither ``throttled`` nor ``answered``, it wasn't made, or failed for a reason that says nothing about
+        quotas.
 
         :param throttled: the server refused it because of a quota
-        :param retry_after: seconds that the server asked to wait, for which no call begins
+        :param retry_after: seconds that the server asked to wait; no call starts until then
         :param answered: the server answered it
         :raises RuntimeError: this task has no slot
         """
@@ -240,7 +241,7 @@ class Pace:
 
     def _end(self, task: asyncio.Task[object], throttled: bool, retry_after: float, answered: bool) -> None:
         now = _now()
-        self._look(now)  # while the call still counts: until now it did
+        self._look(now)  # while the call still counts
         call = self._flying.pop(task)
         if throttled:
             self._forget(call)
@@ -257,7 +258,7 @@ class Pace:
         self._serve()
 
     def _serve(self) -> None:
-        """Let the first in line begin, and the next, until one must wait; then look again in time."""
+        """Start waiting calls in order until one must wait; then schedule the next look."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -275,7 +276,7 @@ class Pace:
             self._waiting.popleft()
 
     def _wait(self, now: float) -> float:
-        """Seconds until the next call may begin, as far as that is known."""
+        """Seconds until the next call may start, as far as known."""
         if len(self._flying) >= self.width:
             return _LOOK_AGAIN
         return max(self._opening(), self._paused_until) - now
@@ -290,7 +291,7 @@ class Pace:
     def _begin(self, now: float) -> _Call:
         spacing, met = 1 / self.rate, self._rate.knee is not None
         at_rate = not met or now - self._opening() < spacing
-        # Until a quota is met, the calls of a second may go out at once.
+        # Until a quota is met, a second's calls may go out at once.
         self._next = max(self._next, now - (_LATENESS if met else 1.0 - spacing)) + spacing
         self._count += 1
         beside = len(self._flying)
@@ -299,11 +300,11 @@ class Pace:
         return call
 
     def _lately(self, now: float) -> int:
-        """How many calls have begun in the last second."""
+        """How many calls started in the last second."""
         return sum(1 for _ in takewhile(lambda call: call.began > now - _WINDOW, reversed(self._begun)))
 
     def _look(self, now: float) -> None:
-        """Let a limit grow by the time that it was in use, and forget what is long past."""
+        """Grow the limits by the time for which they were in use, and forget old calls."""
         passed, self._looked = min(now - self._looked, _WINDOW), now
         full = len(self._flying) >= self.width
         held_up = bool(self._waiting) and now >= self._paused_until
@@ -317,7 +318,7 @@ class Pace:
             self._admitted.popleft()
 
     def _forget(self, call: _Call) -> None:
-        """Take out a call that the server did not count: those after it had one less beside and before them."""
+        """Remove a call that the server didn't count: later calls had one fewer beside and before them."""
         with contextlib.suppress(ValueError):
             self._begun.remove(call)
         for later in self._flying.values():
@@ -340,14 +341,14 @@ class Pace:
             log.info("%s: slowed down to %d at once, %.1f a second.", self._name, self.width, self.rate)
 
     def _met(self, now: float, call: _Call) -> tuple[bool, bool]:
-        """Whether the width and whether the rate is what the server refused."""
+        """Whether the server refused the width, and whether it refused the rate."""
         shown = [admitted for _, admitted in self._admitted]
         shown += [other for other in self._flying.values() if now - other.began >= _SETTLED]
         wider = any(other.beside > call.beside for other in shown)
         faster = any(other.before > call.before for other in shown)
         if wider or faster:
-            # What was admitted lately is not what is refused. If that says neither, the quota is for longer than a
-            # second, or has been lowered, and others use it too: only time helps.
+            # What was admitted recently isn't what is refused. If that rules out both, the quota covers more than a
+            # second, or was lowered, and others use it too: only time helps.
             return not wider, wider
         if call.at_width != call.at_rate:
             return call.at_width, call.at_rate
@@ -371,10 +372,10 @@ _paces: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str
 
 
 def pace_for(key: tuple[str, str], most: int) -> Pace:
-    """The pace of a connection and a model in the running event loop: the same one for all calls there.
+    """The pace of a connection and a model in the running event loop: the same one for all calls.
 
     :param key: the connection's id and the model's
-    :param most: calls in flight that are never exceeded; the newest word counts
+    :param most: maximum number of calls in flight; the latest value applies
     """
     paces = _paces.setdefault(asyncio.get_running_loop(), {})
     pace = paces.get(key)

@@ -1,4 +1,4 @@
-"""The smallest call that proves that Claude can be reached: what a connection's Test button runs."""
+"""The smallest call that proves that Claude can be reached, for a connection's Test button."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 async def ping(client: BedrockClient, model: str, *, known: str) -> str:
-    """Ask Claude for one token, in the same streamed way that all calls go, and say what that proved and what not.
+    """Ask Claude for one token, streamed like all calls, and say what that proved and what it didn't.
 
-    :param known: the name under which the model's price is looked up
-    :raises ClaudeError: what stood in the way
+    :param known: the name under which to look up the model's price
+    :raises ClaudeError: why the call failed
     """
     payload = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Say OK."}]}
     reply = await call_once(client, payload, subject="connection test")

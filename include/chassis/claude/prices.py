@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 def cost_usd(model: str, usage: Usage) -> float | None:
-    """List price of ``usage`` in US dollars; None when the model's price isn't known.
+    """List price of ``usage`` in US dollars; None if the model's price isn't known.
 
     The prices are those of the installed ``genai-prices``, for Bedrock. The first call imports it (0.2 s).
 
-    :param model: Bedrock model id or inference profile; of an application's profile, the model behind it
+    :param model: Bedrock model id or inference profile; for an application's profile, the model behind it
     """
     import genai_prices
 
@@ -33,10 +33,10 @@ def cost_usd(model: str, usage: Usage) -> float | None:
 
 @cache
 def price_date() -> str:
-    """How old the prices of :func:`cost_usd` are, in words for a report.
+    """The age of :func:`cost_usd`'s prices, in words for a report.
 
-    ``genai-prices`` has no date of its own. What it tells is its version, and for prices that have changed the
-    days from which on they hold: the latest of these that has come shows how recent the list is.
+    ``genai-prices`` has no date of its own, only a version and, for prices that changed, the day from which each
+    applies. The latest such day that isn't in the future shows how recent the list is.
     """
     from datetime import UTC, date, datetime
     from importlib.metadata import version
@@ -55,10 +55,10 @@ def price_date() -> str:
 
 
 def _known_name(model: str) -> str:
-    """The name that the list of prices has for a model id, an inference profile, or the ARN of either.
+    """The list's name for a model id, an inference profile, or the ARN of either.
 
-    AWS has two prices of a model: that of its ``global.`` profile, and 1.1 times that for all other profiles and for
-    one region. The list lacks some of the other prefixes (``ca.``), but has the model's own id, at the same price.
+    AWS has two prices for a model: one for its ``global.`` profile, and 1.1 times that for all other profiles and
+    single regions. The list lacks some prefixes (``ca.``), but has the model's own id, at the same price.
     """
     name = model.rpartition("/")[2] if model.startswith("arn:") else model
     place, dot, bare = name.partition(".")

@@ -1,8 +1,8 @@
-"""What Bedrock's (or STS's) refusals mean: one table, by their names and words first, and by their status last.
+"""What refusals by Bedrock (or STS) mean: one table, by name and words first, by status last.
 
-The same refusal comes with more than one status, before a stream and inside one, whose status is 200; and one status
-covers what a person, an administrator and time must mend. So the first row that fits decides, and a status alone
-counts only where nothing else is known. The words are those that AWS documents and people report.
+One refusal comes with several statuses, before a stream or inside one, whose status is 200; and one status covers what
+a person, an administrator or time must fix. So the first row that fits decides, and a status counts only if nothing
+else is known. The words are those that AWS documents and people report.
 """
 
 from __future__ import annotations
@@ -29,14 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a refusal means, and how it is told apart: by its name or its words, where any are given, and its status.
+    """What a refusal means, and how to recognise it: by its status, and by its name or words if any are given.
 
-    :ivar error: its error
     :ivar verb: what Bedrock did, for the message
-    :ivar hint: the place and the step that mend it; empty where Bedrock's own words are all there is to say
-    :ivar words: of the message, in small letters, of which one is enough
+    :ivar hint: where and how to fix it; empty if Bedrock's own words say it all
+    :ivar words: lower-case texts; the message must contain one
     :ivar kinds: names of the error, without "Exception"
-    :ivar statuses: HTTP statuses
     """
 
     error: type[ClaudeError]
@@ -54,8 +52,8 @@ class Meaning:
 def meaning_of(kind: str, message: str, status: int | None) -> Meaning:
     """What a refusal means.
 
-    :param kind: its name without "Exception", beginning with a capital unless it is Anthropic's own
-    :param status: HTTP status; of an error inside a stream, that of the stream
+    :param kind: its name without "Exception", capitalised unless it is Anthropic's own
+    :param status: HTTP status; for an error inside a stream, that of the stream
     """
     words = message.lower()
     return next(row for row in _TABLE if row.fits(kind, words, status))
@@ -116,7 +114,7 @@ _UNKNOWN_MODEL = "doesn't offer this model"
 _SLOW_DOWN = "asked to slow down"
 _REFUSED = "refused the request"
 _ASKED_WRONGLY = frozenset({200, 400, 413})
-"""Statuses of a request that is refused itself; 200 is that of a stream which tells so inside."""
+"""Statuses of a refusal of the request itself; 200 is that of a stream with the refusal inside."""
 
 
 def _row(
@@ -132,7 +130,7 @@ def _row(
 
 # fmt: off
 _TABLE = (
-    # The identity.
+    # Identity.
     _row(CredentialsRefusedError, _CLOCK_WRONG, _CLOCK, "signature expired", "signature not yet current",
          kinds="RequestExpired"),
     _row(CredentialsRefusedError, _EXPIRED, _BEARER,
@@ -143,7 +141,7 @@ _TABLE = (
     _row(CredentialsRefusedError, _NO_CREDENTIALS, _KEYS,
          kinds="IncompleteSignature InvalidClientTokenId InvalidSignature MissingAuthenticationToken "
          "SignatureDoesNotMatch UnrecognizedClient authentication_error"),
-    # What the account may use, whatever name and status it comes with.
+    # What the account may use, with any name and status.
     _row(AccessDeniedError, _DENIED, _USE_CASE, "use case details", "use-case form", "use case form",
          kinds="FTUFormNotFilled"),
     _row(AccessPendingError, _PENDING, "",
@@ -156,7 +154,7 @@ _TABLE = (
     _row(AccessDeniedError, _DENIED, _BLOCKED,
          "operation not allowed", "not authorized to invoke this api operation"),
     _row(AccessDeniedError, _DENIED, _RETENTION, "data retention mode"),
-    # Quotas, and room.
+    # Quotas and capacity.
     _row(DailyQuotaError, "admits no more calls on this day", "",
          "tokens per day", "requests per day", "daily quota", "daily limit", "daily token"),
     _row(CongestedError, _NO_ROOM, "", "too many connections", "bedrock is unable to process your request",
@@ -164,7 +162,7 @@ _TABLE = (
          kinds="ModelNotReady Overloaded ServiceUnavailable overloaded_error"),
     _row(ThrottledError, _SLOW_DOWN, _SLOWER, "wait before trying again", "too many requests", "rate exceeded",
          kinds="Throttling TooManyRequests ServiceQuotaExceeded rate_limit_error RequestLimitExceeded"),
-    # The rest, by name.
+    # Others, by name.
     _row(AccessDeniedError, _DENIED, _POLICY, kinds="AccessDenied permission_error"),
     _row(ModelNotFoundError, _UNKNOWN_MODEL, _PROFILE, "on-demand throughput"),
     _row(ModelNotFoundError, _UNKNOWN_MODEL, _MODEL, "model identifier", "model id", statuses=_ASKED_WRONGLY),
@@ -172,7 +170,7 @@ _TABLE = (
     _row(RequestRefusedError, _REFUSED, _SHORTER, "too long", "too large", "too many tokens",
          statuses=_ASKED_WRONGLY),
     _row(RequestRefusedError, _REFUSED, "", kinds="Validation invalid_request_error request_too_large"),
-    # Nothing but a status is known.
+    # Only a status is known.
     _row(CredentialsRefusedError, _NO_CREDENTIALS, _KEYS, statuses={401}),
     _row(AccessDeniedError, _DENIED, _POLICY, statuses={403}),
     _row(ModelNotFoundError, _UNKNOWN_MODEL, _MODEL, statuses={404}),
@@ -184,4 +182,5 @@ _TABLE = (
     _row(ServiceFaultError, "failed", _PASSES),
 )
 # fmt: on
-"""The first row that fits. A refusal may say several things; what a person must do comes before what merely passes."""
+"""The first row that fits. A refusal may say several things; what a person must do comes before what passes by itself.
+"""

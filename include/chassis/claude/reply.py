@@ -1,11 +1,11 @@
-"""One call to Claude: streamed, and read to its end or to where it broke.
+"""One call to Claude, streamed and read to its end or to where it broke.
 
-A stream is not retried once it is open, and one that is cut cleanly raises nothing: it only lacks its stop
-reason. What was counted until a failure has been paid for and travels with the error.
+An open stream is not retried. A stream that is cut cleanly raises nothing; it only lacks its stop reason. What was
+counted before a failure is paid for, so the error carries it.
 
 Whatever the stream holds, the answer is used or fails as one :class:`ClaudeError`: fields that are absent, null or of
-another type count as not told, events of an unknown kind are passed over, and an answer that has its stop reason is
-complete, however its stream ended.
+another type count as missing, unknown events are ignored, and an answer with a stop reason is complete, however its
+stream ended.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 SIMULATOR_HEADER = "x-chassis-simulator"
 BYTES_PER_TOKEN = 3
-"""An estimate on the safe side: English has about four bytes to a token, code and other languages fewer."""
+"""A cautious estimate: English has about four bytes per token, code and other languages fewer."""
 
 _COUNTS = {
     "input_tokens": "input_tokens",
@@ -49,7 +49,7 @@ _INPUT = ("input_tokens", "cache_read_tokens", "cache_write_tokens")
 _GROWN = ("text", "thinking", "input")
 _MOST_TOKENS = 2**40
 _LONGEST_WORD = 200
-"""Characters of a name or an id that the server gives; they go into logs and messages."""
+"""Characters of a name or id from the server; they go into logs and messages."""
 _LONGEST_REASON = 500
 
 
@@ -58,10 +58,10 @@ class Reply:
     """What Claude has answered so far.
 
     :ivar stop_reason: None until the answer is complete
-    :ivar refusal: why Claude declined, in its own words; empty unless it did and said so
-    :ivar blocks: content blocks, numbered in the order in which they began; a tool's ``input`` is its JSON as text
+    :ivar refusal: why Claude declined, in its own words; empty unless it did and gave a reason
+    :ivar blocks: content blocks, numbered in the order in which they began; a tool's ``input`` is JSON text
     :ivar counts: what the server has counted so far
-    :ivar output_counted: whether the server has said how long the whole answer is
+    :ivar output_counted: whether the server has counted the whole answer's output
     """
 
     request_id: str = ""
@@ -79,24 +79,23 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """What Claude wrote as text, without tools and thinking."""
+        """Claude's text, without tools and thinking."""
         return "".join(block["text"] for block in self.blocks.values() if block["type"] == "text")
 
     @property
     def begun(self) -> bool:
-        """Whether anything of an answer has come, which is paid for."""
+        """Whether any part of an answer has come, which is paid for."""
         return bool(self.model or self.blocks or self.counts or self.stop_reason)
 
     @property
     def input_counted(self) -> bool:
-        """Whether the server has said how long the prompt was."""
+        """Whether the server has counted the prompt."""
         return any(name in self.counts for name in _INPUT)
 
     @property
     def usage(self) -> Usage:
-        """What Bedrock bills, as far as it has said so.
-
-        Output is counted at the end of an answer. Before that, what came is estimated from its length.
+        """What Bedrock bills, as far as known. Until it counts the output, at the end, the length of what came gives an
+        estimate.
         """
         output = self.counts.get("output_tokens", 0)
         if not self.output_counted:
@@ -106,7 +105,7 @@ class Reply:
         return Usage(**self.counts | {"output_tokens": output}, calls=int(self.begun))
 
     def to_data(self) -> dict[str, Any]:
-        """The reply as JSON-safe data; :meth:`from_data` is the way back."""
+        """The reply as JSON-safe data; :meth:`from_data` reverses it."""
         facts = {known.name: getattr(self, known.name) for known in fields(self)}
         return facts | {"blocks": [[index, block] for index, block in self.blocks.items()]}
 
@@ -115,7 +114,7 @@ class Reply:
         return cls(**data | {"blocks": dict(data["blocks"])})
 
     def tool(self, name: str) -> dict[str, Any] | None:
-        """The block that calls the tool ``name``: by that name, or by none, as no other tool is ever offered."""
+        """The block that calls the tool ``name``. A call without a name counts, too: no other tool is ever offered."""
         calls = (
             block
             for block in self.blocks.values()
@@ -129,7 +128,7 @@ class Reply:
         self.simulated = SIMULATOR_HEADER in headers
 
     def add(self, event: dict[str, Any]) -> None:
-        """Take one event of the stream in."""
+        """Process one event of the stream."""
         match event:
             case {"type": "message_start", "message": dict(message)}:
                 self._take_start(message)
@@ -144,13 +143,13 @@ class Reply:
                 self._take_reason(delta if isinstance(delta, dict) else {})
                 self._count(event.get("usage"), _COUNTS, whole=True)
             case {"type": "message_stop", "amazon-bedrock-invocationMetrics": dict(metrics)}:
-                # For what the usage of the answer didn't tell.
+                # The metrics fill in what the answer's usage left out.
                 told = {*self.counts} - ({"output_tokens"} if not self.output_counted else set())
                 missing = {theirs: ours for theirs, ours in _METRICS.items() if ours not in told}
                 self._count(metrics, missing, whole=True)
 
     def _take_start(self, message: dict[str, Any]) -> None:
-        """As a rule it holds no content yet; a server that doesn't stream may put the whole message there."""
+        """Usually it has no content yet; a server that doesn't stream may put the whole message there."""
         if isinstance(model := message.get("model"), str):
             self.model = one_line(model, _LONGEST_WORD)
         content = message.get("content")
@@ -160,7 +159,7 @@ class Reply:
         self._count(message.get("usage"), _COUNTS, whole=bool(message.get("stop_reason")))
 
     def _take_reason(self, told: dict[str, Any]) -> None:
-        """Why Claude stopped; for a refusal also its category and explanation, which may be null."""
+        """Take the stop reason; for a refusal also its category and explanation, which may be null."""
         reason, details = told.get("stop_reason"), told.get("stop_details")
         if reason and isinstance(reason, str):
             self.stop_reason = one_line(reason, _LONGEST_WORD)
@@ -170,9 +169,9 @@ class Reply:
             self.refusal = one_line(said, _LONGEST_REASON)
 
     def _count(self, usage: object, names: dict[str, str], *, whole: bool) -> None:
-        """Counts are running totals, so the highest holds; what can't be a count tells nothing.
+        """Take counts that are running totals, so the highest applies; ignore what can't be a count.
 
-        :param whole: the counts are those of the whole answer
+        :param whole: whether the counts are those of the whole answer
         """
         for theirs, ours in names.items():
             count = usage.get(theirs) if isinstance(usage, dict) else None
@@ -182,7 +181,7 @@ class Reply:
 
 
 Ask = Callable[[dict[str, Any]], Awaitable[Reply]]
-"""Makes one call with the arguments of ``client.messages.create`` and gives its complete answer."""
+"""Makes one call with the arguments of ``client.messages.create`` and returns its complete answer."""
 
 
 async def call_once(
@@ -193,13 +192,11 @@ async def call_once(
     reply: Reply | None = None,
     begun: Callable[[], None] | None = None,
 ) -> Reply:
-    """Make one call and read its answer to the end.
-
-    Cancelling it closes its connection at once.
+    """Make one call and read its answer to the end. Cancelling it closes its connection at once.
 
     :param payload: arguments of ``client.messages.create``
-    :param subject: what the call is for, in a log's words
-    :param reply: an empty one that is filled, for a caller who wants to see how far a cancelled call came
+    :param subject: what the call is for, for the log
+    :param reply: an empty reply to fill, so that the caller can see how far a cancelled call came
     :param begun: called once, when the answer begins
     :raises ClaudeError: no answer, or a broken one; ``usage`` holds what was counted until then
     """
@@ -211,7 +208,7 @@ async def call_once(
         async with stream:
             reply.open(stream.response.headers)
             async for event in stream:
-                # Without warnings: they would quote the answer. What isn't an object, isn't an event.
+                # Without warnings: they would quote the answer. What isn't an object isn't an event.
                 if hasattr(event, "to_dict"):
                     reply.add(event.to_dict(warnings=False))
                     if begun is not None and reply.begun:
@@ -220,7 +217,7 @@ async def call_once(
     except ClaudeError as error:
         failure = error
     except Exception as error:
-        # In an open stream, whatever its reader raises means that it can't be read.
+        # In an open stream, any exception of its reader means that it can't be read.
         if not reply.opened and not isinstance(error, foreign_errors()):
             raise
         failure = claude_failure(error, place=_place(client, payload["model"]))
@@ -246,7 +243,7 @@ async def call_once(
 
 
 def _place(client: AsyncAnthropicBedrock, model: str) -> str:
-    """What was asked, for a message; a client of the hook's knows its connection."""
+    """What was called, for a message; a client made by the hook knows its connection."""
     connection = getattr(client, "conn_id", "")
     through = f"connection '{connection}', " if connection else ""
     return f"Bedrock at {client.base_url.netloc.decode()} ({through}model '{model}')"

@@ -1,7 +1,7 @@
-"""What is asked of Claude, as plain data.
+"""A request to Claude, as plain data.
 
-A worker makes the request up and the triggerer carries it out, so it must survive a trip through JSON. It
-holds prompts, and no credentials.
+A worker prepares it and the triggerer sends it, so it must survive a trip through JSON. It holds prompts, but no
+credentials.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _BYTES_PER_TOKEN = 4
-"""Of English; other texts have fewer, and then more tokens than are counted on here."""
+"""For English; other texts have fewer bytes per token, and so more tokens than this estimates."""
 
 
 class ClaudeRequest(BaseModel):
-    """One conversation to be held with Claude, whose outcome is one JSON answer."""
+    """One conversation with Claude that ends in one JSON answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,12 +42,12 @@ class ClaudeRequest(BaseModel):
 
     @property
     def known_model(self) -> str:
-        """The name under which the model's price, and what is known of it, are looked up."""
+        """The name under which to look up the model's price and facts."""
         return self.model_behind or self.model
 
 
 class Message(BaseModel):
-    """One turn, with its content blocks as the Messages API has them."""
+    """One turn, with content blocks as in the Messages API."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class Message(BaseModel):
 
 
 def text_block(text: str, *, cached: bool = False) -> dict[str, Any]:
-    """A content block of text; ``cached`` ends there the prefix that goes into the prompt cache."""
+    """A content block of text; ``cached`` ends the prefix for the prompt cache there."""
     block: dict[str, Any] = {"type": "text", "text": text}
     return block | {"cache_control": {"type": "ephemeral"}} if cached else block
 
@@ -64,14 +64,15 @@ def text_block(text: str, *, cached: bool = False) -> dict[str, Any]:
 def marked(
     model: str, system: Sequence[str], blocks: Sequence[tuple[str, bool]]
 ) -> tuple[dict[str, Any], ...]:
-    """A turn's blocks of text, with breakpoints of the prompt cache where they pay.
+    """A turn's text blocks, with breakpoints of the prompt cache where they pay.
 
-    Tokens that are written to the cache cost a quarter more, those that are read from it nine tenths less. So a
-    breakpoint pays as soon as one other call reads what it wrote; where nobody does, it costs. Where the model wouldn't
-    keep so short a prefix, it does nothing.
+    Writing a token to the cache costs a quarter more, reading it nine tenths less. So a breakpoint pays as soon as one
+    other call reads what it wrote, and costs money if none does. If the prefix is too short for the model, it does
+    nothing.
 
     :param system: the parts of the system prompt, which come before
-    :param blocks: text of each block, and whether other calls begin with all that ends there; an empty text is left out
+    :param blocks: each block's text, and whether other calls begin with everything up to its end; empty texts are left
+        out
     """
     least = facts_of(model).cache_minimum * _BYTES_PER_TOKEN
     length = sum(len(part.encode()) for part in system)

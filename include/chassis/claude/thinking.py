@@ -1,7 +1,7 @@
-"""Thinking and effort: whose word counts, what a request says of them, and what happens when a model refuses it.
+"""Thinking and effort: whose choice counts, what a request says, and what happens if a model refuses it.
 
-What a model is known to refuse is not sent. What it refuses all the same is left out for an hour, in this process, and
-the call is made again: a refusal costs nothing, and the answer without it is worth more than none.
+Chassis doesn't send what a model is known to refuse. If a model refuses an option all the same, this process leaves it
+out for an hour and repeats the call: a refusal is free, and an answer without the option is worth more than none.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REFUSED_SECONDS = 3600.0
-"""How long an option that a model refused isn't sent to it: what models take changes overnight, in both directions."""
+"""How long to leave out an option that a model refused: what models take changes overnight, in both directions."""
 
 _refused_until: dict[tuple[str, str, bool], float] = {}
-"""By model, option, and whether a tool was forced: some refuse to think only then."""
+"""By model, option, and whether a tool was forced: some models refuse to think only then."""
 
 
 class Says(Protocol):
-    """Who may say something of thinking and effort: a task, an agent, a connection."""
+    """What may choose thinking and effort: a task, an agent, a connection."""
 
     @property
     def effort(self) -> Effort | None: ...
@@ -38,10 +38,10 @@ class Says(Protocol):
 
 
 def asked_for(model: str, *whose: Says | None) -> dict[str, Any]:
-    """``effort`` and ``thinking`` of a request: the first word that anybody says, but for what the model refuses.
+    """``effort`` and ``thinking`` of a request: the first choice that is made, except what the model refuses.
 
     :param model: the model, or the one behind its name
-    :param whose: who may say something, those whose word counts most first
+    :param whose: what may choose, in order of precedence
     """
     effort = next((each.effort for each in whose if each is not None and each.effort is not None), None)
     thinking = next((each.thinking for each in whose if each is not None and each.thinking is not None), None)
@@ -53,7 +53,7 @@ def asked_for(model: str, *whose: Says | None) -> dict[str, Any]:
 
 
 def fields_of(request: ClaudeRequest) -> dict[str, dict[str, Any]]:
-    """What a request's body says of each option, by the option's name."""
+    """The fields of a request's body for each option, by the option's name."""
     facts = facts_of(request.known_model)
     found: dict[str, dict[str, Any]] = {}
     if request.effort is not None:
@@ -66,7 +66,7 @@ def fields_of(request: ClaudeRequest) -> dict[str, dict[str, Any]]:
 
 
 def with_thinking(ask: Ask, request: ClaudeRequest) -> Ask:
-    """``ask``, with what the request says of thinking and effort in each payload."""
+    """``ask``, with the request's thinking and effort added to each payload."""
     fields = fields_of(request)
     if not fields:
         return ask
@@ -91,7 +91,7 @@ def with_thinking(ask: Ask, request: ClaudeRequest) -> Ask:
 
 
 def _merged(payload: dict[str, Any], *fields: dict[str, Any]) -> dict[str, Any]:
-    """The payload with further fields; what ``output_config`` has already stays in it."""
+    """The payload with further fields, added to what ``output_config`` already has."""
     merged = dict(payload)
     for name, value in (pair for each in fields for pair in each.items()):
         merged[name] = {**merged.get(name, {}), **value}
@@ -99,9 +99,9 @@ def _merged(payload: dict[str, Any], *fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refused(error: RequestRefusedError, payload: dict[str, Any], sent: dict[str, Any]) -> str | None:
-    """The option that a refusal is about, of those that were sent; None for something else."""
+    """The option that a refusal is about, of those sent; None if it is about something else."""
     words = error.words.lower()
-    # What is said of blocks is said of the conversation. A hint how to make it think may name effort, too.
+    # Words about blocks are about the conversation. A hint on how to make it think may name effort, too.
     if "thinking" in sent and "thinking" in words and "block" not in words:
         return "thinking"
     alone = "output_config" in words and "output_config" not in payload

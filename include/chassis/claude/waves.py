@@ -1,17 +1,17 @@
-"""One call of a wave begins first, and the others read what it wrote to the prompt cache.
+"""Starts one call of a wave first, so that the others can read what it writes to the prompt cache.
 
-What a call writes to Bedrock's prompt cache can be read once its answer has begun. Seven calls that go out at once all
-miss what they share, and pay seven times for writing it: a quarter more than without any cache. So the first call goes
-alone; the others go as soon as its answer begins, which takes a second or two.
+Bedrock's prompt cache can be read once the answer of the call that wrote it has begun. Seven calls that start at once
+would all miss their shared prefix and pay seven times to write it: a quarter more than without a cache. So the first
+call goes alone, and the others follow when its answer begins, after a second or two.
 
-This knows of the calls of one event loop: of a triggerer, which makes most. Nothing is kept.
+This covers the calls of one event loop, such as a triggerer's, which makes most of them. Nothing is stored.
 
 Invariants that must not be relaxed:
 
-- Who waits here holds nothing that others need, neither a slot of the pace nor an entry of the ledger.
-- Nobody waits longer than :data:`PATIENCE`, whatever the first call does. When its call fails before an
-  answer, or is cancelled, the next one is the first.
-- A call without a breakpoint never waits, nor does one whose prefix was read or written lately.
+- A waiting call holds nothing that others need, neither a slot of the pace nor an entry of the ledger.
+- No call waits longer than :data:`PATIENCE`, whatever the first call does. If the first call fails before an answer, or
+  is cancelled, the next one becomes the first.
+- A call without a breakpoint never waits, nor does one whose prefix was recently read or written.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 PATIENCE = 10.0
-"""Seconds that a call waits at most for another's answer to begin. A schema's first compile takes longer, each day."""
+"""Maximum seconds that a call waits for another's answer to begin. A schema's first compile, once a day, takes longer.
+"""
 KEPT_SECONDS = 270.0
-"""Seconds from its last use for which a prefix counts as kept: a little less than Bedrock's five minutes."""
+"""Seconds since its last use for which a prefix counts as cached: a little less than Bedrock's five minutes."""
 
 
 def prefixes_of(conn_id: str, payload: Mapping[str, Any]) -> tuple[str, ...]:
-    """Digests of what a request has up to each of its breakpoints, the longest first; empty when it has none.
+    """Digests of a request up to each of its breakpoints, the longest first; empty if it has none.
 
-    All that decides whether one call reads what another wrote is part of them: the account behind the connection, the
-    model, tools, system, the schema of the answer, and what is said of tools and thinking.
+    They cover everything that decides whether one call can read what another wrote: the account behind the connection,
+    the model, tools, system, the answer's schema, and the settings for tools and thinking.
     """
     found: list[str] = []
     head = {name: part for name, part in payload.items() if name not in ("messages", "max_tokens")}
@@ -56,15 +57,15 @@ def prefixes_of(conn_id: str, payload: Mapping[str, Any]) -> tuple[str, ...]:
 class _Waves:
     """The waves of one event loop.
 
-    :ivar writing: set when the call that writes a prefix has begun to be answered, or has ended without
-    :ivar kept_until: time until which a prefix is taken to be in the cache
+    :ivar writing: set when the answer of the call that writes a prefix has begun, or the call has ended without one
+    :ivar kept_until: time until which a prefix counts as cached
     """
 
     writing: dict[str, asyncio.Event] = field(default_factory=dict)
     kept_until: dict[str, float] = field(default_factory=dict)
 
     async def wait(self, prefixes: Sequence[str], until: float) -> None:
-        """Until the longest prefix that anybody has begun to write can be read, or a call would be the first."""
+        """Wait until the longest prefix that a call is writing can be read, or this call would be the first."""
         with suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 while (event := self._written_now(prefixes)) is not None:
@@ -82,7 +83,7 @@ class _Waves:
         return self.kept_until.get(prefix, 0.0) > time.monotonic()
 
     def lead(self, prefixes: Sequence[str]) -> asyncio.Event:
-        """Be the first for each prefix for which nobody is."""
+        """Become the first call for each prefix that has none."""
         event = asyncio.Event()
         for prefix in prefixes:
             if prefix not in self.writing and not self._kept(prefix):
@@ -97,7 +98,7 @@ class _Waves:
         self.end(event)
 
     def end(self, event: asyncio.Event) -> None:
-        """Let go those who wait."""
+        """Release the waiting calls."""
         self.writing = {prefix: other for prefix, other in self.writing.items() if other is not event}
         event.set()
 
@@ -112,11 +113,11 @@ def patience_ends() -> float:
 
 @asynccontextmanager
 async def turn(prefixes: Sequence[str], until: float) -> AsyncIterator[Callable[[], None]]:
-    """Wait for one's turn in a wave; within, the call is made.
+    """Wait for a turn in a wave; make the call inside the context.
 
-    :param prefixes: see :func:`prefixes_of`; none: there is nothing to wait for
-    :param until: time of the event loop after which it waits no longer
-    :yield: to be called when the answer begins
+    :param prefixes: see :func:`prefixes_of`; none if there is nothing to wait for
+    :param until: time of the event loop after which to stop waiting
+    :yield: call it when the answer begins
     """
     if not prefixes:
         yield lambda: None
