@@ -23,7 +23,7 @@ _BYTES_PER_TOKEN = 4
 class ClaudeRequest(BaseModel):
     """One conversation with Claude that ends in one JSON answer."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     model: str = Field(min_length=1, description="Bedrock model id, inference profile or ARN.")
     model_behind: str | None = Field(
@@ -49,7 +49,7 @@ class ClaudeRequest(BaseModel):
 class Message(BaseModel):
     """One turn, with content blocks as in the Messages API."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     role: Literal["user", "assistant"]
     content: tuple[dict[str, Any], ...]

@@ -16,7 +16,7 @@ Number = TypeVar("Number", int, float)
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class Bound(_Data):
@@ -30,16 +30,16 @@ class Totals(_Data):
     """What calls have spent together. Of ``uncertain`` and ``open``, ``cost_usd`` is the part of known price."""
 
     calls: int = Field(0, ge=0, description="Ended calls that were, or may have been, carried out.")
-    usage: Usage = Field(default=Usage(), description="What was counted.")
+    usage: Usage = Field(default_factory=Usage, description="What was counted.")
     cost_usd: float = Field(0.0, ge=0, description="List price of what was counted, in US dollars.")
     unpriced_calls: int = Field(
         0, ge=0, description="Calls of a model without a known price: not in cost_usd."
     )
     simulated_calls: int = Field(0, ge=0, description="Calls that the simulator answered instead of Claude.")
     uncertain_calls: int = Field(0, ge=0, description="Calls that may have cost more than was counted.")
-    uncertain: Bound = Field(default=Bound(), description="Upper bound of that.")
+    uncertain: Bound = Field(default_factory=Bound, description="Upper bound of that.")
     open_calls: int = Field(0, ge=0, description="Calls in flight.")
-    open: Bound = Field(default=Bound(), description="Upper bound of what those will cost.")
+    open: Bound = Field(default_factory=Bound, description="Upper bound of what those will cost.")
 
     @property
     def tokens(self) -> int:
@@ -78,14 +78,14 @@ def _sum(one: Bound, other: Bound) -> Bound:
 class RunLimits(BaseModel):
     """Every limit that a call of a run is held against."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    run: SpendLimits = Field(default=SpendLimits(), description="What the plan lets the run spend.")
+    run: SpendLimits = Field(default_factory=SpendLimits, description="What the plan lets the run spend.")
     task: SpendLimits = Field(
-        default=SpendLimits(), description="What the plan lets each task, or item, spend."
+        default_factory=SpendLimits, description="What the plan lets each task, or item, spend."
     )
     deployment: SpendLimits = Field(
-        default=SpendLimits(),
+        default_factory=SpendLimits,
         description="What the settings run_budget_usd, run_max_tokens and run_max_calls let any run spend.",
     )
     max_parallel: int = Field(16, ge=1, description="Calls of the run that may be open at a time.")
@@ -123,7 +123,7 @@ def _spending(limits: SpendLimits) -> SpendLimits:
 class Spent(BaseModel):
     """What a task and its run have spent by the end of the task, over all tries and clears."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     task: Totals
     run: Totals

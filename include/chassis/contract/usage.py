@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Usage(BaseModel):
     """Token counts of one or more calls. The four counts don't overlap: their sum is what was processed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     input_tokens: int = Field(
         0, ge=0, description="Input tokens that were neither read from nor written to the cache."

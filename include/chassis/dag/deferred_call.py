@@ -15,9 +15,9 @@ import logging
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.claude.request import ClaudeRequest
 from chassis.contract.names import CARD, SPENDING
@@ -63,7 +63,7 @@ class TaskEnd:
 class _Call(BaseModel):
     """What both kinds have: the connection to Claude, the request, and the account that pays."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     kind: Literal["task", "plan"]
     conn_id: str
@@ -211,10 +211,9 @@ class PlanCall(_Call):
         return newest_plan(PlanStore(self.plans_root, self.accounts.storage_conn_id), workflow_id)
 
 
-ClaudeCall = Annotated[TaskCall | PlanCall, Field(discriminator="kind")]
-_calls: TypeAdapter[TaskCall | PlanCall] = TypeAdapter(ClaudeCall)
+_KINDS: dict[str, type[TaskCall | PlanCall]] = {"task": TaskCall, "plan": PlanCall}
 
 
 def restore_call(data: dict[str, Any]) -> TaskCall | PlanCall:
     """The call whose ``model_dump(mode="json")`` is ``data``."""
-    return _calls.validate_python(data)
+    return _KINDS[data["kind"]].model_validate(data)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class CallIdentity(BaseModel):
     """Who asks: one try of one task, or of one item of a mapped task, in one DAG run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     dag_id: str = Field(min_length=1, description="Airflow's DAG, which is the workflow's id.")
     run_id: str = Field(min_length=1, description="Airflow's id of the run.")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Account(BaseModel):
     """Who pays for the calls of one try of a task, what they may cost, and where they are recorded."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     identity: CallIdentity
     limits: RunLimits

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class UpstreamResult(BaseModel):
     """The part of a dependency's result that a task gets to see."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     task: str
     item: str | None = None
@@ -61,7 +61,7 @@ class UpstreamResult(BaseModel):
 class GivenValue(BaseModel):
     """A value that a task of a hand-written DAG gets to see, besides results of Claude."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     task: str | None = Field(
         None, description="Id of the task that it comes from; None: from the DAG's file."
