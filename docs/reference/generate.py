@@ -290,7 +290,7 @@ def _default(name: str, field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     if field.default_factory is not None:
-        return _MADE[name]
+        return _MADE.get(name, "none")
     if field.default is None or field.default in ("", (), {}) or isinstance(field.default, BaseModel):
         return "none"
     return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"

@@ -6,6 +6,7 @@ seconds that lie at least between them. A try of Airflow's begins at the earlies
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +99,10 @@ def ended(airflow: AirflowDriver, stack: LocalStack) -> Iterator[dict[tuple[str,
     simulator = SimulatorControl(stack.simulator_url)
     simulator.reset()
     for place, fault in CASES:
-        simulator.add_fault(fault, **DETAILS.get(fault, {}), **mine(place, fault))
+        fields = mine(place, fault)
+        if "requirement" in fields:
+            fields["requirement"] = re.escape(fields["requirement"])  # A scenario takes it for an expression.
+        simulator.add_fault(fault, **DETAILS.get(fault, {}), **fields)
     digest = PlanStore(str(stack.home / "plans")).publish(faulty_workflow()).digest
     planners = {
         fault: airflow.trigger(
