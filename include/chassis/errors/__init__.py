@@ -1,18 +1,17 @@
 """Every error that Chassis raises on purpose.
 
-An error says what happened and where (its message) and what to do next (its hint); the raw facts are
-attributes, so a command line or a page can render them its own way. ``retryable`` answers one question:
-can the same call, made again with nothing changed, succeed? Retry decisions anywhere in Chassis read it.
+An error's message says what happened and where; its hint says what to do next. The raw facts are attributes, so the
+command line and pages can render them their own way. ``retryable`` says whether the same call, made again with nothing
+changed, can succeed; every retry decision in Chassis reads it.
 
-Messages quote what people, models and servers wrote. Whatever of that a terminal would obey, or a reader can't see, is
-replaced by visible signs in every error, and further lines are indented, so that none can pass for a line of a log. A
-fault of a plan is one line.
+Messages quote people, models and servers. In every error, visible signs replace the characters that a terminal would
+obey or a reader can't see, and further lines are indented, so that none can pass for a line of a log. A fault of a plan
+is one line.
 
-An error crosses process borders (a trigger's event, a task's XCom) as the plain data of :meth:`ChassisError.describe`,
+An error crosses process borders (a trigger's event, a task's XCom) as plain data from :meth:`ChassisError.describe`,
 never as a pickle: exceptions of the Claude SDK carry signed headers and session tokens.
 
-A module for each reason to change: what every error is (``base``), what a deployment gives, plans, runs, stores,
-spending, calls to Claude. They are all imported here, so that :func:`restore_error` knows each of them.
+All modules are imported here, so that :func:`restore_error` knows every error.
 """
 
 from __future__ import annotations

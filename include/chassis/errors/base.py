@@ -1,4 +1,4 @@
-"""What every error is: a message, a hint, whether a retry helps, and how it crosses the borders of processes."""
+"""The base of all errors: message, hint, whether a retry helps, and how an error crosses process borders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from chassis.text import set_off
 
 _LONGEST_MESSAGE = 20_000
-"""Characters of a message; it is logged, and kept in Airflow's database."""
+"""Maximum length of a message, in characters; it is logged, and stored in Airflow's database."""
 
 
 class ChassisError(Exception):
@@ -15,9 +15,9 @@ class ChassisError(Exception):
 
     retryable: ClassVar[bool] = False
     wait: ClassVar[str] = "the task's retry delay, which doubles up to ten minutes"
-    """How long until the next attempt of what is retryable, in words: for the documentation."""
+    """How long until the next try of a retryable error, in words: for the documentation."""
     remedy: ClassVar[str] = ""
-    """What to do next, where the raiser knows nothing better; shown as the hint."""
+    """The hint, unless the raiser has a better one."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         self.message = set_off(message, _LONGEST_MESSAGE)
@@ -28,16 +28,16 @@ class ChassisError(Exception):
         return f"{self.message} {self.hint}".strip()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A pickle holds what describe() tells and nothing else that was hung on the error.
+        # A pickle holds only what describe() returns, and no other attribute of the error.
         return restore_error, (self.describe(),)
 
     def describe(self) -> dict[str, Any]:
-        """The error as JSON-safe data; :func:`restore_error` is the way back."""
+        """The error as JSON-safe data; :func:`restore_error` reverses it."""
         return {"class": type(self).__name__, "message": self.message, "hint": self.hint}
 
     @classmethod
     def restore(cls, data: dict[str, Any]) -> ChassisError:
-        """Build the error again from what :meth:`describe` gave."""
+        """Rebuild the error from :meth:`describe`."""
         return cls(str(data["message"]), hint=str(data.get("hint", "")))
 
 
@@ -49,10 +49,10 @@ def _subclasses(root: type[ChassisError]) -> dict[str, type[ChassisError]]:
 
 
 def restore_error(data: dict[str, Any]) -> ChassisError:
-    """The error that :meth:`ChassisError.describe` described.
+    """Rebuild the error that :meth:`ChassisError.describe` described.
 
-    An unknown class comes back as the root class, and so does what only looks like a description: it is read from
-    XComs, where any task can leave anything.
+    Data of an unknown class, or that only looks like a description, becomes the root class: it comes from XComs, where
+    any task can leave anything.
     """
     try:
         return _subclasses(ChassisError).get(str(data.get("class")), ChassisError).restore(data)

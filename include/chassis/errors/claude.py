@@ -1,4 +1,4 @@
-"""A call to Claude that failed: on its way, by Bedrock's answer, or by Claude's."""
+"""Failed calls to Claude: on the way, by Bedrock's answer, or by Claude's."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from chassis.errors.base import ChassisError
 class ClaudeError(ChassisError):
     """A call to Claude failed.
 
-    :ivar status: HTTP status of the answer, None when there was none
+    :ivar status: HTTP status of the answer; None if there was none
     :ivar error_type: the server's own name for the error, such as ``throttlingException``; may be empty
-    :ivar request_id: ``x-amzn-requestid`` of the answer; empty when there was none
-    :ivar retry_after: seconds that the server asked to wait; None when it did not say
+    :ivar request_id: ``x-amzn-requestid`` of the answer; empty if there was none
+    :ivar retry_after: seconds that the server asked to wait; None if it didn't say
     :ivar usage: token counts already paid for by the failed exchange, as ``Usage.model_dump()``; may be empty
-    :ivar words: what the server said, as the message quotes it; known where the call was made, and empty elsewhere
+    :ivar words: the server's words, as the message quotes them; only known where the call was made, empty elsewhere
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ClaudeError(ChassisError):
 
 
 class CredentialsMissingError(ClaudeError):
-    """The connection gives no AWS credentials. A retry can't help."""
+    """The connection provides no AWS credentials. A retry can't help."""
 
     remedy = (
         "Set the keys, role_arn, profile_name or bearer_token of the Airflow connection, then clear the task."
@@ -57,25 +57,25 @@ class CredentialsMissingError(ClaudeError):
 
 
 class ConnectionSetupError(ClaudeError):
-    """The Airflow connection to Bedrock is incomplete or holds a wrong option. A retry can't help."""
+    """The Airflow connection to Bedrock is incomplete or has an invalid option. A retry can't help."""
 
     remedy = "Correct the Airflow connection, then clear the task."
 
 
 class CredentialsRefusedError(ClaudeError):
-    """AWS refused the credentials: expired, unknown or badly signed (401, 403 with such a type). A retry can't help."""
+    """AWS refused the credentials: expired, unknown or badly signed (401, or such a 403). A retry can't help."""
 
     remedy = "Renew the credentials of the Airflow connection, then clear the task."
 
 
 class AccessDeniedError(ClaudeError):
-    """The account, or whoever calls, may not use this model (403; 404 or 400 that says so). A retry can't help."""
+    """The account or the caller may not use this model (403, or 404 or 400 that says so). A retry can't help."""
 
     remedy = "Open the model to the account and to these credentials, then clear the task."
 
 
 class AccessPendingError(ClaudeError):
-    """Access to the model is being set up: AWS still makes the account's agreement. A later retry helps."""
+    """AWS is still setting up the account's access to the model. A later retry helps."""
 
     retryable = True
     wait = "two minutes, or what the server asks up to ten"
@@ -95,7 +95,7 @@ class RequestRefusedError(ClaudeError):
 
 
 class ThrottledError(ClaudeError):
-    """Too many requests or tokens for the account's quota (429 or a throttling frame). A later retry helps."""
+    """The account's quota of requests or tokens is exceeded (429 or a throttling frame). A later retry helps."""
 
     retryable = True
     wait = (
@@ -109,7 +109,9 @@ class ThrottledError(ClaudeError):
 
 
 class CongestedError(ClaudeError):
-    """Bedrock has no room now, whatever the quota (503, 529, model not ready, or such a frame). A later retry helps."""
+    """Bedrock has no capacity now, whatever the quota (503, 529, model not ready, or such a frame). A later retry
+    helps.
+    """
 
     retryable = True
     wait = (
@@ -123,7 +125,7 @@ class CongestedError(ClaudeError):
 
 
 class DailyQuotaError(ClaudeError):
-    """The account's quota for the day is spent, or is 0 (429 that says so, or such a frame). A retry can't help."""
+    """The account's daily quota is used up, or is 0 (429 that says so, or such a frame). A retry can't help."""
 
     remedy = (
         "Look the model's tokens per day up in AWS Service Quotas and ask AWS Support for more, above all where they "
@@ -144,7 +146,7 @@ class ServiceFaultError(ClaudeError):
 
 
 class UnreachableError(ClaudeError):
-    """No answer: name not resolved, connection refused or reset, or time ran out. A retry may help."""
+    """No answer: name not resolved, connection refused or reset, or timeout. A retry may help."""
 
     retryable = True
     wait = "quick ones after 0.5 s, doubling (max_retries of the connection); then the task's retry delay"
@@ -152,7 +154,7 @@ class UnreachableError(ClaudeError):
 
 
 class NoAnswerError(UnreachableError):
-    """The request was sent and no answer began: it may have been carried out, and paid for. A retry may help."""
+    """The request was sent, but no answer began: it may have been processed, and paid for. A retry may help."""
 
     remedy = (
         "A retry may help: the task tries again by itself. timeout_seconds of the connection bounds the wait."
@@ -160,7 +162,7 @@ class NoAnswerError(UnreachableError):
 
 
 class StreamBrokenError(ClaudeError):
-    """The answer began and did not end: cut, stalled, or ended without a stop reason. A retry may help."""
+    """The answer began but didn't end: cut, stalled, or without a stop reason. A retry may help."""
 
     retryable = True
     remedy = "A retry may help: the task tries again by itself."
@@ -173,7 +175,7 @@ class ModelRefusalError(ClaudeError):
 
 
 class AnswerTruncatedError(ClaudeError):
-    """The answer hit the output or context limit. A retry with the same limits can't help."""
+    """The answer reached the output or context limit. A retry with the same limits can't help."""
 
     remedy = (
         "Raise max_tokens in the agent's file or in [chassis], lower the effort, or ask for less in one task."
@@ -181,7 +183,7 @@ class AnswerTruncatedError(ClaudeError):
 
 
 class AnswerInvalidError(ClaudeError):
-    """The answer still broke its schema after its repairs. A retry can't help."""
+    """The answer still broke its schema after all repairs. A retry can't help."""
 
     remedy = "Make the instruction or the schema clearer, or set another model at the agent or the task."
 

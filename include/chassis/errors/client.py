@@ -1,4 +1,4 @@
-"""What the command line itself can run into, next to the errors of :mod:`chassis.errors`."""
+"""Errors of the command line itself."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from chassis.errors import ChassisError
 
 
 class UsageError(ChassisError):
-    """What was asked for can't be meant: an unknown task, item or run, or a wrong value. Exit code 2."""
+    """Invalid request: an unknown task, item or run, or a wrong value. Exit code 2."""
 
 
 class StackError(ChassisError):
-    """The local Airflow did not start, or can't be ended. Exit code 3."""
+    """The local Airflow didn't start, or can't be stopped. Exit code 3."""
 
 
 class AirflowUnreachableError(ChassisError):
-    """No usable answer from Airflow's REST API: no connection, time ran out, or 5xx. Exit code 3."""
+    """Airflow's REST API gave no usable answer: no connection, timeout, or 5xx. Exit code 3."""
 
     retryable = True
 
 
 class PluginMissingError(ChassisError):
-    """The Airflow that is asked about a run doesn't have the Chassis plugin. Exit code 3."""
+    """The Airflow that has the run doesn't have the Chassis plugin. Exit code 3."""
 
 
 class AirflowRefusedError(ChassisError):
-    """Airflow answered and said no.
+    """Airflow refused the request.
 
     :ivar status: HTTP status of the answer
     :ivar detail: Airflow's own words
@@ -41,8 +41,8 @@ class SignInError(AirflowRefusedError):
 
 
 class AnsweredError(ChassisError):
-    """A plan doesn't wait for this answer: another one came first, or it was withdrawn. Exit code 1."""
+    """The plan no longer waits for this answer: another one came first, or it was withdrawn. Exit code 1."""
 
 
 class AnswerRefusedError(ChassisError):
-    """The planner could not carry an answer out, and goes on waiting. Exit code 1."""
+    """The planner couldn't apply an answer, and keeps waiting. Exit code 1."""

@@ -1,4 +1,4 @@
-"""What a deployment gives is wrong: its settings, its agents, its catalogue."""
+"""Faults of a deployment: its settings, agents and catalogue."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from chassis.errors.base import ChassisError
 
 
 class SettingsError(ChassisError):
-    """A setting in the ``[chassis]`` section of Airflow's configuration can't be used. A retry can't help."""
+    """A setting in the ``[chassis]`` section of Airflow's configuration is invalid. A retry can't help."""
 
     remedy = "Correct it in airflow.cfg or in AIRFLOW__CHASSIS__<NAME>."
 
 
 class DefinitionError(ChassisError):
-    """An agent file or the service catalogue is wrong or missing. A retry can't help."""
+    """An agent file or the service catalogue is invalid or missing. A retry can't help."""
 
     remedy = "Correct the file, then clear the task."

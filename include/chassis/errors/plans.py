@@ -1,4 +1,4 @@
-"""A plan that breaks the rules, isn't there, or wasn't agreed to."""
+"""Plans that break the rules, don't exist, or weren't approved."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from chassis.errors.base import ChassisError
 from chassis.text import one_line
 
 _LONGEST_FAULT = 2_000
-"""Characters of a fault of a plan; it may quote names, and a name can be as long as the plan."""
+"""Maximum length of a plan's fault, in characters; it may quote names, and a name can be as long as the plan."""
 
 
 @dataclass(frozen=True)
 class PlanFault:
-    """One thing that is wrong with a plan.
+    """One fault of a plan.
 
-    ``where`` names the place in the plan's own words (``task 'deploy'``, ``tasks.2.for_each``, ``schedule``);
-    ``message`` says what is wrong and, where there is one, the nearest right name; ``code`` is a stable short name.
+    :ivar where: the place in the plan's own words (``task 'deploy'``, ``tasks.2.for_each``, ``schedule``)
+    :ivar message: what is wrong and, if there is one, the nearest right name
+    :ivar code: a stable short name
     """
 
     code: str
@@ -29,7 +30,7 @@ class PlanFault:
 
 
 class PlanError(ChassisError):
-    """A plan breaks one or more rules; all of them are listed. A retry with the same plan can't help."""
+    """The plan breaks one or more rules; the message lists all of them. A retry with the same plan can't help."""
 
     def __init__(
         self, faults: list[PlanFault] | tuple[PlanFault, ...], *, subject: str = "The plan", hint: str = ""
@@ -51,7 +52,7 @@ class PlanError(ChassisError):
 
 
 class PlanNotFoundError(ChassisError):
-    """No such workflow or revision in the plan store. A retry can't help."""
+    """The plan store has no such workflow or revision. A retry can't help."""
 
     remedy = "See `chassis list` for what there is."
 
@@ -63,12 +64,12 @@ class PlanRejectedError(ChassisError):
 
 
 class ApprovalTimeoutError(ChassisError):
-    """Nobody decided on the plan in time, so nothing was published. A retry can't help: it would not wait again."""
+    """Nobody decided on the plan in time, so nothing was published. A retry can't help: it wouldn't wait again."""
 
     remedy = "Clear the task approve to ask again; approval_timeout_hours says how long a plan waits."
 
 
 class NotApprovedError(ChassisError):
-    """The plan that was to be published is not the one that was approved. A retry can't help."""
+    """The plan to publish isn't the one that was approved. A retry can't help."""
 
     remedy = "Clear the task approve and decide again."

@@ -1,4 +1,4 @@
-"""A call that may not be made, because of what it would cost."""
+"""Calls not made because of what they would cost."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from chassis.errors.base import ChassisError
 
 
 class PriceUnknownError(ChassisError):
-    """A limit in dollars can't be held for a model without a known price. A retry can't help."""
+    """A limit in dollars can't be enforced for a model without a known price. A retry can't help."""
 
     remedy = "Name the model behind it as `model_behind` in the connection, or a model whose price is known."
 
 
 class LimitSpentError(ChassisError):
-    """A limit is spent, so a call was not made. A retry can't help: only a higher limit does.
+    """A limit is used up, so a call was not made. A retry can't help: only a higher limit does.
 
     :ivar scope: whose limit it is: ``run`` or ``task`` (one item of a mapped task is one, too)
     :ivar limit_name: ``budget_usd``, ``max_tokens`` or ``max_calls``
     :ivar limit: dollars, tokens or calls that may be spent
-    :ivar spent: what counts against it, ``uncertain`` included; over all tries and clears
-    :ivar uncertain: the part of ``spent`` that is an upper bound: of calls whose end nobody saw
-    :ivar setting: option of ``[chassis]`` that the limit is from; empty when it is from the plan
-    :ivar in_dag_file: whether a limit that isn't from a setting is from the file of a hand-written DAG
+    :ivar spent: what counts against it, ``uncertain`` included, over all tries and clears
+    :ivar uncertain: the part of ``spent`` that is an upper bound, for calls whose end nobody saw
+    :ivar setting: the ``[chassis]`` option that sets the limit; empty if the plan sets it
+    :ivar in_dag_file: whether a limit without a setting comes from the file of a hand-written DAG
     """
 
     remedy = "Raise the limit with `chassis limits`, then clear the task on the latest version of its plan."

@@ -1,4 +1,4 @@
-"""What the plan store or the record store can't do."""
+"""Failures of the plan store and the record store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from chassis.errors.base import ChassisError
 
 
 class StoreError(ChassisError):
-    """A store of plans or records can't be read or written. Often a passing state of a disk or a network.
+    """A store of plans or records can't be read or written, often because of a disk or network fault that passes.
 
     A retry may help.
     """
@@ -17,10 +17,10 @@ class StoreError(ChassisError):
 
 
 class NotStoredError(ChassisError):
-    """A file is not there, in a store that can be read. A retry can't help."""
+    """The store is readable, but the file isn't there. A retry can't help."""
 
 
 class RecordBrokenError(ChassisError):
-    """A file of a run's ledger is missing or was edited, so its spending isn't known. A retry can't help."""
+    """A file of a run's ledger is missing or was edited, so its spending is unknown. A retry can't help."""
 
     remedy = "Put the file back. To forget what the run has spent, delete the run's whole folder of records."

@@ -1,4 +1,4 @@
-"""Why a task failed: as it said itself, or else the last error in its log. The command line and the pages ask here."""
+"""Why a task failed, for the command line and the pages: its own error, or else the last error in its log."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class TaskFailedError(ChassisError):
-    """A task failed without saying why in Chassis's own way: killed, timed out, or by another's exception."""
+    """A task failed without an error of Chassis: killed, timed out, or by another exception."""
 
 
 def failure_of(left: Any, log: Iterable[Mapping[str, Any]], task_id: str) -> ChassisError:
     """The error that made a task fail.
 
-    :param left: its XCom ``error``; None when it has none
-    :param log: the events of its log, oldest first; read only when the task left no error
+    :param left: its XCom ``error``; None if it has none
+    :param log: the events of its log, oldest first; read only if the task left no error
     """
     if isinstance(left, dict) and isinstance(left.get("class"), str):
         return restore_error(left)

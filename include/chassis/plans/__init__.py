@@ -1,1 +1,1 @@
-"""Where plans live: an append-only store of plan revisions, and the versioned DAG bundle over it."""
+"""An append-only store of plan revisions, and the versioned DAG bundle over it."""

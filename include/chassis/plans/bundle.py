@@ -1,22 +1,20 @@
 """A versioned DAG bundle over the plan store: a run stays pinned to the plans it started with.
 
-Where the state lives: a version is the hash of the set of newest plans, and its manifest is in the store.
-Each machine has, below Airflow's folder for the bundle, ``current`` (loader files that the dag-processor
-parses, replaced in place), ``versions/<version>`` (loader files of one version, never changed) and
-``copies`` (plans read from S3).
+A version is the hash of the set of newest plans; its manifest is in the store. Each machine has, in Airflow's folder
+for the bundle, ``current`` (loader files that the dag-processor parses, replaced in place), ``versions/<version>``
+(loader files of one version, never changed) and ``copies`` (plans read from S3).
 
 Invariants that must not be relaxed:
 
-1. A version's manifest is in the store before anybody can name the version, so that any worker can make the
-   version's folder, also for a run that is cleared a year later.
-2. A loader file of a shard whose workflows didn't change keeps its content and its time: Airflow parses
-   what changed.
-3. A store that can't be read, or has lost every workflow, changes nothing here. Emptied loader files would
-   take all DAGs away, and Airflow doesn't go on with the runs of DAGs that are gone. So plans are fetched
-   from S3 before they are named in a loader file: parsing depends on no network.
+1. A version's manifest is in the store before anybody can name the version, so that any worker can make the version's
+   folder, even for a run that is cleared a year later.
+2. A loader file of a shard whose workflows didn't change keeps its content and its time: Airflow parses what changed.
+3. If the store can't be read, or has lost every workflow, nothing changes here. Emptied loader files would remove all
+   DAGs, and Airflow doesn't continue the runs of removed DAGs. So plans are fetched from S3 before a loader file names
+   them: parsing depends on no network.
 
-Airflow imports this module in every component and at every task start. So it imports nothing that isn't
-loaded there already, and the store only when it is needed.
+Airflow imports this module in every component and at every task start. So it imports only what is loaded there already,
+and the store only when needed.
 """
 
 from __future__ import annotations
@@ -41,11 +39,10 @@ if TYPE_CHECKING:
 
 
 class PlanBundle(BaseDagBundle):
-    """The workflows of the plan store as DAG files; where the store is and the number of files is in
-    Settings.
+    """The plan store's workflows as DAG files. Settings give the store's location and the number of files.
 
-    Without a version an instance follows the newest plans (the dag-processor); with one it is what they
-    were then.
+    Without a version, an instance follows the newest plans (the dag-processor); with one, it has the plans of that
+    version.
     """
 
     supports_versioning = True
@@ -63,11 +60,11 @@ class PlanBundle(BaseDagBundle):
 
     @property
     def copies(self) -> Path:
-        """Folder for copies of plans of a store on S3."""
+        """Folder for copies of plans from a store on S3."""
         return self.base_dir / "copies"
 
     def initialize(self) -> None:
-        """Make the loader files. With a version this reads one file of the store, once on each machine.
+        """Make the loader files. With a version, this reads one file of the store, once per machine.
 
         :raises PlanNotFoundError: the store has no such version
         :raises PlanError: the version's manifest was edited by hand
@@ -80,15 +77,15 @@ class PlanBundle(BaseDagBundle):
         super().initialize()
 
     def refresh(self) -> None:
-        """Bring the loader files up to the newest plans.
+        """Update the loader files to the newest plans.
 
-        :raises StoreError: the store can't be read, or has lost all its workflows; nothing changes then
+        :raises StoreError: the store can't be read, or has lost all its workflows; then nothing changes
         """
         if self.version:
             raise ValueError(f"Bundle '{self.name}' is at version {self.version}, which is fixed.")
         keep_parse_interval()
         with self.lock():
-            # A parse that hits while plans can't be read stores DAGs that only say so, and stands for 30 s.
+            # A parse while plans can't be read stores DAGs that only report that, and it lasts for 30 s.
             failed_before, self._failed = self._failed, True
             heads = self._store.heads()
             if self._heads and not heads:
@@ -107,16 +104,15 @@ class PlanBundle(BaseDagBundle):
             self._heads, self._current, self._failed = heads, version, False
 
     def get_current_version(self) -> BundleVersion | None:
-        """The version that the loader files stand for; None before they are made."""
+        """The version of the loader files; None before they are made."""
         version = self.version or self._current
         return BundleVersion(version) if version else None
 
     def _make_version(self, version: str) -> None:
         """Make a version's folder unless it is complete; the list of its files is written last.
 
-        Airflow gives a worker the name that a loader file has today. So a folder gets the files of today's
-        number of shards, also if it was made with another. Airflow prunes these folders, and may be killed
-        while it does.
+        Airflow gives a worker the loader file's current name, so a folder gets the files of the current number of
+        shards, even if it was made with another. Airflow prunes these folders, and may be killed while it does.
         """
         if not is_version(version):
             raise PlanNotFoundError(f"There is no version {version!r} of the plans.")

@@ -1,7 +1,7 @@
-"""Names: of one revision of a plan, of a set of heads, of the loader file that a workflow belongs to.
+"""Names: of a plan's revision, of a set of heads, of a workflow's loader file.
 
-Only the standard library: this is imported at every task start. A :class:`PlanRef` can't hold a path trick,
-because nothing but a workflow id, a number and hexadecimal digits makes one.
+Standard library only: this is imported at every task start. A :class:`PlanRef` can't hold a path trick, because it
+consists only of a workflow id, a number and hexadecimal digits.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class PlanRef:
     """One immutable revision of a workflow's plan.
 
     :ivar id: the workflow's id, which is also its DAG id
-    :ivar revision: from 1; numbers grow with time but may have gaps (a publisher that died leaves one)
+    :ivar revision: from 1; numbers grow with time but may have gaps (left by publishers that died)
     :ivar digest12: the first twelve characters of the plan's digest
     :ivar retired: the revision retires the workflow; it holds the plan that was the newest until then
-    :raises PlanError: if a part isn't what it must be
+    :raises PlanError: a part is invalid
     """
 
     id: str
@@ -48,7 +48,7 @@ class PlanRef:
 
     @property
     def name(self) -> str:
-        """File name within the workflow's folder."""
+        """File name in the workflow's folder."""
         return f"{self.revision:06d}-{self.digest12}{'.retired' if self.retired else ''}.yaml"
 
     @property
@@ -58,7 +58,7 @@ class PlanRef:
 
     @classmethod
     def parse(cls, workflow_id: str, name: str) -> PlanRef | None:
-        """The revision that a file name stands for; None if it is no plan's, such as an editor's backup."""
+        """The revision that a file name stands for; None for other files, such as an editor's backup."""
         match = _NAME.fullmatch(name)
         if not match or not is_id(workflow_id) or int(match[1]) == 0:
             return None
@@ -66,12 +66,12 @@ class PlanRef:
 
 
 def is_id(text: str) -> bool:
-    """Whether a text can be the id of a workflow."""
+    """Whether a text can be a workflow's id."""
     return _ID.fullmatch(text) is not None
 
 
 def check_id(workflow_id: str) -> None:
-    """Refuse what can't be the id of a workflow, before it becomes part of a path.
+    """Refuse what can't be a workflow's id before it becomes part of a path.
 
     :raises PlanError: it can't
     """
@@ -81,7 +81,7 @@ def check_id(workflow_id: str) -> None:
 
 
 def is_version(text: str) -> bool:
-    """Whether a text can be a version that :func:`version_of` gave."""
+    """Whether a text can be a version from :func:`version_of`."""
     return _VERSION.fullmatch(text) is not None
 
 
@@ -102,10 +102,10 @@ def manifest_of(heads: Mapping[str, PlanRef]) -> str:
 
 
 def version_of(manifest: str) -> str:
-    """The name of a manifest: sixteen hexadecimal digits of its sha256."""
+    """A manifest's name: sixteen hexadecimal digits of its sha256."""
     return hashlib.sha256(manifest.encode()).hexdigest()[:16]
 
 
 def shard_of(workflow_id: str, shards: int) -> int:
-    """The number, from 0, of the loader file that a workflow belongs to; the same on every machine."""
+    """The number, from 0, of a workflow's loader file; the same on every machine."""
     return int.from_bytes(hashlib.sha256(workflow_id.encode()).digest()[:8], "big") % shards

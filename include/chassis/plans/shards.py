@@ -1,14 +1,13 @@
-"""The loader files that Airflow parses: each holds the plan file of every workflow of its shard, literally.
+"""The loader files that Airflow parses: each names the plan file of every workflow of its shard, literally.
 
-A mapping in the loader file itself makes one read of the file one consistent state, and a change of one
-workflow touches one file. Two facts of Airflow 3.3 rule the times of these files:
+With the mapping in the loader file itself, one read gives one consistent state, and a changed workflow touches one
+file. Two facts of Airflow 3.3 rule the times of these files:
 
-- The dag-processor notices a change only if the file is younger than the *end* of its last parse. A parse
-  that was running when the file was replaced would hide the change for ``min_file_process_interval`` (30
-  s), and its old graph would stand beside the new bundle version for as long. So a replaced file is dated a
-  little ahead.
-- Loader files are imported through Python's bytecode cache, which tells two texts of a file apart by whole
-  seconds and size. Two revisions of a plan make texts of the same size, so these must never share a second.
+- The dag-processor notices a change only if the file is younger than the *end* of its last parse. If a parse was
+  running when the file was replaced, the change would stay hidden for ``min_file_process_interval`` (30 s), with the
+  old graph beside the new bundle version. So a replaced file is dated a little ahead.
+- Python's bytecode cache, through which loader files are imported, tells two texts of a file apart by whole seconds and
+  size. Two revisions of a plan make texts of the same size, so these must never share a second.
 """
 
 from __future__ import annotations
@@ -25,8 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 AHEAD_SECONDS = 2.0
-"""How far ahead a replaced loader file is dated: one parse and one turn of the dag-processor's loop take
-less. Until then the file is parsed again and again, so it may not be much more."""
+"""How far ahead a replaced loader file is dated: longer than one parse and one turn of the dag-processor's loop. Until
+then the file is parsed again and again, so it can't be much more.
+"""
 
 _PATTERN = "chassis_*_of_*.py"
 _TEMPLATE = """\
@@ -46,16 +46,15 @@ globals().update(
 
 
 def file_name(shard: int, shards: int) -> str:
-    """Name of a loader file. It says how many there are, so that files of another number are told apart."""
+    """A loader file's name. It includes the number of shards, to tell files of another number apart."""
     return f"chassis_{shard:03d}_of_{shards:03d}.py"
 
 
 def loader_files(heads: Mapping[str, PlanRef], shards: int, cache: Path) -> dict[str, str]:
-    """Text of each loader file, by its name. A shard without workflows has none: a file costs a process to
-    parse.
+    """The text of each loader file, by its name. A shard without workflows has none: parsing a file costs a process.
 
     :param shards: number of shards that workflows are spread over
-    :param cache: folder on this machine for copies of plans of a store on S3
+    :param cache: folder on this machine for copies of plans from a store on S3
     """
     members: dict[int, list[str]] = {}
     for workflow_id in sorted(heads):
@@ -74,9 +73,9 @@ def loader_files(heads: Mapping[str, PlanRef], shards: int, cache: Path) -> dict
 
 
 def write_loader_files(folder: Path, texts: Mapping[str, str], *, again: bool = False) -> None:
-    """Bring these loader files up to date, by name; one that is right already isn't touched, others stay.
+    """Update these loader files, by name. Leave others alone, and files that are right already.
 
-    :param again: write them all anew, so that Airflow parses them at once
+    :param again: rewrite them all, so that Airflow parses them at once
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
@@ -92,7 +91,7 @@ def write_loader_files(folder: Path, texts: Mapping[str, str], *, again: bool = 
 
 
 def remove_other_loader_files(folder: Path, texts: Mapping[str, str]) -> None:
-    """Remove the loader files that are none of these: of emptied shards, or of another number of shards."""
+    """Remove all other loader files: of emptied shards, or of another number of shards."""
     for path in folder.glob(_PATTERN):
         if path.name not in texts:
             path.unlink()

@@ -1,9 +1,9 @@
 """The plan store: every revision of every workflow's plan, in files that are written once and never changed.
 
-The problem: a workflow is planned again while its runs go on; planners publish at the same moment, on several
-machines, and any of them may be killed. A run must find the very plan it started with, years later.
+The problem: workflows are planned again while their runs continue; planners publish at the same moment, on several
+machines, and any of them may be killed. A run must find the exact plan it started with, years later.
 
-Where the state lives, below one root (a folder or an S3 prefix, see ``chassis.files``)::
+Layout, below one root (a folder or an S3 prefix, see ``chassis.files``)::
 
     add_pet_insurance/000001-5f0c8a1b2c3d.yaml           revision 1; then the start of the plan's digest
     add_pet_insurance/000002-5f0c8a1b2c3d.retired.yaml   revision 2 retires the workflow; same plan
@@ -12,13 +12,12 @@ Where the state lives, below one root (a folder or an S3 prefix, see ``chassis.f
 
 Invariants that must not be relaxed:
 
-1. A revision number is claimed before its plan is written, and belongs to one publisher for ever. So no
-   plan is overwritten, and a publisher that died leaves a gap in the numbers, never half a plan.
-2. The listing is the index: a plan is published when its file has its name; nothing else must be kept in
-   step.
-3. Nothing is deleted. A pinned run needs its old plan; retiring a workflow is a revision too.
-4. A plan is believed only if its digest is the one in its name, so a file that was edited by hand is refused.
-   (The digest leaves out the provenance and the layout of the YAML; see ``chassis.workflow.plan_digest``.)
+1. A revision number is claimed before its plan is written, and belongs to one publisher for ever. So no plan is
+   overwritten, and a publisher that died leaves a gap in the numbers, never half a plan.
+2. The listing is the index: a plan is published once its file has its name; nothing else needs to be kept in step.
+3. Nothing is deleted. A pinned run needs its old plan; retiring a workflow is a revision, too.
+4. A plan is trusted only if its digest is the one in its name, so a file edited by hand is refused. (The digest leaves
+   out the provenance and the YAML layout; see ``chassis.workflow.plan_digest``.)
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ VERSIONS = ".versions"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What publishing did.
+    """The result of publishing.
 
     :ivar digest: the plan's digest, 64 hexadecimal digits
     :ivar name: the revision's file name
@@ -68,13 +67,13 @@ class Published:
 
 
 class PlanStore:
-    """The plans below one root. It keeps nothing in memory: what it says is what stands there at that moment.
+    """The plans below one root. Nothing is kept in memory: every answer is read from the store at that moment.
 
     :param root: absolute folder, or ``s3://bucket/prefix``
     :param conn_id: Airflow connection for S3; empty for AWS's default chain
-    :param cache: folder on this machine for copies of what was read from S3; None to keep none. A store in a
-        folder is always read itself.
-    :raises SettingsError: the root can't be used
+    :param cache: folder on this machine for copies from S3; None to keep none. A store in a folder is always read
+        directly.
+    :raises SettingsError: the root is unusable
     """
 
     def __init__(self, root: str, conn_id: str = "", *, cache: str | Path | None = None) -> None:
@@ -83,14 +82,14 @@ class PlanStore:
     def publish(self, spec: WorkflowSpec) -> Published:
         """Make a plan the newest revision of its workflow, unless it already is.
 
-        Of two publishers at once, the one with the higher number wins; the other's plan is in the history.
+        If two publish at once, the one with the higher number wins; the other's plan is in the history.
 
         :raises StoreError: it is unknown whether the plan is stored; publishing again is safe
         """
         return self._append(spec.id, dump_plan(spec), plan_digest(spec), retired=False)
 
     def retire(self, workflow_id: str) -> Published:
-        """Say that a workflow shall not run any more. Its history stays; publishing a plan brings it back.
+        """Retire a workflow, so that it doesn't run any more. Its history stays; publishing a plan brings it back.
 
         :raises PlanNotFoundError: there is no such workflow
         :raises PlanError: its newest plan is broken; publish a good one first
@@ -111,7 +110,7 @@ class PlanStore:
         return self._published(ref, digest, changed=True)
 
     def _is_plan(self, ref: PlanRef, digest: str, *, retired: bool) -> bool:
-        """Whether a revision is this plan. One that someone broke isn't, so publishing again repairs it."""
+        """Whether a revision is this plan. A broken one isn't, so publishing again repairs it."""
         if ref.retired != retired or not digest.startswith(ref.digest12):
             return False
         try:
@@ -120,7 +119,7 @@ class PlanStore:
             return False
 
     def _claim(self, workflow_id: str, number: int) -> int:
-        """The first free number from the one given on."""
+        """The first free number, starting at ``number``."""
         for candidate in range(number, MAX_REVISION + 1):
             if self._files.claim(f"{CLAIMS}/{workflow_id}/{candidate:06d}"):
                 return candidate
@@ -136,7 +135,7 @@ class PlanStore:
     def heads(self) -> dict[str, PlanRef]:
         """The newest revision of every workflow, by its id, from one listing.
 
-        :raises StoreError: the listing can't be made; that doesn't mean that there is nothing
+        :raises StoreError: the listing failed; that doesn't mean that the store is empty
         """
         return newest(self._refs(self._files.names_below(is_id)))
 
@@ -153,9 +152,9 @@ class PlanStore:
         return [ref for parts in split if len(parts) == 2 and (ref := PlanRef.parse(*parts))]
 
     def get(self, workflow_id: str, revision: int | None = None) -> PlanRef:
-        """One revision of a workflow, or its newest.
+        """One revision of a workflow, by default its newest.
 
-        :raises PlanNotFoundError: names the workflow that was perhaps meant, or the revisions that there are
+        :raises PlanNotFoundError: names the workflow that was perhaps meant, or the existing revisions
         """
         revisions = self.revisions(workflow_id)
         if not revisions:
@@ -177,7 +176,7 @@ class PlanStore:
     def read(self, ref: PlanRef) -> WorkflowSpec:
         """The plan of a revision.
 
-        :raises PlanError: the file isn't the plan that was published under this name; it names the file
+        :raises PlanError: the file isn't the plan that was published under this name; the message names the file
         :raises PlanNotFoundError: there is no such file
         :raises StoreError: the file can't be read
         """
@@ -190,7 +189,7 @@ class PlanStore:
         return spec
 
     def read_text(self, ref: PlanRef) -> str:
-        """The text of a revision, as it stands in the file, unchecked. Errors as of :meth:`read`."""
+        """The unchecked text of a revision's file. Raises the same errors as :meth:`read`."""
         try:
             return self._read(ref.path).decode()
         except UnicodeDecodeError as error:
@@ -203,7 +202,7 @@ class PlanStore:
             raise PlanNotFoundError(error.message) from error
 
     def fetch(self, refs: Iterable[PlanRef]) -> None:
-        """Have copies of plans in the cache, so that reading them can't fail for the network.
+        """Copy plans to the cache, so that reading them can't fail because of the network.
 
         :raises StoreError: not all of them are there
         """
@@ -242,9 +241,9 @@ class PlanStore:
 
 
 def newest_plan(store: PlanStore, workflow_id: str) -> WorkflowSpec | None:
-    """The newest plan of a workflow; None when there is none that can be read: it keeps nothing, and can't be compared.
+    """A workflow's newest plan; None if none is readable, so that there is nothing to keep or compare.
 
-    :raises StoreError: it can't be told
+    :raises StoreError: the store can't tell
     """
     revisions = store.revisions(workflow_id) if is_id(workflow_id) else ()
     try:
