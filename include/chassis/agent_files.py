@@ -1,7 +1,7 @@
-"""An agent's file as it lies on disk: front matter between two lines of ``---``, then the prompt.
+"""Reads an agent's file: front matter between two lines of ``---``, then the prompt.
 
-Whether a file is an agent at all is decided here, and what keeps a file's front matter from being read is said in
-words for people who don't know YAML's rules. What the keys mean is for ``agents``.
+This module decides whether a file is an agent at all, and explains unreadable front matter to people who don't know
+YAML's rules. ``agents`` defines what the keys mean.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _KEY_LINE = re.compile(r"[A-Za-z_][\w-]*:[ \t]+\S.*")
 
 @dataclass(frozen=True)
 class FrontMatter:
-    """What a file has of an agent. Without keys and faults it is no agent's file.
+    """The content of an agent's file. Without keys and faults, the file is no agent's.
 
-    :ivar keys: what the front matter says; empty when it can't be read
-    :ivar text: what stands after it
-    :ivar name: the agent's name as far as it can be told, also of a front matter that can't be read
-    :ivar faults: what keeps it from being read
+    :ivar keys: the front matter; empty if it can't be read
+    :ivar text: the text after it
+    :ivar name: the agent's name as far as it can be told, even from unreadable front matter
+    :ivar faults: why the front matter can't be read
     """
 
     keys: dict[str, Any] = field(default_factory=dict)
@@ -74,7 +74,7 @@ def read_front_matter(path: Path) -> FrontMatter:
 
 
 def _decoded(content: bytes) -> tuple[str, str]:
-    """The text, and what is wrong with its bytes."""
+    """The text, and the faults of its bytes."""
     try:
         return content.decode("utf-8-sig"), ""
     except UnicodeDecodeError as error:
@@ -86,9 +86,9 @@ def _decoded(content: bytes) -> tuple[str, str]:
 
 
 def _parts(text: str) -> tuple[list[str], str, bool]:
-    """The lines of the front matter, the text after it, and whether there is a line that ends it.
+    """The lines of the front matter, the text after it, and whether a line ends it.
 
-    Lines before the front matter stand among its lines as empty ones, so that their numbers stay right.
+    Lines before the front matter are included as empty ones, so that line numbers stay right.
     """
     lines = _LINE_END.split(text)
     start = next((index for index, line in enumerate(lines) if line.strip()), 0)
@@ -103,7 +103,7 @@ def _parts(text: str) -> tuple[list[str], str, bool]:
 
 
 def _yaml_faults(front: list[str], error: YamlError) -> Iterator[str]:
-    """What keeps the front matter from being read, in words for who doesn't know YAML's rules."""
+    """Why the front matter can't be read, for people who don't know YAML's rules."""
     for number, line in enumerate(front, start=1):
         if line.startswith("\t"):
             yield f"line {number}: begins with a tab; indent with blanks"
@@ -127,7 +127,7 @@ def _yaml_faults(front: list[str], error: YamlError) -> Iterator[str]:
 
 
 def _quoting(key: str, value: str) -> str:
-    """What to do with a value that YAML takes for something else than a text."""
+    """How to fix a value that YAML doesn't read as text."""
     block = f"write `{key}: >` and the text indented in the next lines"
     if value[0] in "\"'":
         return f"{key} has a quote that doesn't go around all of it; {block}"

@@ -1,6 +1,6 @@
-"""Agents: who does a plan's tasks, each defined by one Markdown file in Claude Code's format.
+"""Agents do a plan's tasks. Each is defined by one Markdown file in Claude Code's format.
 
-Front matter between two lines of ``---`` says who the agent is; the text after it is its system prompt::
+Front matter between two lines of ``---`` describes the agent; the text after it is its system prompt::
 
     ---
     name: task-executor
@@ -8,9 +8,9 @@ Front matter between two lines of ``---`` says who the agent is; the text after 
     ---
     You do one task ...
 
-A folder of agents is used by Claude Code, too, and holds other files. So a file is an agent when it has front matter
-with a name or a description, or front matter that can't be read; anything else is left alone. A wrong file keeps
-nobody from using the others: it is named among the faults, with what is wrong in it.
+Claude Code may use the same folder, so it may hold other files. A file is an agent if it has front matter with a name
+or a description, or front matter that can't be read; other files are ignored. A faulty file doesn't block the others:
+its faults are reported.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _CLAUDE_CODES = (
     "mcpServers memory permissionMode skills tools"
 )
 NOT_USED = frozenset(_CLAUDE_CODES.split())
-"""Keys that Claude Code knows and that have no effect here: tasks have no tools yet."""
+"""Claude Code's keys that have no effect here: tasks have no tools yet."""
 
 
 _HINT = "Correct the file, or name another folder as [chassis] agents_folder."
@@ -88,19 +88,19 @@ class AgentDefinition(BaseModel):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the whole definition, as 64 hex digits. A plan's provenance keeps it."""
+        """SHA-256 of the whole definition, as 64 hex digits. A plan's provenance holds it."""
         canonical = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class AgentFolder:
-    """What a folder has of agents.
+    """The agents of a folder.
 
-    :ivar agents: those that can be used, by name, in the order of their names
-    :ivar faults: what is wrong with the other agent files; ``where`` is the file
-    :ivar notes: what has no effect in a file that can be used, such as a key that isn't known
-    :ivar wrong: the names that wrong files have for their agents, with the faults of each
+    :ivar agents: usable agents, by name, in the order of their names
+    :ivar faults: faults of the other agent files; ``where`` is the file
+    :ivar notes: what has no effect in a usable file, such as an unknown key
+    :ivar wrong: the agents' names in faulty files, with the faults of each
     """
 
     folder: str
@@ -110,9 +110,9 @@ class AgentFolder:
     wrong: Mapping[str, tuple[PlanFault, ...]]
 
     def get(self, name: str) -> AgentDefinition:
-        """The agent of a name.
+        """The agent with a name.
 
-        :raises DefinitionError: there is none, or its file is wrong
+        :raises DefinitionError: there is none, or its file is faulty
         """
         if name in self.agents:
             return self.agents[name]
@@ -125,25 +125,25 @@ class AgentFolder:
 
 
 def load_agents(folder: str | Path) -> dict[str, AgentDefinition]:
-    """The agents of a folder that can be used, by name, in the order of their names.
+    """The usable agents of a folder, by name, in the order of their names.
 
-    :raises DefinitionError: there is none; lists what is wrong with those that can't be used
+    :raises DefinitionError: there is none; lists the faults of the others
     """
     return dict(read_agents(folder).agents)
 
 
 def load_agent(folder: str | Path, name: str) -> AgentDefinition:
-    """One agent of a folder. A fault in another agent's file is no obstacle.
+    """One agent of a folder. Faults in other agents' files don't matter.
 
-    :raises DefinitionError: there is no agent of this name, or its file is wrong
+    :raises DefinitionError: there is no agent of this name, or its file is faulty
     """
     return read_agents(folder).get(name)
 
 
 def read_agents(folder: str | Path) -> AgentFolder:
-    """All that a folder and its subfolders have of agents (``*.md``).
+    """All agents of a folder and its subfolders (``*.md``).
 
-    :raises DefinitionError: not one can be used; lists what is wrong with each
+    :raises DefinitionError: none is usable; lists the faults of each
     """
     found: dict[str, list[tuple[str, AgentDefinition]]] = {}
     faults: list[PlanFault] = []
@@ -179,7 +179,7 @@ def read_agents(folder: str | Path) -> AgentFolder:
 
 
 def _markdown_files(folder: str | Path) -> Iterator[Path]:
-    """All of the folder and of its subfolders, but for hidden ones; a link to a folder isn't followed."""
+    """All in the folder and its subfolders, except hidden ones; links to folders aren't followed."""
     for here, subfolders, names in os.walk(folder):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(names):
@@ -190,7 +190,7 @@ def _markdown_files(folder: str | Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class _File:
-    """What one file is: an agent, a wrong agent (with faults), or no agent at all (with neither)."""
+    """One file: an agent, a faulty agent (with faults), or no agent at all (with neither)."""
 
     agent: AgentDefinition | None = None
     name: str = ""
@@ -212,7 +212,7 @@ def _define(front: dict[str, Any], prompt: str, name: str) -> _File:
         notes.append(f"{shown(key)} is not a known key{suggestion(key, known | NOT_USED)}")
     given = {key: value for key, value in front.items() if key in known}
     if isinstance(model := given.get("model"), str) and is_claude_codes(model):
-        # Claude Code's names stand for a model of the day, and Bedrock knows none of them.
+        # Claude Code's names mean whatever model is current, and Bedrock knows none of them.
         del given["model"]
         if model != "inherit":
             notes.append(f"model {model} is not used yet: Bedrock doesn't know this name")

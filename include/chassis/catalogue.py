@@ -1,8 +1,8 @@
 """The catalogue: the services that plans may name, in one YAML file that people write.
 
-One wrong entry doesn't take the others away. What a run needs of the catalogue is the entry of the service that it
-works on; for that, whatever can be read is good enough. A plan is another thing: "all services" must mean all, so
-nothing is planned while an entry has no name that could be used (:attr:`Catalogue.lost`).
+One faulty entry doesn't remove the others. A run only needs the entry of the service that it works on, so whatever can
+be read is good enough. For a plan, "all services" must mean all, so nothing is planned while an entry has no usable
+name (:attr:`Catalogue.lost`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HINT = "Correct the catalogue, or name another file as [chassis] services_file.
 
 
 class Service(BaseModel):
-    """One service. Its entry is shown to the planner and to each task that works on it."""
+    """One service. The planner sees its entry, and so does each task that works on it."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -44,7 +44,7 @@ class Service(BaseModel):
 
 
 class Catalogue(BaseModel):
-    """The services that can be used, in the file's order. Names are unique."""
+    """The usable services, in the file's order. Names are unique."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -58,23 +58,23 @@ class Catalogue(BaseModel):
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """What the services are called."""
+        """The services' names."""
         return tuple(service.name for service in self.services)
 
     def find(self, name: str) -> Service | None:
-        """The service of a name; None when there is none."""
+        """The service with a name; None if there is none."""
         return next((service for service in self.services if service.name == name), None)
 
     def to_yaml(self) -> str:
-        """The catalogue as YAML of the same form as its file."""
+        """The catalogue as YAML, in its file's form."""
         return write_yaml(self.model_dump(mode="json", exclude_defaults=True))
 
 
 def load_catalogue(path: str | Path, *, complete: bool = False) -> Catalogue:
-    """The catalogue in a file.
+    """Load the catalogue from a file.
 
     :param complete: refuse a file in which an entry can't be a service
-    :raises DefinitionError: there is no such file, or it can't be read; lists all faults
+    :raises DefinitionError: the file doesn't exist or can't be read; lists all faults
     """
     try:
         data: Any = read_yaml(Path(path).read_bytes())
@@ -125,7 +125,7 @@ def _read(path: str | Path, data: Any) -> Catalogue:
 
 
 def _service(entry: Any, where: str) -> tuple[Service | None, list[PlanFault]]:
-    """The service that an entry stands for, without what is wrong in it; none without a name."""
+    """The service of an entry without its faulty parts, and the faults; no service if the entry has no name."""
     if not isinstance(entry, dict):
         message = f"must be a mapping with name and description, not {kind_of(entry)}"
         return None, [PlanFault("wrong_type", where, message)]

@@ -1,4 +1,4 @@
-"""Figures in words: dollars, counts, durations. The command line and the pages say them alike."""
+"""Formats dollars, counts and durations the same way for the command line and the pages."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _HOUR = 3600
 
 
 def dollars(usd: float, places: int | None = None) -> str:
-    """An amount of money, with two decimals or as many as say something.
+    """An amount of money, with two decimals, or more if they are significant.
 
-    :param places: decimals at most; None: four, or six below a cent
+    :param places: maximum number of decimals; None: four, or six below a cent
     """
     places = (6 if abs(usd) < _CENT else 4) if places is None else places
     whole, _, decimals = f"{usd:,.{places}f}".partition(".")
@@ -23,7 +23,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """How long something took, in one or two units: ``3.2 s``, ``2 min 05 s``, ``1 h 04 min``."""
+    """A duration in one or two units: ``3.2 s``, ``2 min 05 s``, ``1 h 04 min``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -35,5 +35,5 @@ def duration(seconds: float) -> str:
 
 
 def minute(moment: str | None) -> str:
-    """A moment in ISO 8601 to the minute, such as ``2026-11-28 10:30``; empty for None."""
+    """An ISO 8601 time to the minute, such as ``2026-11-28 10:30``; empty for None."""
     return (moment or "")[:16].replace("T", " ")

@@ -1,4 +1,4 @@
-"""Registration with Airflow. Every worker imports this at every task start: it must stay light."""
+"""Registers Chassis with Airflow. Every worker imports this at every task start: it must stay light."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Message = MutableMapping[str, Any]
 
 
 class LazyApp:
-    """The pages' ASGI app, made at the first request: only the API server ever pays for it."""
+    """The pages' ASGI app, created at the first request, so that only the API server pays for it."""
 
     def __init__(self) -> None:
         self._app: Callable[..., Awaitable[None]] | None = None
@@ -54,12 +54,12 @@ _VIEWS: list[Any] = [
         "icon_dark_mode": f"{_PATH}/static/icon-dark.svg",
     },
 ]
-"""Addresses without a slash in front: Airflow's page resolves them against its own base, so below a sub-path, too."""
+"""Addresses without a leading slash: Airflow's page resolves them against its own base, even below a sub-path."""
 _LINKS: list[Any] = [BoardLink()]
 
 
 class ChassisPlugin(AirflowPlugin):
-    """Puts Chassis's pages into Airflow's: a page of all workflows, a tab on each run, a button on each task."""
+    """Adds Chassis's pages to Airflow: a page of all workflows, a tab on each run, a button on each task."""
 
     name = "chassis"
     fastapi_apps = _APPS

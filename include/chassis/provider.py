@@ -10,7 +10,7 @@ from chassis.settings import SECTION, Settings
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Name, connection type, ``@task.claude``, and configuration options, which are read off :class:`Settings`."""
+    """Name, connection type, ``@task.claude``, and the configuration options, read from :class:`Settings`."""
     return {
         "package-name": "airflow-chassis",
         "name": "Chassis",

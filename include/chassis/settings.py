@@ -1,7 +1,7 @@
 """Every option of Chassis: the ``[chassis]`` section of Airflow's configuration, read once into one frozen object.
 
-Set an option in ``airflow.cfg`` or as ``AIRFLOW__CHASSIS__<NAME>``. What belongs to one connection (region,
-endpoint, model, SDK retries and timeouts) is an extra of that connection instead, see ``chassis.claude.hook``.
+Set an option in ``airflow.cfg`` or as ``AIRFLOW__CHASSIS__<NAME>``. Options of one connection (region, endpoint, model,
+SDK retries and timeouts) are in that connection's extra instead, see ``chassis.claude.hook``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _airflow_home() -> Path:
 
 
 class Settings(BaseModel):
-    """The options. A number's unit stands in its description; a wrong value is refused with all faults at once."""
+    """The options. Each number's description gives its unit; invalid values are refused, with all faults at once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -146,7 +146,7 @@ class Settings(BaseModel):
     def load(cls) -> Settings:
         """Read the options from Airflow's configuration.
 
-        :raises SettingsError: names each option that can't be used and what it was
+        :raises SettingsError: names each invalid option and its value
         """
         from airflow.sdk.configuration import conf
 
@@ -168,9 +168,9 @@ class Settings(BaseModel):
 
 
 def airflow_path() -> str:
-    """Path of Airflow itself: empty, or ``/sub`` below a sub-path.
+    """Airflow's own path: empty, or ``/sub`` below a sub-path.
 
-    A path and no address: who came to Airflow by another host name stays there.
+    It is a path, not an address, so people who reached Airflow by another host name stay there.
     """
     from airflow.sdk.configuration import conf
 

@@ -1,16 +1,16 @@
-"""Metrics and one trace span for each call to Claude, through what the Airflow deployment has configured.
+"""Metrics and one trace span for each call to Claude, sent as the Airflow deployment configures it.
 
-Metrics go through Airflow's own ``stats``, so StatsD, Datadog or OpenTelemetry get them as they get Airflow's;
-spans through the OpenTelemetry API, which does nothing until somebody configures its SDK (``[traces] otel_on``).
-``docs/operations.md`` lists the names and units.
+Metrics go through Airflow's own ``stats``, so StatsD, Datadog or OpenTelemetry get them like Airflow's; spans go
+through the OpenTelemetry API, which does nothing until its SDK is configured (``[traces] otel_on``).
+``docs/operations.md`` lists names and units.
 
 Invariants that must not be relaxed:
 
-- No prompt, answer or message of an error reaches a metric, and none a span unless the setting ``trace_content``
-  is true. An error is its class's name: Python's and the SDK's own messages quote what was sent.
-- Nothing here ends a call: it is paid for, and an exporter's trouble is no reason to lose its answer.
-- Tags come from a workflow's plan or Airflow's, never from what a run finds: each new value is a time series
-  for ever. That is why ``item`` (of a fan-out, which a model or an input may list) and the run are on spans only.
+- No prompt, answer or error message reaches a metric, or a span unless the setting ``trace_content`` is true. An error
+  is only its class's name: Python's and the SDK's own messages quote what was sent.
+- Nothing here ends a call: it is paid for, and an exporter's failure is no reason to lose its answer.
+- Tags come from a workflow's plan or from Airflow, never from what a run finds: each new value is a time series for
+  ever. So ``item`` (of a fan-out, which a model or an input may list) and the run are only on spans.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ P = ParamSpec("P")
 
 SPAN = "chassis.call"
 CONTENT_CHARS = 16_000
-"""Characters of a prompt and of an answer that a span may hold; collectors refuse much bigger ones."""
+"""Maximum characters of a prompt or an answer in a span; collectors refuse much bigger ones."""
 
 TAG_CHARS = 54
-"""Characters of a tag's value: with InfluxDB's format, Airflow drops a metric whose name and tags are over 250."""
+"""Maximum characters of a tag's value: in InfluxDB's format, Airflow drops a metric whose name and tags exceed 250."""
 
 _NO_ROOM = ("ThrottledError", "CongestedError", "DailyQuotaError")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_./-]")
@@ -50,12 +50,12 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_./-]")
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """Who asks, and what.
+    """Which task asks, and what it asks.
 
     :ivar dag_id: the workflow
     :ivar task_id: the task, as the plan names it
-    :ivar model: Bedrock model id or inference profile, as it is asked for
-    :ivar conn_id: Airflow connection that reaches Bedrock
+    :ivar model: Bedrock model id or inference profile, as requested
+    :ivar conn_id: Airflow connection to Bedrock
     :ivar item: the item of a mapped task
     :ivar try_number: Airflow's number of the task's try, from 1
     :ivar kind: ``task`` for the work of a plan, ``plan`` for making one
@@ -72,7 +72,7 @@ class CallFacts:
 
 
 def _harmless(report: Callable[P, None]) -> Callable[P, None]:
-    """What an exporter raises becomes a warning: by the class alone, for its words may be anything."""
+    """Turn an exporter's exception into a warning with only its class, because its message may hold anything."""
 
     @wraps(report)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -85,7 +85,7 @@ def _harmless(report: Callable[P, None]) -> Callable[P, None]:
 
 
 class CallRecord:
-    """One call while it runs; :meth:`finish` says once how it ended."""
+    """One call while it runs; :meth:`finish` records once how it ended."""
 
     def __init__(self, facts: CallFacts, span: Span | None, *, trace_content: bool) -> None:
         self._facts = facts
@@ -105,15 +105,14 @@ class CallRecord:
         simulated: bool = False,
         answer: str = "",
     ) -> None:
-        """Send the call's metrics and complete its span. Only the first time counts. Raises nothing.
+        """Send the call's metrics and complete its span. Only the first call of this counts. Raises nothing.
 
-        :param usage: what was counted until the end, also of a failed call; None for nothing
-        :param cost_usd: price of ``usage`` in US dollars; None when the model's price is not known
-        :param outcome: how the call ended
-        :param error: class name of what it failed with
+        :param usage: what was counted until the end, also for a failed call; None for nothing
+        :param cost_usd: price of ``usage`` in US dollars; None if the model's price isn't known
+        :param error: class name of the error
         :param request_id: ``x-amzn-requestid`` of the answer
         :param simulated: whether the simulator answered instead of Claude
-        :param answer: what Claude wrote; ignored unless content is traced
+        :param answer: Claude's text; ignored unless content is traced
         """
         if self._finished:
             return
@@ -134,10 +133,11 @@ class CallRecord:
 def call_span(
     facts: CallFacts, *, payload: Mapping[str, Any] | None = None, trace_content: bool = False
 ) -> Iterator[CallRecord]:
-    """Around one call: a span that is current meanwhile, and a record to say how the call ended.
+    """Make a span current around one call, and yield the record that takes the call's outcome.
 
-    The span is a child of whatever span is current: Airflow's own of the trigger or of the worker's task. A
-    block that raises without :meth:`CallRecord.finish` has failed, or is cancelled, with nothing counted.
+    The span is a child of the current span: Airflow's own of the trigger or of the worker's task. If the block raises
+    without
+    :meth:`CallRecord.finish`, the call has failed or was cancelled, with nothing counted.
 
     :param payload: arguments of ``client.messages.create``; ignored unless content is traced
     :param trace_content: the setting: whether prompt and answer become attributes of the span
@@ -147,13 +147,13 @@ def call_span(
     span = _start_span(facts, payload if trace_content else None)
     record = CallRecord(facts, span, trace_content=trace_content)
     try:
-        # OpenTelemetry would record an exception with its message and its traceback.
+        # OpenTelemetry would record an exception with its message and traceback.
         with trace.use_span(
             span or trace.get_current_span(), record_exception=False, set_status_on_exception=False
         ):
             yield record
     except BaseException as error:
-        # Cancellation, Airflow's timeout in a worker and the end of the process are no exceptions.
+        # Cancellation, Airflow's timeout in a worker and the end of the process aren't subclasses of Exception.
         outcome: Outcome = "failed" if isinstance(error, Exception) else "cancelled"
         record.finish(outcome=outcome, error=type(error).__name__)
         raise
@@ -172,14 +172,15 @@ def _send_metrics(
     error: str,
     seconds: float,
 ) -> None:
-    # Set up in workers by Airflow's task runner. Where triggers run nobody does it on purpose, but importing
-    # ``airflow.sdk.serde`` does, which each component has by then (3.3.2; ``tests/system/test_telemetry.py`` holds it).
+    # Airflow's task runner sets this up in workers. Where triggers run, nothing does so on purpose, but importing
+    # ``airflow.sdk.serde`` does, which each component has done by then (3.3.2; ``tests/system/test_telemetry.py`` holds
+    # it).
     from airflow.sdk.observability import stats
 
     tags = {
         "workflow": _tag(facts.dag_id),
         "task": _tag(facts.task_id),
-        # Of an ARN the last part: an account's number says nothing here.
+        # Only the last part of an ARN: an account's number says nothing here.
         "model": _tag(facts.model.rpartition("/")[2] if facts.model.startswith("arn:") else facts.model),
     }
     ended = {**tags, "outcome": outcome} | ({"error": _tag(error)} if error else {})
@@ -197,7 +198,7 @@ def _send_metrics(
             "chassis.tokens.cache_write": usage.cache_write_tokens,
         }
         counts |= tokens
-        # StatsD's counters are whole numbers (some servers cut a fraction off), and so is Airflow's ``count``.
+        # StatsD's counters are whole numbers (some servers cut off a fraction), and so is Airflow's ``count``.
         counts["chassis.cost.micro_usd"] = round((cost_usd or 0) * 1_000_000)
         counts["chassis.calls.unpriced"] = int(cost_usd is None and any(tokens.values()))
     for name, count in counts.items():
@@ -206,7 +207,7 @@ def _send_metrics(
 
 
 def _tag(value: str) -> str:
-    """The value with only what all exporters take, short enough for them, and still one of its own."""
+    """The value with only characters that all exporters take, short enough for them, and still unique."""
     clean = _UNSAFE.sub("_", value)
     if len(clean) <= TAG_CHARS:
         return clean
@@ -249,7 +250,7 @@ def _result_attributes(
     attributes: dict[str, str | int | float] = {"chassis.outcome": outcome}
     if usage is not None:
         attributes |= {
-            # The conventions count cached tokens in; Chassis's own counts, and its metrics, don't overlap.
+            # The conventions include cached tokens; Chassis's own counts and metrics don't overlap.
             "gen_ai.usage.input_tokens": usage.input_tokens
             + usage.cache_read_tokens
             + usage.cache_write_tokens,
