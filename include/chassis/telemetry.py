@@ -6,8 +6,8 @@ through the OpenTelemetry API, which does nothing until its SDK is configured (`
 
 Invariants that must not be relaxed:
 
-- No prompt, answer or error message reaches a metric, or a span unless the setting ``trace_content`` is true. An error
-  is only its class's name: Python's and the SDK's own messages quote what was sent.
+- No prompt, answer or error message reaches a metric; none reaches a span either, unless the setting ``trace_content``
+  is true. An error is only its class's name: Python's and the SDK's own messages quote what was sent.
 - Nothing here ends a call: it is paid for, and an exporter's failure is no reason to lose its answer.
 - Tags come from a workflow's plan or from Airflow, never from what a run finds: each new value is a time series for
   ever. So ``item`` (of a fan-out, which a model or an input may list) and the run are only on spans.

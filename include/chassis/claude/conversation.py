@@ -293,7 +293,6 @@ def _cut(request: ClaudeRequest, reply: Reply) -> AnswerTruncatedError:
 def _every_form_refused(
     request: ClaudeRequest, refusals: Sequence[tuple[Form, RequestRefusedError]]
 ) -> RequestRefusedError:
-    """One error for all forms, with what Bedrock said about each."""
     told = "\n".join(f"- {form.name}: {refused.words or refused.message}" for form, refused in refusals)
     last = refusals[-1][1]
     return RequestRefusedError(

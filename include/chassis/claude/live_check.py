@@ -62,8 +62,6 @@ Judge = Callable[[Reply], tuple[Answer, str]]
 
 
 class Finding(BaseModel):
-    """One question and its answer."""
-
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     question: str

@@ -300,7 +300,6 @@ class Pace:
         return call
 
     def _lately(self, now: float) -> int:
-        """How many calls started in the last second."""
         return sum(1 for _ in takewhile(lambda call: call.began > now - _WINDOW, reversed(self._begun)))
 
     def _look(self, now: float) -> None:
@@ -327,7 +326,6 @@ class Pace:
                 later.before -= later.began - call.began < _WINDOW
 
     def _slow_down(self, now: float, call: _Call, pause: float) -> None:
-        """Lower the limit that ``call`` met."""
         if call.number <= self._lowered_at:
             return
         self._lowered_at = self._count

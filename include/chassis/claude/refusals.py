@@ -182,5 +182,4 @@ _TABLE = (
     _row(ServiceFaultError, "failed", _PASSES),
 )
 # fmt: on
-"""The first row that fits. A refusal may say several things; what a person must do comes before what passes by itself.
-"""
+"""The first row that fits. A refusal may say several things; what a person must do comes before what passes."""

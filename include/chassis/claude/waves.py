@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 PATIENCE = 10.0
-"""Maximum seconds that a call waits for another's answer to begin. A schema's first compile, once a day, takes longer.
-"""
+"""Maximum seconds that a call waits for another's answer to begin. A schema's first compile each day takes longer."""
 KEPT_SECONDS = 270.0
 """Seconds since its last use for which a prefix counts as cached: a little less than Bedrock's five minutes."""
 
