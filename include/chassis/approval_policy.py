@@ -1,4 +1,4 @@
-"""What decides on a plan: whether a person must be asked, which plan an answer means, whether an edit keeps the rules.
+"""Decides on a plan: whether to ask a person, which plan an answer means, whether an edit keeps the rules.
 
 Pure: it reads no clock, no file and no store. The planner's task ``approve``, the page and the command line share it.
 """
@@ -22,7 +22,7 @@ Approve = Literal["always", "changed", "never"]
 """When a person must approve a plan: always, when it changed, or never."""
 
 CODE_DIGITS = 12
-"""Hex digits of a digest that name a plan, at least. With fewer, another plan with the same code could be made up."""
+"""Minimum hex digits of a digest that name a plan. With fewer, one could construct another plan with the same code."""
 
 _CODE = re.compile(rf"(?:plan:)?([0-9a-f]{{{CODE_DIGITS},64}})")
 
@@ -35,16 +35,15 @@ def reason_without(
     unchanged: bool,
     estimate: Estimate | None,
 ) -> str:
-    """Why nobody has to be asked about a plan, in words; empty when a person must decide.
+    """Why a plan needs no approval, in words; empty if a person must decide.
 
-    What a run demands comes on top of what is configured, and no amount of dollars excuses from it. So a run can only
-    be stricter.
+    A run's demand adds to the configured policy, and no amount of dollars lifts it. So a run can only be stricter.
 
     :param configured: the setting of the planner DAG, or else of the deployment
-    :param demanded: what this run asks for; None: nothing more
+    :param demanded: what this run demands; None: nothing more
     :param over_usd: dollars up to which the configured setting lets a plan pass; None: no plan passes by its price
     :param unchanged: whether the plan is the workflow's newest revision
-    :param estimate: of the plan; needed only where ``over_usd`` is given
+    :param estimate: of the plan; needed only with ``over_usd``
     """
     if demanded == "always" or (demanded == "changed" and not unchanged):
         return ""
@@ -52,7 +51,7 @@ def reason_without(
         return "no approval is asked for"
     if configured == "changed" and unchanged:
         return "the plan is the workflow's newest revision"
-    # By the most that the estimate says: what is expected rests on a guess, and may be far too low.
+    # By the estimate's maximum: the expected cost rests on a guess, and may be far too low.
     most = None if estimate is None or estimate.open_ended else estimate.usd_at_most
     if over_usd is not None and most is not None and most <= over_usd:
         return f"the estimate is ${most:,.2f} at most, and up to ${over_usd:,.2f} nobody is asked"
@@ -62,7 +61,7 @@ def reason_without(
 def plan_code(digest: str) -> str:
     """The text by which a person names a plan in Airflow's own form.
 
-    The word in front keeps it a text: twelve digits alone may be read as a number by what parses JSON or YAML.
+    The prefix keeps it a text: a JSON or YAML parser may read twelve digits alone as a number.
     """
     return f"plan:{digest[:CODE_DIGITS]}"
 
@@ -70,8 +69,8 @@ def plan_code(digest: str) -> str:
 def names_plan(answer: Any, digest: str) -> bool:
     """Whether an answer's ``plan`` names the plan with that digest: by its code, or by 12 to 64 digits of the digest.
 
-    A number is taken for its digits, because Airflow's form makes one of a text of digits; one that lost digits in
-    between (``12e10``) names no plan.
+    A number counts as its digits, because Airflow's form turns a text of digits into one; a number that lost digits
+    on the way (``12e10``) names no plan.
     """
     text = str(answer) if isinstance(answer, int) and not isinstance(answer, bool) else answer
     code = _CODE.fullmatch(text.strip().lower()) if isinstance(text, str) else None
@@ -81,7 +80,7 @@ def names_plan(answer: Any, digest: str) -> bool:
 def answer_text(value: Any) -> str:
     """A field of an answer as the text that the person typed.
 
-    Airflow's form makes an object of a text that begins with ``{``: a plan may be written as JSON, which is YAML.
+    Airflow's form turns a text that begins with ``{`` into an object: a plan may be written as JSON, which is YAML.
     """
     if value is None:
         return ""
@@ -91,7 +90,7 @@ def answer_text(value: Any) -> str:
 def checked_edit(
     text: str, *, agents: Collection[str], services: Collection[str], workflow_id: str | None = None
 ) -> WorkflowSpec:
-    """The plan that a person wrote in place of a proposed one, held to the same rules as every plan.
+    """The plan that a person wrote in place of a proposed one, checked against the same rules as every plan.
 
     :param agents: names of the agents that a plan may name: all but the planning agent
     :param services: names of the catalogue's services

@@ -1,10 +1,10 @@
-"""What a deployment has for plans, and what keeps a plan that obeys the rules from running there.
+"""What a deployment offers plans, and what keeps a valid plan from running there.
 
-``chassis.workflow`` judges a plan by itself. Whether its agents exist, its models can be asked, its services are in
-the catalogue, its asset is one that Airflow takes and its budget can be held, only the deployment knows: its folder
-of agents, its catalogue, its connection, the providers that are installed. All that lets a plan in (the planner, an
-edit, an amendment that is saved, ``chassis validate``, whatever publishes) asks here, so that a plan that was let in
-becomes a DAG, and no task of it fails for a reason that could be known beforehand.
+``chassis.workflow`` judges a plan by itself. Only the deployment knows whether its agents exist, its models can be
+asked, its services are in the catalogue, Airflow accepts its asset and its budget can be enforced: that depends on
+the folder of agents, the catalogue, the connection and the installed providers. Whatever accepts a plan (the planner,
+an edit, a saved amendment, ``chassis validate``, every publisher) asks here, so that an accepted plan becomes a DAG,
+and no task of it fails for a reason that could be known beforehand.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What there is for plans. Read anew each time: files and connections change.
+    """What is available to plans. Read again each time: files and connections change.
 
-    :ivar folder: the agents, with what is wrong in their files
-    :ivar catalogue: the services, with what is wrong in their file
+    :ivar folder: the agents, with the faults in their files
+    :ivar catalogue: the services, with the faults in their file
     """
 
     settings: Settings
@@ -81,11 +81,11 @@ class Deployment:
 
     @property
     def _names(self) -> frozenset[str]:
-        """Names about which the rules need say nothing: of an agent's wrong file there is more to say."""
+        """Names that the rules needn't report: a faulty agent file gets a better message."""
         return frozenset({*self.agents, *self.folder.wrong})
 
     def load(self, text: str | bytes, *, source: str = "") -> WorkflowSpec:
-        """The plan that a YAML text holds, held to the rules and to what there is here.
+        """The plan in a YAML text, checked against the rules and this deployment.
 
         :raises PlanError: lists all faults
         """
@@ -94,7 +94,7 @@ class Deployment:
         return spec
 
     def require(self, spec: WorkflowSpec, *, subject: str = "The plan", hint: str = HINT) -> None:
-        """Let nothing pass that can't run here.
+        """Refuse a plan that can't run here.
 
         :raises PlanError: lists all faults
         """
@@ -102,7 +102,7 @@ class Deployment:
             raise PlanError(faults, subject=subject, hint=hint)
 
     def faults(self, spec: WorkflowSpec) -> list[PlanFault]:
-        """All that keeps the plan from running here; the plan itself obeys the rules."""
+        """Everything that keeps the plan from running here; the plan itself obeys the rules."""
         found = [*service_faults(spec, self.catalogue.names), *self._schedule_faults(spec)]
         for task in spec.tasks:
             wrong = [*self._agent_faults(task), *self._model_faults(task), *self._thinking_faults(task)]
@@ -110,7 +110,7 @@ class Deployment:
         return list(dict.fromkeys(found))
 
     def warnings(self, spec: WorkflowSpec) -> list[PlanFault]:
-        """What may be meant otherwise in the plan, and what is wrong in files that it doesn't need."""
+        """What the plan may mean otherwise, and faults in files that it doesn't need."""
         return [*plan_warnings(spec, self.catalogue.names), *self.folder.faults, *self.catalogue.faults]
 
     def _agent_faults(self, task: TaskSpec) -> Iterator[PlanFault]:
@@ -140,7 +140,7 @@ class Deployment:
         )
 
     def _thinking_faults(self, task: TaskSpec) -> Iterator[PlanFault]:
-        """What a person says of thinking and effort together with a model that refuses it for certain."""
+        """Settings of thinking and effort that the model certainly refuses together."""
         agent = self.agents.get(task.agent)
         model = task.model or (agent.model if agent else None)
         own = facts_of(model).refusals(task.thinking, task.effort) if model else {}
@@ -155,7 +155,7 @@ class Deployment:
                 )
 
     def require_limits(self, limits: Limits) -> None:
-        """Let no limit in dollars pass that no plan could hold: else a plan is paid for that can't be published.
+        """Refuse a limit in dollars that no plan could enforce: else a plan is paid for that can't be published.
 
         :raises PlanError: no agent has a model whose price is known
         """
@@ -164,12 +164,12 @@ class Deployment:
             raise wrong_input(PlanFault("price_unknown", "limits", wrong))
 
     def _price_faults(self, spec: WorkflowSpec, task: TaskSpec) -> Iterator[PlanFault]:
-        """A limit in dollars that nobody can hold, since nobody knows the price: the first call would be refused."""
+        """A limit in dollars without a known price can't be enforced: the first call would be refused."""
         if wrong := self._unpriced(spec.limits, task.model or self.agents[task.agent].model):
             yield PlanFault("price_unknown", place(task), wrong)
 
     def _unpriced(self, limits: Limits, model: str | None) -> str | None:
-        """Why a limit in dollars can't be held with this model; None when it can, or there is none."""
+        """Why a limit in dollars can't be enforced with this model; None if it can, or there is none."""
         in_tokens = limits.max_tokens or self.settings.run_max_tokens
         of_task = limits.per_task
         owners = (
@@ -193,7 +193,7 @@ class Deployment:
 
     @staticmethod
     def _schedule_faults(spec: WorkflowSpec) -> Iterator[PlanFault]:
-        """What Airflow says of the asset, with the checks of the providers that are installed here."""
+        """What Airflow says of the asset, with the checks of the providers installed here."""
         if spec.schedule is None or spec.schedule.asset is None:
             return
         from airflow.sdk import Asset

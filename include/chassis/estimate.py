@@ -1,8 +1,8 @@
-"""What a plan will take: calls, tokens, dollars, and how wide and how deep it is.
+"""What a plan will take: calls, tokens, dollars, width and depth.
 
-An estimate is for a person who decides on a plan, and for a budget that decides in their place. What is known is
-counted: tasks, items, the real text of each prompt. What isn't known is assumed, by the constants here, and said in
-``Estimate.basis``. It imports no Claude SDK; the list of prices is imported when it is asked for one.
+An estimate serves a person who decides on a plan, and a budget that decides in their place. It counts what is known:
+tasks, items, the real text of each prompt. It assumes the rest by the constants here, and says so in
+``Estimate.basis``. It imports no Claude SDK; it imports the price list only if asked for one.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from chassis.workflow import TaskSpec, WorkflowSpec
 
 ANSWER_TOKENS = 1_000
-"""Output tokens that one answer is expected to have: a page of text. An assumption, and the greatest one here."""
+"""Output tokens expected of one answer: a page of text. An assumption, and the largest one here."""
 
 FAULTS_TOKENS = 500
-"""Input tokens that a message with the faults of an answer is taken to have at most."""
+"""Input tokens that a message with an answer's faults is assumed to have at most."""
 
 
 _BASIS = (
@@ -64,7 +64,7 @@ class TaskEstimate(BaseModel):
 
 
 class Estimate(BaseModel):
-    """What one run of a plan will take, when every task is done and none is tried again by Airflow."""
+    """What one run of a plan will take if every task is done and Airflow retries none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -110,9 +110,9 @@ def estimate_plan(
 ) -> Estimate:
     """What one run of a plan will take.
 
-    :param agents: the agents by name; one that the plan names and that is not here counts as one without a prompt
-    :param catalogue: the services, whose entries stand in the prompts of their items; None: no item is a service
-    :param options: what the connection sets: its model is for tasks that neither the plan nor an agent names one for
+    :param agents: the agents by name; a missing one counts as one without a prompt
+    :param catalogue: the services, whose entries are in the prompts of their items; None: no item is a service
+    :param options: what the connection sets: its model serves tasks for which neither the plan nor an agent names one
     """
     plan = _Plan(spec, agents, settings, catalogue, options)
     tasks, levels = tuple(plan.estimate(task) for task in spec.tasks), plan.graph.levels
@@ -145,7 +145,7 @@ def estimate_plan(
 
 @dataclass(frozen=True)
 class _Plan:
-    """Estimates the tasks of one plan. Prompts are made as for a run, with as many letters as results may have."""
+    """Estimates the tasks of one plan, from prompts made as for a run, with results of the greatest possible length."""
 
     spec: WorkflowSpec
     agents: Mapping[str, AgentDefinition]
@@ -163,17 +163,17 @@ class _Plan:
 
     @cached_property
     def items(self) -> dict[str, Sequence[str | None] | None]:
-        """Each task's items: a single None for one that isn't mapped; None when only a run can tell."""
+        """Each task's items: a single None for a task that isn't mapped; None if only a run can tell."""
         found: dict[str, Sequence[str | None] | None] = {}
         for task in self.spec.tasks:
             source = self.graph.items(task.id)
-            # An empty default is a place for items, and no run is meant to have none.
+            # An empty default is a placeholder for items: no run is meant to have none.
             found[task.id] = [None] if source is None else source.known(self.inputs) or None
         return found
 
     @cached_property
     def run_size(self) -> int:
-        """Bytes of what the prompts of all tasks begin with."""
+        """Bytes of the beginning that the prompts of all tasks share."""
         message = run_message(
             requirement=self.spec.requirement, inputs=self.inputs, limit=self.settings.context_chars
         )
@@ -190,7 +190,7 @@ class _Plan:
         answer = min(ANSWER_TOKENS, most)
         attempts = 1 + self.settings.repair_attempts
         expected = Usage(input_tokens=fixed + self._results(task, answer), output_tokens=answer)
-        # Each attempt reads what was said before it again. The whole prompt written to the cache is the dearest.
+        # Each attempt reads what was said before it again. The whole prompt written to the cache costs most.
         read = attempts * (fixed + self._results(task, most))
         read += attempts * (attempts - 1) // 2 * (most + FAULTS_TOKENS)
         at_most = Usage(cache_write_tokens=read, output_tokens=attempts * most)
@@ -212,7 +212,8 @@ class _Plan:
         # Without items, or with unknown ones, a stand-in for one.
         items = self.items[task.id] or ["item"]
         mean_item = sum(_size(item or "") for item in items) / len(items)
-        # A plan may have a hundred thousand instances, so no instruction is rendered for each: its item is its length.
+        # A plan may have a hundred thousand instances, so no instruction is rendered for each: only an item's length
+        # counts.
         item = None if items == [None] else ""
         instruction = _size(render_instruction(task.instruction, self.inputs, item))
         items_named = 1 + task.instruction.count(f"{{{ITEM}}}")
@@ -226,11 +227,11 @@ class _Plan:
         return math.ceil(whole / BYTES_PER_TOKEN)
 
     def instances(self, task_id: str) -> int:
-        """How often a task is done; once where only a run can tell."""
+        """How often a task is done; once if only a run can tell."""
         return len(self.items[task_id] or "1")
 
     def _results(self, task: TaskSpec, answer: int) -> int:
-        """Tokens of the results that a task is given, each as long as an answer."""
+        """Tokens of the results that a task gets, each as long as an answer."""
         counts = (1 if self.graph.same_items(task.id, up) else self.instances(up) for up in task.depends_on)
         return min(sum(counts) * answer, math.ceil(self.settings.context_chars / BYTES_PER_TOKEN))
 

@@ -1,5 +1,6 @@
-"""Which results are older than what they rest on: a task that was amended or cleared gave a new one, and what had
-succeeded after it was not run again. One definition for the board and the command line. Pure.
+"""Finds outdated results: a task upstream was amended or cleared, gave a new result, and they were not made again.
+
+The board and the command line share this one definition. Pure.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Ended(Protocol):
-    """What is asked of a task instance; ``map_index`` is -1 for a task that isn't mapped."""
+    """The part of a task instance that is needed here; ``map_index`` is -1 for a task that isn't mapped."""
 
     @property
     def task_id(self) -> str: ...
@@ -35,16 +36,16 @@ def outdated_instances(
     depends_on: Mapping[str, Sequence[str]],
     same_items: Callable[[str, str], bool],
 ) -> frozenset[Instance]:
-    """The instances whose success is older than a result that they rest on, however far upstream.
+    """The instances whose success is older than a result that they are based on, however far upstream.
 
-    :param depends_on: each task's dependencies, every task after those that it depends on
-    :param same_items: whether two tasks are steps for the same items, so that each item reads its own alone
+    :param depends_on: each task's dependencies, with every task after those that it depends on
+    :param same_items: whether two tasks are steps for the same items, so that each item reads only its own
     """
     by_task: dict[str, list[Ended]] = {}
     for instance in instances:
         by_task.setdefault(instance.task_id, []).append(instance)
     found: set[Instance] = set()
-    newest: dict[Instance, datetime | None] = {}  # of an instance, with all that it rests on
+    newest: dict[Instance, datetime | None] = {}  # of an instance and everything that it is based on
     of_task: dict[str, datetime | None] = {}
     for task_id, upstream in depends_on.items():
         helper = items_task(task_id)

@@ -1,10 +1,10 @@
-"""A requirement becomes a plan: Claude proposes, :mod:`chassis.workflow` judges, and faults go back.
+"""Turns a requirement into a plan: Claude proposes, :mod:`chassis.workflow` judges, and faults go back to Claude.
 
-Where there is a plan already, Claude is asked for changes to it, so that what is not named stays word for word, and
-what was done by it need not be done again.
+If a plan exists, Claude is asked for changes to it, so that the rest stays word for word, and results that are still
+valid can be reused.
 
 What the person gave (workflow id, inputs, schedule, limits), now or to the workflow's last plan, is laid over each
-proposal. A fault in that is nothing that Claude can repair: it is raised at once.
+proposal. Claude can't repair a fault in that, so it is raised at once.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class PlannerResult(BaseModel):
 
 
 class DoneTask(BaseModel):
-    """What became of one task, or of one item of it, in the run that is planned on from."""
+    """The outcome of one task, or of one item of it, in the run that is planned on from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -82,17 +82,17 @@ def build_request(
     done: Sequence[DoneTask] = (),
     options: ClaudeOptions = NO_OPTIONS,
 ) -> ClaudeRequest:
-    """Make up the planner's request: for a plan or, with a current plan, for changes to that.
+    """Build the planner's request: for a plan or, with a current plan, for changes to it.
 
     :param given: the requirement, and what else the person gave
     :param catalogue: the services that a plan may name
     :param agents: the agents that a plan may name
-    :param agent: the planning agent: its prompt becomes the system prompt
-    :param model: the model that the person named for this run; None for the agent's, or the configured one
-    :param current: the plan that is to be changed; None: a plan is to be made from nothing
-    :param head: the workflow's last plan: values that people gave to its inputs are told
+    :param agent: the planning agent, whose prompt becomes the system prompt
+    :param model: the model that the person chose for this run; None for the agent's, or the configured one
+    :param current: the plan to change; None: make a new plan
+    :param head: the workflow's last plan, whose input values from people go into the prompt
     :param comment: what a reviewer of the current plan wants changed
-    :param done: what is done already, in a run of the workflow
+    :param done: what a run of the workflow has done already
     :param options: what the connection sets
     """
     inputs = kept_inputs(given, head or current) | {
@@ -143,9 +143,9 @@ async def propose_plan(
     :param agents: names of the agents that a plan may name
     :param services: names of the services that a plan may name
     :param attempts: proposals that Claude may make, at least 1
-    :param current: the plan that the request asks changes to
-    :param head_of: the last plan of the workflow of an id, which keeps what people gave to it; runs in a thread
-    :param comment: what a reviewer of the current plan wants, as the request has it
+    :param current: the plan that the request asks to change
+    :param head_of: the last plan of a workflow by its id, which keeps what people gave to it; runs in a thread
+    :param comment: what a reviewer of the current plan wants, as in the request
     :raises PlanError: what the person gave breaks a rule, which Claude can't repair
     :raises AnswerInvalidError: the last proposal still had faults; they are in the message
     :raises ClaudeError: any other failure
@@ -184,7 +184,7 @@ async def propose_plan(
 
 
 def _beyond_claude(faults: Sequence[PlanFault], given: Given, comment: str) -> PlanError | None:
-    """The faults that come from the person's own words, which asking Claude again can't mend; None for none."""
+    """The faults in the person's own words, which asking Claude again can't repair; None if there are none."""
     places = {f"input {name!r}" for name in given.inputs}
     if items := [fault for fault in faults if fault.code == "bad_items" and fault.where in places]:
         return wrong_input(*items)
@@ -195,6 +195,6 @@ def _beyond_claude(faults: Sequence[PlanFault], given: Given, comment: str) -> P
 
 
 def _is_named(fault: PlanFault, comment: str) -> bool:
-    """Whether a fault is about a name that stands in the comment, and no name of the catalogue is near it."""
+    """Whether a fault is about a name that is in the comment, with no similar name in the catalogue."""
     name = re.search("'([^']+)'", fault.message)
     return bool(name and name[1].casefold() in comment.casefold() and "did you mean" not in fault.message)

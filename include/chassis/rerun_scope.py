@@ -1,7 +1,7 @@
-"""Which task instances run again with one that is cleared: what it kept from running, and no more.
+"""Which task instances run again with a cleared one: those that it kept from running, and no more.
 
-Which instances follow which is Airflow's to say (it knows the run's own version of the workflow, and that inside a
-mapped group each item goes its own way). Which of them run again is decided here, by their state.
+Airflow decides which instances follow which: it knows the run's own version of the workflow, and that each item
+advances by itself inside a mapped group. This module decides by their state which of them run again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Instance = tuple[str, int]
 """A task instance of a run: task id and map index, which is -1 for a task that isn't mapped."""
 
 FAILED = frozenset({"failed", "upstream_failed"})
-"""States of an item that a rerun of its task's failed items is for."""
+"""States of the items that a rerun of a task's failed items covers."""
 
 _KEPT_FROM_RUNNING = frozenset({"upstream_failed", "skipped", "removed"})
 
@@ -25,9 +25,9 @@ def instances_to_clear(
 ) -> list[Instance]:
     """The instances to clear.
 
-    :param targets: what was asked for
-    :param followers: instances that follow them, with their states; may hold the targets too
-    :param downstream: whether those that have run are to run again as well
+    :param targets: the requested instances
+    :param followers: instances that follow them, with their states; may include the targets
+    :param downstream: whether followers that have already run also run again
     """
     kept = (each for each, state in followers if downstream or state in _KEPT_FROM_RUNNING)
     return list(dict.fromkeys([*targets, *kept]))

@@ -1,7 +1,7 @@
-"""Every address of Chassis's pages and JSON, and of Airflow's pages that they lead to.
+"""Every address of Chassis's pages and JSON, and of the Airflow pages that they link to.
 
-An id becomes one percent-encoded segment. A run's id may hold ``:``, ``+`` and, where Airflow is told to allow it,
-``/``; routes therefore take it as ``{run_id:path}``, and are declared from the longest to the shortest.
+An id becomes one percent-encoded segment. A run's id may hold ``:``, ``+`` and, if Airflow is configured to allow it,
+``/``. So routes take it as ``{run_id:path}``, and are declared from the longest to the shortest.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 from urllib.parse import quote
 
 URL_PREFIX = "/chassis"
-"""Where the pages and the JSON are, below Airflow's own address."""
+"""Path of the pages and the JSON, below Airflow's own address."""
 
 TAB = "chassis"
 """Name of the run's tab in Airflow's addresses: ``/dags/<dag>/runs/<run>/plugin/chassis``."""
 
 
 def url_segment(text: str) -> str:
-    """An id as one segment of a path; a segment of dots alone would be taken for a way upwards."""
+    """An id as one segment of a path; a segment of only dots would lead upwards."""
     return quote(text, safe="~") if text.strip(".") else text.replace(".", "%2E")
 
 
 class Links:
     """Addresses of Chassis's pages, and of Airflow's.
 
-    :param root: Airflow itself, without a slash at its end: its address, or its path (empty, or ``/sub``)
+    :param root: Airflow itself, without a trailing slash: its address, or its path (empty, or ``/sub``)
     """
 
     def __init__(self, root: str = "") -> None:
@@ -53,11 +53,11 @@ class Links:
         return f"{self.board(dag_id, run_id)}/plan"
 
     def plan_news(self, dag_id: str, run_id: str) -> str:
-        """Whether the plan's page would show something else now, for its refresh."""
+        """Whether the plan's page is out of date, for its refresh."""
         return f"{self.plan(dag_id, run_id)}/news"
 
     def check(self, dag_id: str, run_id: str) -> str:
-        """Takes an edited plan, says what is wrong with it."""
+        """Takes an edited plan and returns its faults."""
         return f"{self.board(dag_id, run_id)}/check"
 
     def decision(self, dag_id: str, run_id: str) -> str:
@@ -81,11 +81,11 @@ class Links:
         return f"{self.task(dag_id, run_id, task_id, map_index)}/transcript"
 
     def workflow_list(self) -> str:
-        """All workflows as JSON, see ``chassis.contract.workflow_rows``."""
+        """All workflows as JSON; see ``chassis.contract.workflow_rows``."""
         return f"{self._pages}/api/v1/workflows"
 
     def run_view(self, dag_id: str, run_id: str) -> str:
-        """A run as JSON, see ``chassis.contract.run_view``."""
+        """A run as JSON; see ``chassis.contract.run_view``."""
         return f"{self._pages}/api/v1/dags/{url_segment(dag_id)}/runs/{url_segment(run_id)}"
 
     # Airflow's own
@@ -103,7 +103,7 @@ class Links:
         return f"{self.airflow_run(dag_id, run_id)}/plugin/{TAB}"
 
     def airflow_task(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
-        """A task instance's page: its log first, and the button that clears it."""
+        """A task instance's page: opens its log, and has the button that clears it."""
         mapped = f"/mapped/{map_index}" if map_index >= 0 else ""
         return f"{self.airflow_run(dag_id, run_id)}/tasks/{url_segment(task_id)}{mapped}"
 
@@ -112,5 +112,5 @@ class Links:
         return f"{self.airflow_task(dag_id, run_id, task_id, map_index)}/details"
 
     def sign_in(self) -> str:
-        """Where one signs in, whichever auth manager there is; it leads back to Airflow's first page."""
+        """The sign-in page of any auth manager; it leads back to Airflow's first page."""
         return f"{self.root}/api/v2/auth/login?next={quote(f'{self.root}/', safe='')}"

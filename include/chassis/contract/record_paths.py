@@ -55,14 +55,14 @@ def item_segment(item: str | None) -> str:
 class RunPaths:
     """The paths of one run's records, relative to the root of the record store.
 
-    :ivar folder: everything of the run stands in it
-    :ivar ids: the file that holds the run's ids: the names of its folders may be cut
-    :ivar ledger: the ledger's entries, which are numbered files
-    :ivar checkpoints: the ledger's checkpoints, each named by the entry that it ends with
+    :ivar folder: holds everything of the run
+    :ivar ids: the file with the run's ids: the names of its folders may be cut
+    :ivar ledger: the ledger's entries, numbered files
+    :ivar checkpoints: the ledger's checkpoints, each named by the last entry that it covers
     :ivar results: the results, with a folder for each task
     :ivar results_since: the file that says since when the run has results
-    :ivar amendments: the amendments, which are numbered files
-    :ivar decisions: the decisions on the plan of a planner's run, which are numbered files
+    :ivar amendments: the amendments, numbered files
+    :ivar decisions: the decisions on the plan of a planner's run, numbered files
     """
 
     def __init__(self, dag_id: str, run_id: str) -> None:
@@ -92,8 +92,8 @@ class RunPaths:
         return f"{self.folder}/{TRANSCRIPTS}/{path_segment(task_id)}/{item_segment(item)}"
 
     def pending_plan(self, clear_number: int, tries: int) -> str:
-        """The plan that a planner's run waits with for a decision.
+        """The plan with which a planner's run waits for a decision.
 
-        :param tries: Airflow's ``max_tries`` of the task that waits, which a clear raises
+        :param tries: Airflow's ``max_tries`` of the waiting task, which a clear raises
         """
         return f"{self.folder}/proposal/{clear_number}-{tries}.json"

@@ -1,7 +1,7 @@
-"""One run as everybody sees it: the board, the task page, the command line, and whoever asks for the JSON.
+"""One run as shown everywhere: on the board and the task page, by the command line, and as JSON.
 
-``chassis.ui.run_reader`` makes it, from Airflow's database, the plan store and the run's records; nothing else joins
-these. A field may be added to version 1; one that changes its meaning, or goes, takes another version.
+Only ``chassis.ui.run_reader`` makes it, from Airflow's database, the plan store and the run's records. Version 1 may
+gain fields; changing a field's meaning, or removing one, needs another version.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 class _View(BaseModel):
-    # A client may be older than the Airflow it asks: what it doesn't know is passed over.
+    # A client may be older than the Airflow it asks, so it ignores unknown fields.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
@@ -126,10 +126,10 @@ class RunView(_View):
     )
 
     def joined(self, other: RunView) -> RunView:
-        """This view with another answer about the same run: its next page, or what changed since.
+        """This view combined with another answer about the same run: its next page, or what changed since.
 
-        Of an instance that both have, the other's is taken, and so is all that is known of the run itself, but for
-        its spending, which is the newest: ``since`` too, of which a follower keeps that of the first page.
+        Where both have an instance, the other's wins, as do all facts of the run itself, except its spending, which
+        is the newest, and ``since``: a follower keeps that of the first page.
         """
         before = {task.id: task.instances for task in self.tasks}
         tasks = tuple(
@@ -144,26 +144,26 @@ def _joined(old: tuple[InstanceView, ...], new: tuple[InstanceView, ...]) -> tup
     found: dict[tuple[int, str | None], InstanceView] = {}
     for each in (*old, *new):
         at = each.map_index, each.item if each.map_index < 0 else None
-        # Airflow drops what a task left when it runs again: what it had spent, it has spent.
+        # When a task runs again, Airflow deletes its XComs, but what it had spent stays spent.
         spent = each.spent or (found[at].spent if at in found else None)
         found[at] = each if spent is each.spent else each.model_copy(update={"spent": spent})
     instances = sorted(found.values(), key=lambda each: each.map_index)
-    # Once a task is expanded, the items that were still to come are there, one by one.
+    # Once a task is expanded, its pending items are there, one by one.
     return tuple(each for each in instances if each.map_index >= 0) or tuple(instances)
 
 
 def newest_spending(found: Iterable[Spending | None]) -> Spending | None:
-    """What whoever ended last has left; None when nobody has left anything."""
+    """The spending that the last task to end has left; None if no task has left any."""
     return max((one for one in found if one is not None), key=last_word, default=None)
 
 
 def last_word(spent: Spent) -> tuple[int, ...]:
-    """Greatest for whoever ended last: what has been spent only grows, but for calls that had ended after all."""
+    """Greatest for the last to end: spending only grows, unless a call counted as lost ended after all."""
     run = spent.run
     return run.usage.tokens, run.calls, run.uncertain.tokens, -run.open_calls
 
 
 NEWEST_RUN = "~"
-"""In the place of a run's id: the newest run of its DAG."""
+"""In place of a run's id: the newest run of its DAG."""
 NO_SUCH_RUN = "There is no such run."
 """The ``detail`` of a 404 from the route itself; any other 404 comes from an Airflow that doesn't have the route."""

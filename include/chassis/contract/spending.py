@@ -1,4 +1,4 @@
-"""What was spent and what may be: sums over calls, the limits of a run, and the XCom ``spending`` that has both."""
+"""Spending and its limits: sums over calls, the limits of a run, and the XCom ``spending``, which has both."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class Totals(_Data):
 
     @property
     def tokens(self) -> int:
-        """Tokens that count against a limit: of all four kinds, and the uncertain ones."""
+        """Tokens that count against a limit: all four kinds, and the uncertain ones."""
         return self.usage.tokens + self.uncertain.tokens
 
     @property
     def known_usd(self) -> float | None:
-        """US dollars that were counted; None when there were calls and none has a known price."""
+        """US dollars counted; None if there were calls and none has a known price."""
         return None if self.unpriced_calls and not self.cost_usd else self.cost_usd
 
     @property
     def spent_usd(self) -> float:
-        """US dollars that count against a limit: known and uncertain ones."""
+        """US dollars that count against a limit: known and uncertain."""
         return round(self.cost_usd + (self.uncertain.cost_usd or 0), 9)
 
     def __add__(self, other: Totals) -> Totals:
@@ -76,7 +76,7 @@ def _sum(one: Bound, other: Bound) -> Bound:
 
 
 class RunLimits(BaseModel):
-    """Every limit that a call of a run is held against."""
+    """Every limit that applies to a run's calls."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -93,9 +93,9 @@ class RunLimits(BaseModel):
 
     @classmethod
     def of(cls, limits: Limits | None, settings: Settings, *, in_dag_file: bool = False) -> RunLimits:
-        """The limits of a plan, under the deployment's.
+        """The limits of a plan, within the deployment's.
 
-        :param limits: None for a run that has no plan: the planner's own
+        :param limits: None for a run without a plan: the planner's own
         :param in_dag_file: whether they are those of a hand-written DAG
         """
         plan = limits or Limits()
@@ -112,7 +112,7 @@ class RunLimits(BaseModel):
         )
 
     def document(self) -> dict[str, Any]:
-        """The limits that there are, as JSON."""
+        """The limits that are set, as JSON."""
         return self.model_dump(mode="json", exclude_none=True, exclude={"in_dag_file"})
 
 
@@ -130,7 +130,7 @@ class Spent(BaseModel):
 
     @classmethod
     def of(cls, value: Any) -> Self | None:
-        """What an XCom holds; None if it is none of this kind."""
+        """The content of an XCom; None if it isn't of this kind."""
         try:
             return cls.model_validate(value)
         except ValidationError:
@@ -138,7 +138,9 @@ class Spent(BaseModel):
 
 
 class Spending(Spent):
-    """The XCom: that, and the limits. Of a thousand tasks, read :class:`Spent`, which takes a tenth of the time."""
+    """The XCom: what was spent, and the limits. For a thousand tasks, read :class:`Spent`, which takes a tenth of the
+    time.
+    """
 
     limits: RunLimits
     prices: str = Field("", description="Which list the dollars are from, in words.")
@@ -150,20 +152,20 @@ class Spending(Spent):
 
     @property
     def limit_usd(self) -> float | None:
-        """US dollars that the run may spend: the plan's limit or the deployment's, whichever is less."""
+        """US dollars that the run may spend: the lower of the plan's and the deployment's limit."""
         return least(self.limits.run.budget_usd, self.limits.deployment.budget_usd)
 
     @property
     def limit_tokens(self) -> int | None:
-        """Tokens that the run may use, as above."""
+        """Tokens that the run may use, likewise."""
         return least(self.limits.run.max_tokens, self.limits.deployment.max_tokens)
 
     @property
     def limit_calls(self) -> int | None:
-        """Calls that the run may make, as above."""
+        """Calls that the run may make, likewise."""
         return least(self.limits.run.max_calls, self.limits.deployment.max_calls)
 
 
 def least(*limits: Number | None) -> Number | None:
-    """The strictest of several limits; None when there is none."""
+    """The strictest of several limits; None if there is none."""
     return min((limit for limit in limits if limit is not None), default=None)

@@ -1,4 +1,4 @@
-"""All workflows, and the plans that wait for a person: what the page of all workflows and the command line list."""
+"""All workflows and the plans that wait for a person, as the workflows page and the command line list them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _View(BaseModel):
 
 
 class WorkflowRow(_View):
-    """A DAG of Chassis's with its newest run. Facts of the run are null before the first one."""
+    """A Chassis DAG with its newest run. Facts of the run are null before the first one."""
 
     dag_id: str = Field(description="The workflow, or a planner.")
     title: str = Field(description="The plan's title, or the DAG's id.")
@@ -34,7 +34,7 @@ class WorkflowRow(_View):
 
     @property
     def planned(self) -> bool:
-        """Whether it comes from a plan; a planner, too, has the tag of all that is Chassis's."""
+        """Whether it comes from a plan; a planner also has the tag of all Chassis DAGs."""
         return self.broken or any(tag.startswith(digest_tag("")) for tag in self.tags)
 
     @property
@@ -58,7 +58,7 @@ class WaitingPlan(_View):
 
 
 class WorkflowList(_View):
-    """All workflows that the user may read, and the plans that the user may read and answer about."""
+    """All workflows that the user may read, and the plans that the user may read and decide on."""
 
     version: Literal[1] = 1
     workflows: tuple[WorkflowRow, ...] = ()

@@ -1,7 +1,7 @@
 """What tasks leave in Airflow as XComs, each with its type. ``contract.names`` has the keys.
 
-Whoever may edit XComs may have put anything in the place of one: ``of`` gives None for what isn't of its kind. Keys
-that a type doesn't know are left out, so that what a later version wrote can be read.
+Anyone who may edit XComs may have replaced one: ``of`` returns None for what isn't of its kind. A type ignores keys
+that it doesn't know, so it can read what a later version wrote.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Left(BaseModel):
 
     @classmethod
     def of(cls, value: Any) -> Self | None:
-        """What an XCom holds; None if it is none of this kind."""
+        """The content of an XCom; None if it isn't of this kind."""
         if not isinstance(value, dict):
             return None
         try:
@@ -41,7 +41,7 @@ class _Left(BaseModel):
 
 
 class TaskResult(_Left):
-    """What a task that Claude did returned: its XCom, which is this as a dict."""
+    """What a Claude task returned: its XCom, which is this as a dict."""
 
     task: str = Field(description="Id of the task.")
     item: str | None = Field(None, description="Item of a mapped task.")
@@ -70,7 +70,7 @@ class TaskResult(_Left):
 class Card(_Left):
     """A few words and figures of a task, so that a refresh of a board reads no results.
 
-    What the task spent is over all its tries.
+    What the task spent includes all its tries.
     """
 
     line: str = Field(description="The start of the result's summary, or of the error.")
@@ -99,7 +99,7 @@ class Card(_Left):
     ) -> Self:
         """The card of a task that ends.
 
-        :param result: what it returns
+        :param result: the task's return value
         :param spending: None for a task that made no call
         """
         result = result or {}
@@ -128,7 +128,7 @@ class Card(_Left):
 
 
 class TaskError(_Left):
-    """Why a task failed. It holds ``ChassisError.describe()``, of which this is what every error has."""
+    """Why a task failed. Holds ``ChassisError.describe()``; these fields are in every error."""
 
     kind: str = Field(alias="class", description="Name of the error's class.")
     message: str = Field(description="What happened, and what follows.")
@@ -152,7 +152,7 @@ class TaskError(_Left):
 
 
 class CheckedPlan(_Left):
-    """What the planner's task ``plan`` returned: a plan that can be carried out, and nobody has agreed to."""
+    """What the planner's task ``plan`` returned: a plan that can run, but that nobody has approved."""
 
     workflow_id: str
     plan: str = Field(description="YAML.")
@@ -170,7 +170,7 @@ class CheckedPlan(_Left):
 
 
 class PendingPlan(_Left):
-    """The plan that the task ``approve`` asks about, as a reviewer is shown it."""
+    """The plan that the task ``approve`` asks about, as a reviewer sees it."""
 
     number: int = Field(1, description="Of this proposal in the planner's run.")
     asked: int = Field(0, description="How often it was put to a person: once more for each refused answer.")
@@ -191,7 +191,7 @@ class PendingPlan(_Left):
 
 
 class Agreement(_Left):
-    """Who agreed to a plan, or why nobody had to."""
+    """Who approved a plan, or why nobody had to."""
 
     by: str = ""
     by_id: str = ""

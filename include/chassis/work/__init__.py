@@ -1,1 +1,1 @@
-"""Doing one task: what it is told, who does it, and what code finds of the result."""
+"""Doing one task: its prompt, the engine that does it, and the checks on its result."""

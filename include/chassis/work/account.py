@@ -1,4 +1,4 @@
-"""On whose account a task's calls go, and the one place where what makes them is opened."""
+"""The account that pays for a task's calls, and the only place that opens what makes them."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Account(BaseModel):
     async def paid_calls(
         self, conn_id: str, request: ClaudeRequest, kind: Literal["task", "plan"], *, shared: bool
     ) -> AsyncIterator[PaidCalls]:
-        """What makes the calls that a request leads to. At the end, their transcripts are written.
+        """Open what makes a request's calls. Writes their transcripts at the end.
 
-        :param conn_id: Airflow connection that reaches Claude
-        :param shared: use the client that all calls of this process share; a worker's is its own
+        :param conn_id: Airflow connection to Claude
+        :param shared: use the client that all calls of this process share; a worker has its own
         :raises ChassisError: the connection or the record store can't be used
         """
-        # In a thread: what it imports takes seconds, in which a triggerer's other calls go on.
+        # In a thread: the imports take seconds, and a triggerer's other calls must go on.
         connected, pace_for, calls, records_of, recorder_of = await asyncio.to_thread(_imports)
         async with connected(conn_id, shared=shared) as client:
             records = records_of.open(self, self.identity.dag_id, self.identity.run_id)
@@ -67,13 +67,13 @@ class Account(BaseModel):
                     await recorder.settled()
 
     async def spending(self, calls: PaidCalls) -> Spending | None:
-        """What the task and its run have spent by now; None if the record store can't tell."""
+        """What the task and its run have spent so far; None if the record store can't tell."""
         from chassis.claude.prices import price_date
 
         try:
             task, run = await calls.gate.totals(self.identity.task_key), await calls.gate.totals()
         except ChassisError:
-            return None  # The task's own end matters more, and the ledger itself has it.
+            return None  # The task's own end matters more, and the ledger has the figures.
         prices = await asyncio.to_thread(price_date)
         return Spending(task=task, run=run, limits=self.limits, prices=prices)
 

@@ -1,4 +1,4 @@
-"""What a task is told: made in a worker, which imports no Claude SDK for it."""
+"""A task's prompt, made in a worker without importing the Claude SDK."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from chassis.work.verdict import answer_schema
 from chassis.workflow import render_instruction
 
 _FINGERPRINT_FORM = 1
-"""To be raised when the same task gets to be told something else by Chassis itself."""
+"""Increase it when Chassis itself changes what it tells the same task."""
 _LONGEST_ITEM = 200
-"""Characters of an item in a message; in a plan no item is longer."""
+"""Characters of an item in a message; a plan allows no longer item."""
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class UpstreamResult(BaseModel):
-    """The part of a dependency's result that a task gets to see."""
+    """The part of a dependency's result that a task sees."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
@@ -59,7 +59,7 @@ class UpstreamResult(BaseModel):
 
 
 class GivenValue(BaseModel):
-    """A value that a task of a hand-written DAG gets to see, besides results of Claude."""
+    """A value that a hand-written DAG gives a task, besides Claude's results."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -77,10 +77,10 @@ class GivenValue(BaseModel):
 
 @dataclass(frozen=True)
 class Sharing:
-    """Which other calls begin as a task's call does, so that keeping the beginning in the prompt cache pays.
+    """Which other calls begin like a task's call, so that caching the beginning of the prompt pays.
 
     :ivar wave: the task is done for several items, whose calls come at about the same time
-    :ivar own: those of its results and given values that are this item's alone
+    :ivar own: those of its results and given values that belong to this item alone
     :ivar others: other tasks of the run begin alike: they have the same agent, model and answer schema
     """
 
@@ -91,19 +91,19 @@ class Sharing:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskBrief:
-    """All that one task, or one item of it, is told, and how it may answer.
+    """Everything that one task, or one item of it, is told, and how it may answer.
 
-    :ivar task: the task as the plan has it, or as a person has amended it for this run
-    :ivar agent: who does it: its prompt becomes the system prompt
+    :ivar task: the task as in the plan, or as amended for this run
+    :ivar agent: the agent whose prompt becomes the system prompt
     :ivar model: the Bedrock model to ask
-    :ivar requirement: the plan's requirement, verbatim; empty in a hand-written DAG that doesn't give one
+    :ivar requirement: the plan's requirement, verbatim; empty in a hand-written DAG without one
     :ivar inputs: values of the plan's inputs in this run
-    :ivar service: the catalogue's entry for the item, when it has one
-    :ivar results: the results of the declared dependencies, and of nobody else
+    :ivar service: the item's catalogue entry, if any
+    :ivar results: the results of the declared dependencies, and no others
     :ivar given: other values that a hand-written DAG gives the task
     :ivar item_inputs: names of the inputs that a fan-out goes through
-    :ivar context_chars: characters that each part of the prompt may take
-    :ivar max_tokens: tokens of an answer whose agent sets no limit; None: as many as the model can give
+    :ivar context_chars: maximum characters of each part of the prompt
+    :ivar max_tokens: tokens of an answer if the agent sets no limit; None: as many as the model allows
     :ivar options: what the connection sets
     """
 
@@ -136,7 +136,7 @@ class TaskBrief:
         given: Sequence[GivenValue] = (),
         item_inputs: Collection[str] = (),
     ) -> TaskBrief:
-        """The brief of a task in this deployment: with its agent's file, its service and its connection's options.
+        """The brief of a task in this deployment, with its agent's file, its service and its connection's options.
 
         :raises ChassisError: an agent's file, the catalogue or the connection can't be used
         """
@@ -164,7 +164,7 @@ class TaskBrief:
         first = run_message(requirement=self.requirement, inputs=self.inputs, limit=self.context_chars)
         results = [(each.as_data(), each not in self.sharing.own) for each in self.results]
         given = [(each.as_data(), each not in self.sharing.own) for each in self.given]
-        # What is too long is cut together with what is the item's own: then nothing is the same for all items.
+        # Texts that are too long are cut together with the item's own: then nothing is the same for all items.
         whole = sum(len(text) for (_, _, text), _ in (*results, *given)) <= self.context_chars
         apart = self.sharing.wave and whole
         second = data_message([data for data, shared in (*results, *given) if apart and shared])
@@ -196,24 +196,25 @@ class TaskBrief:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256, as 64 hex digits, of what the task is told: two tasks with the same one mean the same.
+        """SHA-256, as 64 hex digits, of what the task is told: tasks with the same fingerprint mean the same.
 
-        Not in it is the requirement, although each prompt holds it as the purpose of the whole. It changes with every
-        planning, and would let nothing be kept: what a changed requirement means for a task, the planner says by
-        changing the task's instruction. Nor are inputs that a fan-out goes through: a service more or less is no other
-        work for the others, and where an instruction names such an input, its value is in the instruction.
+        It leaves out the requirement, although each prompt holds it as the overall purpose. The requirement changes
+        with every planning, and no result could be reused; if the change affects a task, the planner changes the
+        task's instruction. It also leaves out inputs that a fan-out goes through: adding or removing a service
+        doesn't change the work on the others, and if an instruction names such an input, its value is in the
+        instruction.
         """
         told: dict[str, Any] = {
             "form": _FINGERPRINT_FORM,
-            # Two tasks of one plan may be told the same, and are meant to differ: the id is among these.
+            # Two tasks of one plan may get the same prompt and still be meant to differ: this includes the id.
             **self.task.fingerprinted(),
             "item": self.item,
             "instruction": self._instruction(),
-            "agent": self.agent.digest,  # Its prompt, its name, how much it may say.
+            "agent": self.agent.digest,  # Its prompt, its name, its output limit.
             "model": self.model,
             "service": None if self.service is None else self.service.model_dump(mode="json"),
             "inputs": {name: value for name, value in self.inputs.items() if name not in self.item_inputs},
-            # In the order in which the prompt has them, and without what they cost.
+            # In prompt order, without their cost.
             "results": [result.model_dump(mode="json") for result in self.results],
         }
         canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
@@ -228,5 +229,5 @@ def _text(value: Any) -> str:
 
 
 def subject_of(task_id: str, item: str | None) -> str:
-    """A task, or one item of it, in a sentence."""
+    """A task, or one item of it, for use in a sentence."""
     return f"task '{task_id}'" if item is None else f"task '{task_id}' [{one_line(item, _LONGEST_ITEM)}]"

@@ -1,7 +1,7 @@
-"""Having a task done: an engine works on it until a verdict ends the work, and the result is made of what came of it.
+"""Does a task: an engine works on it until a verdict ends the work, and its outcome becomes the result.
 
-Runs where the calls are made: in the triggerer, or in a worker. How many calls an engine makes, and with which tools,
-is its own matter; each goes through the ``ask`` that it is given, which limits, paces, records and pays for it.
+Runs where the calls are made: in the triggerer or in a worker. An engine decides how many calls it makes and with
+which tools; each call goes through the given ``ask``, which limits, paces, records and pays for it.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _LONGEST_REASON = 2_000
 class Work:
     """How an engine's work ended.
 
-    :ivar answer: the last answer, which keeps the request's schema
+    :ivar answer: the last answer, which matches the request's schema
     :ivar usage: of all calls
-    :ivar turns: answers that it took; one call that was tried again because Bedrock didn't answer is no further turn
+    :ivar turns: number of answers; repeating a call that Bedrock didn't answer is no further turn
     :ivar model: the model that answered, by its own name for itself
     :ivar request_ids: AWS's request ids, in order
     :ivar simulated: whether the simulator answered instead of Claude
@@ -51,22 +51,22 @@ class Work:
 
 
 class Engine(Protocol):
-    """A way to have tasks done."""
+    """A way to do tasks."""
 
     async def work(self, request: ClaudeRequest, ask: Ask, *, judge: Judge, repairs: int) -> Work:
-        """Work on what the request asks for until it is judged to have succeeded or to be blocked.
+        """Work on the request until the judge finds that it succeeded or is blocked.
 
         :param ask: makes each call
-        :param repairs: times that an attempt may be sent back
+        :param repairs: how often an attempt may be sent back
         :raises ClaudeError: no usable answer; ``usage`` sums up what was paid for until then
         """
 
 
 class AnswerEngine:
-    """Asks one question and takes the answer: nothing is done but what the answer holds."""
+    """Asks one question and takes the answer: the answer is all that the task does."""
 
     async def work(self, request: ClaudeRequest, ask: Ask, *, judge: Judge, repairs: int) -> Work:
-        """As of :class:`Engine`."""
+        """See :class:`Engine`."""
         verdict = Verdict("succeeded")
 
         def check(answer: dict[str, Any]) -> list[str]:
@@ -96,9 +96,9 @@ async def do_task(
     repairs: int,
     engine: Engine | None = None,
 ) -> TaskResult:
-    """Have the task done.
+    """Do the task.
 
-    :param output_schema: the schema that the task's output must keep; None for Markdown
+    :param output_schema: the schema that the task's output must match; None for Markdown
     :param engine: None: the task leaves nothing but its answer
     :raises TaskBlockedError: Claude says that it can't do the task, with the reason
     :raises ClaudeError: no usable answer

@@ -1,7 +1,7 @@
-"""What Claude says of a task it was given, and what code finds of that.
+"""Claude's claim about a task, and the verdict of code on it.
 
-``status`` in an answer is Claude's claim. The :class:`Verdict` is what decides: a task succeeds by nothing else. Each
-check of what was done belongs into a judge, in the order in which the first one to object has its way.
+``status`` in an answer is Claude's claim. Only the :class:`Verdict` decides whether a task succeeds. Each check of
+what was done belongs in a judge; the first check that objects decides.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ COMPLETED, BLOCKED = "completed", "blocked"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What code found of an attempt.
+    """What code found about an attempt.
 
-    :ivar finding: ``succeeded``; ``sent_back``, for Claude to try again, while it may; or ``blocked``, where the task
-        fails, because Claude says that it can't be done
-    :ivar reasons: why, unless it succeeded: for Claude where it is sent back, else for people
+    :ivar finding: ``succeeded``; ``sent_back``, for Claude to try again while it may; or ``blocked``: the task fails,
+        because Claude says that it can't be done
+    :ivar reasons: why it didn't succeed: for Claude if it is sent back, else for people
     """
 
     finding: Literal["succeeded", "sent_back", "blocked"]
@@ -30,13 +30,13 @@ class Verdict:
 
 
 Judge = Callable[[dict[str, Any]], Verdict]
-"""Judges an attempt by its answer, which keeps its schema. It may take its time: it runs in a thread."""
+"""Judges an attempt by its answer, which matches its schema. May be slow: it runs in a thread."""
 
 
 def judge_answer(answer: dict[str, Any], output_schema: dict[str, Any] | None) -> Verdict:
     """Judge a task that leaves nothing but its answer.
 
-    :param output_schema: what the output must keep; None for Markdown
+    :param output_schema: the schema that the output must match; None for Markdown
     """
     if answer["status"] == BLOCKED:
         if answer["reason"].strip():
@@ -44,7 +44,7 @@ def judge_answer(answer: dict[str, Any], output_schema: dict[str, Any] | None) -
         return Verdict("sent_back", ("reason: it is empty, but status is blocked",))
     faults = [] if answer["summary"].strip() else ["summary: it is empty"]
     if output_schema is not None:
-        # By itself, too: the answer's own schema allows null here, for a blocked task.
+        # Checked separately, too: the answer's own schema allows null here, for a blocked task.
         faults += [f"output: {fault}" for fault in value_faults(answer["output"], output_schema)]
     elif not answer["output"].strip():
         faults.append("output: it is empty")
@@ -52,7 +52,7 @@ def judge_answer(answer: dict[str, Any], output_schema: dict[str, Any] | None) -
 
 
 def answer_schema(output_schema: dict[str, Any] | None) -> dict[str, Any]:
-    """The schema of a task's answer: what became of it, and its output."""
+    """The schema of a task's answer: its status and its output."""
     output: dict[str, Any] = {
         "type": "string",
         "description": "The result in Markdown; empty when blocked.",
