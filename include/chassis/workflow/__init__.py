@@ -1,6 +1,6 @@
-"""What a plan is: its parts, its rules, its graph, its text and its digest.
+"""What a plan is: its parts, rules, graph, text and digest.
 
-Pure: it imports neither Airflow nor the Claude SDK, reads no clock and no file.
+Pure: it imports neither Airflow nor the Claude SDK, and reads no clock and no file.
 """
 
 from chassis.workflow.given import Given, check_given

@@ -26,14 +26,14 @@ def amended_plan(
     services: Collection[str] | None = None,
     known_faults: Iterable[PlanFault] = (),
 ) -> WorkflowSpec:
-    """The plan with that instruction for the task, and those values as its inputs' defaults.
+    """The plan with the new instruction for the task, and the new values as its inputs' defaults.
 
-    :param instruction: None leaves the task's own
+    :param instruction: None keeps the task's own
     :param inputs: values by name; each must be an input of the plan, of its type
     :param agents: names of the agents that tasks may name; None: any
     :param services: names of the services that lists of services may name; None: any
-    :param known_faults: what is wrong besides, to be told together with the rest
-    :raises PlanError: lists all that is wrong with the change, and with the plan that it makes
+    :param known_faults: other faults to report with these
+    :raises PlanError: lists all faults of the change, and of the plan that it makes
     """
     faults = [*known_faults, *_unknown(spec, task_id, inputs)]
     data = spec.model_dump(mode="json", exclude_defaults=True)

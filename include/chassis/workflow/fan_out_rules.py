@@ -1,8 +1,8 @@
-"""Rules of ``for_each``: where a task's items come from, and which tasks may go through the same ones.
+"""Rules of ``for_each``: where a task's items come from, and which tasks may share them.
 
-Tasks that share their items become one mapped task group, in which each item goes its own way from step to
-step. Airflow sees the group as one thing that waits for all that any of its tasks waits for outside; so
-nothing in it may wait, through a task outside, for the group itself.
+Tasks that share their items become one mapped task group, in which each item advances by itself. For Airflow, the
+group as a whole waits for everything outside that any of its tasks waits for; so nothing in it may wait, through a
+task outside, for the group itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def source_faults(draft: Draft, task: TaskSpec) -> Iterator[tuple[str, str]]:
-    """What is wrong with where a mapped task gets its items: code and message of each fault."""
+    """Faults in where a mapped task gets its items, each as code and message."""
     if task.for_each is None:
         return
     if task.for_each.input is not None:
@@ -80,7 +80,7 @@ def waiting_faults(
 ) -> Iterator[tuple[str, str]]:
     """Groups of mapped tasks that wait for themselves: the id of a task of the group, and the message.
 
-    Says nothing of a plan whose tasks are in a cycle already.
+    Ignores plans whose tasks already form a cycle.
     """
     if find_cycles(waits_for):
         return
@@ -91,7 +91,7 @@ def waiting_faults(
     for task_id, ups in waits_for.items():
         outer[group[task_id]] += [group[up] for up in ups if up in group and group[up] != group[task_id]]
     for cycle in find_cycles(outer):
-        # One of the cycle is a group of several tasks; else it would be a cycle of tasks.
+        # One node of the cycle is a group of several tasks; else it would be a cycle of tasks.
         root = next(name for name in cycle if sum(theirs == name for theirs in group.values()) > 1)
         start = cycle.index(root)
         around = [*cycle[start:-1], *cycle[: start + 1]]

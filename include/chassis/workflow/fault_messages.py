@@ -1,4 +1,4 @@
-"""What a model says of a wrong value, in the plan's own words: the place, the fault, the way out."""
+"""Translates pydantic's errors into the plan's words: the place, the fault, the fix."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WANTED = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
 }
-"""What a value of the wrong type should have been, by pydantic's name for the error."""
+"""The expected type of a value, by pydantic's name for the error."""
 
 _MODELS = {
     name: part for name, field in WorkflowSpec.model_fields.items() if (part := part_type(field)) is not None
@@ -38,10 +38,10 @@ Loc = tuple[int | str, ...]
 
 
 def fault_of(error: ErrorDetails, data: Any, *, root: type[BaseModel] = WorkflowSpec) -> PlanFault:
-    """The fault that an error of pydantic means.
+    """The fault for an error of pydantic.
 
-    :param data: the plan that it was found in, for the id of the task
-    :param root: the model that the plan was held to
+    :param data: the plan with the error, for the id of the task
+    :param root: the model that checked the plan
     """
     if error["type"] in ("missing", "extra_forbidden"):
         where, rest, model = _place(error["loc"], data, root)
@@ -51,7 +51,7 @@ def fault_of(error: ErrorDetails, data: Any, *, root: type[BaseModel] = Workflow
 
 
 def fault_at(loc: Loc, code: str, what: str, data: Any, *, root: type[BaseModel] = WorkflowSpec) -> PlanFault:
-    """The fault of a value; ``what`` is to be read after its name."""
+    """The fault of a value; ``what`` reads on after its name."""
     where, rest, _ = _place(loc, data, root)
     if where == "the plan" and rest:
         where, rest = dotted(rest), ()
@@ -59,10 +59,10 @@ def fault_at(loc: Loc, code: str, what: str, data: Any, *, root: type[BaseModel]
 
 
 def in_words(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str, str]:
-    """The code of an error of pydantic and a sentence that begins with the field.
+    """The code of an error of pydantic, and a sentence that begins with the field.
 
-    :param loc: the way to the value from where the reader is told to look
-    :param model: the model that the last key belongs to
+    :param loc: the path to the value from where the reader is told to look
+    :param model: the model that has the last key
     """
     if error["type"] == "missing":
         return "missing", f"{dotted(loc)} is missing{_way_out('missing', None, loc)}"
@@ -75,7 +75,7 @@ def in_words(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str
 
 
 def _place(loc: Loc, data: Any, root: type[BaseModel]) -> tuple[str, Loc, type[BaseModel]]:
-    """Where an error is in the plan's words, the way on from there, and the model of the last key."""
+    """Where an error is in the plan's words, the path from there, and the model that has the last key."""
     match loc:
         case ("tasks", int(index), *rest):
             task = data["tasks"][index]
@@ -93,7 +93,7 @@ def _place(loc: Loc, data: Any, root: type[BaseModel]) -> tuple[str, Loc, type[B
 
 
 def _what(error: ErrorDetails) -> tuple[str, str]:
-    """The code of a fault and its words, to be read after the name of the field."""
+    """The code of a fault and its words, which read on after the field's name."""
     kind, value, limits = error["type"], error["input"], error.get("ctx", {})
     if "text" in limits:  # the words of one of Chassis's own validators
         return kind, limits["text"]
@@ -139,6 +139,6 @@ def _nearest_choice(value: Any, limits: dict[str, Any]) -> str:
 
 
 def dotted(loc: Loc) -> str:
-    """A way through a plan as people write it: ``for_each.items[2]``; a very long one is cut."""
+    """A path in a plan as people write it: ``for_each.items[2]``; a very long one is cut."""
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{key:.100}" for key in loc[:_SHOWN_KEYS])
     return text.removeprefix(".") + ("…" if len(loc) > _SHOWN_KEYS else "")

@@ -1,7 +1,7 @@
-"""What a field of a plan means beyond its type. It is said once, at the field, as ``Annotated`` metadata.
+"""What a field of a plan means beyond its type, stated once at the field as ``Annotated`` metadata.
 
-Whatever lists fields derives from it: the schema of the planner's answer, what planning again keeps, the names that
-people read, the fingerprint of a task, the facts on a plan's page, the tables of docs/reference/plan-format.md.
+Whatever lists fields derives it from there: the schema of the planner's answer, what planning again keeps, the names
+that people read, a task's fingerprint, the facts on a plan's page, the tables of docs/reference/plan-format.md.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Setter = Literal["planner", "person", "chassis"]
 class Means:
     """What a field means.
 
-    :ivar set_by: ``planner``: the planner's answer has it. ``person``: people set it, and planning again keeps it.
-        ``chassis``: neither holds
-    :ivar label: its name for people; empty: its path, in words. ``{each}`` is where ``each`` of the part around it goes
+    :ivar set_by: ``planner``: in the planner's answer. ``person``: set by people, and kept by planning again.
+        ``chassis``: neither
+    :ivar label: its name for people; empty: its path, in words. ``{each}`` stands for ``each`` of the part around it
     :ivar each: of a part: what tells its fields from those of the same name in another part
-    :ivar schema: the planner's JSON schema for it, where its type and its description don't give it
+    :ivar schema: the planner's JSON schema for it, if its type and description don't give it
     :ivar optional: whether the planner may leave it out
     :ivar json_text: whether the planner writes it as JSON text, because no schema can describe it
-    :ivar fingerprint: whether its value stands in the fingerprint of a task, so that a change makes it another task
+    :ivar fingerprint: whether its value is part of a task's fingerprint, so that a change makes it another task
     :ivar fact: its value as text, for a list of facts; None: it is in none
-    :ivar example: how to write it, for a person who wrote it in another way
+    :ivar example: the right way to write it, for a person who wrote it differently
     """
 
     set_by: Setter = "chassis"
@@ -50,11 +50,11 @@ class Means:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A field of a model, or of a part inside it, that is no part itself.
+    """A field of a model, or of a part inside it, that is not itself a part.
 
     :ivar path: the names that lead to it
     :ivar label: its name for people
-    :ivar default: what it is where a plan leaves it out; None for nothing, or where there is no part around it then
+    :ivar default: its value if a plan leaves it out; None for nothing, or if the part around it is then missing
     """
 
     path: tuple[str, ...]
@@ -68,7 +68,7 @@ class Leaf:
         return ".".join(self.path)
 
     def value(self, holder: BaseModel) -> Any:
-        """Its value in an instance of the model; None where a part around it is None."""
+        """Its value in an instance of the model; None if a part around it is None."""
         found: Any = holder
         for name in self.path:
             found = getattr(found, name, None)
@@ -99,7 +99,7 @@ def part_type(field: FieldInfo) -> type[BaseModel] | None:
 
 @cache
 def leaves(model: type[BaseModel]) -> tuple[Leaf, ...]:
-    """The fields of a model and of its parts, in their order."""
+    """The fields of a model and of its parts, in order."""
     return tuple(_leaves(model, (), "", present=True))
 
 
@@ -115,7 +115,7 @@ def _leaves(model: type[BaseModel], above: tuple[str, ...], each: str, *, presen
 
 
 def facts(holder: BaseModel) -> dict[str, str]:
-    """What is worth telling of a plan or a task in a line each, by its name for people; what isn't set is left out."""
+    """One-line facts about a plan or a task, by their names for people, without those that aren't set."""
     return {
         leaf.label: leaf.means.fact(value)
         for leaf in leaves(type(holder))

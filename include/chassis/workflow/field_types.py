@@ -1,4 +1,4 @@
-"""Types of single fields, with the words in which each refuses a value."""
+"""Types of single fields, with their messages for wrong values."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ MAX_REQUIREMENT = 100_000
 
 
 def fault(code: str, message: str) -> PydanticCustomError:
-    """An error of a validator that keeps its own code and words in the list of faults."""
+    """A validator's error, which keeps its own code and words in the list of faults."""
     return PydanticCustomError(code, "{text}", {"text": message})
 
 
 def at_most(most: int) -> BeforeValidator:
-    """A list, or a mapping, with so many entries at most.
+    """A list or mapping with at most this many entries.
 
-    Counted before the entries are looked at: a hundred thousand wrong ones would be as many errors.
+    Counted before the entries are checked: a hundred thousand wrong ones would be as many errors.
     """
 
     def bounded(value: Any) -> Any:
         if isinstance(value, list | tuple | dict) and len(value) > most:
             raise fault("too_many", f"has {len(value):,} entries, and at most {most:,} are allowed")
-        # YAML and JSON give lists. Nothing else is taken: a set would have no stable order.
+        # YAML and JSON give lists. Nothing else is accepted: a set would have no stable order.
         return tuple(value) if isinstance(value, list) else value
 
     return BeforeValidator(bounded)
 
 
 def not_blank(text: str) -> str:
-    """Refuse a text of blanks alone."""
+    """Refuse a text that holds only blanks."""
     if not text.strip():
         raise fault("blank", "must not be blank")
     return text
 
 
 def one_line_only(text: str) -> str:
-    """Refuse a text of several lines, or with characters that can't be seen."""
+    """Refuse a text of several lines, or with invisible characters."""
     if has_control_character(text):
         raise fault("not_one_line", "must be one line without control characters")
     return text
 
 
 def folded(text: Any) -> Any:
-    """A text over several lines, as YAML's ``>`` and ``|`` give it, on one."""
+    """A text over several lines, as from YAML's ``>`` and ``|``, joined into one."""
     return " ".join(text.split()) if isinstance(text, str) else text
 
 
@@ -64,13 +64,13 @@ Requirement = Annotated[str, Field(max_length=MAX_REQUIREMENT), AfterValidator(n
 
 
 class Part(BaseModel):
-    """A part of a plan. Its validator is built when it is first used: most are used only within a whole plan's."""
+    """A part of a plan. Pydantic builds its validator at first use: most are used only within a whole plan's."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 def not_one(part: Part, names: Sequence[str]) -> str | None:
-    """What is wrong where not exactly one of these fields is set; None when one is."""
+    """The fault if not exactly one of these fields is set; None if one is."""
     found = [name for name in names if getattr(part, name) is not None]
     if len(found) == 1:
         return None

@@ -1,8 +1,8 @@
-"""What people give to a workflow, and how it stays: planning again keeps it until a person changes it.
+"""What people give to a workflow: planning again keeps it until a person changes it.
 
-Claude makes the tasks. The schedule, the limits, the values of inputs, the approval that is demanded, the owner and the
-tags are people's: given with a requirement, by ``chassis limits``, or by an edit of a plan. What is not given when a
-workflow is planned again stays as its last plan has it. What is given as None is taken away.
+Claude makes the tasks. People own the schedule, the limits, the values of inputs, the demand for approval, the owner
+and the tags: they give these with a requirement, by ``chassis limits``, or by editing a plan. When a workflow is
+planned again, what isn't given stays as in its last plan, and what is given as None is removed.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 
 _WHOLE = fields_set_by(WorkflowSpec, "person") - {"schedule", "limits"}
-"""Fields of a plan that a person gives as a whole; of the others they may give a part."""
+"""Fields of a plan that a person gives as a whole; of the others, they may give a part."""
 
 
 class Given(BaseModel):
-    """What the person gave this time. A field that isn't set was not given; None that is set takes it away.
+    """What the person gave this time. An unset field was not given; one set to None is removed.
 
-    The same holds for the fields of ``schedule`` and ``limits``: a limit that isn't set stays.
+    The same holds for the fields of ``schedule`` and ``limits``: an unset limit stays.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True)
@@ -95,7 +95,7 @@ class Given(BaseModel):
 
     @model_serializer(mode="wrap")
     def _what_was_given(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # On the other side, too, what wasn't given must not look like what was taken away.
+        # After the round trip, too, what wasn't given must not look like what was removed.
         return {name: value for name, value in serialize(self).items() if name in self.model_fields_set}
 
     @field_serializer("schedule", "limits")
@@ -111,7 +111,7 @@ def wrong_input(*faults: PlanFault) -> PlanError:
 def check_given(data: Mapping[str, Any]) -> Given:
     """What the person gave, from the parameters of a run or the options of a command.
 
-    :raises PlanError: lists all that is wrong with it
+    :raises PlanError: lists all faults
     """
     try:
         return Given.model_validate(dict(data))
@@ -121,9 +121,9 @@ def check_given(data: Mapping[str, Any]) -> Given:
 
 
 def size_fault(inputs: Mapping[str, Any], most: int) -> str | None:
-    """What keeps values of inputs from being put into a prompt whole; None when nothing does.
+    """Why values of inputs don't fit into a prompt whole; None if they do.
 
-    :param most: characters that a prompt has for them as JSON, see the setting ``context_chars``
+    :param most: characters that a prompt has for them as JSON; see the setting ``context_chars``
     """
     sizes = {name: len(json.dumps(value, ensure_ascii=False)) for name, value in inputs.items()}
     total = sum(sizes.values())
@@ -137,19 +137,19 @@ def size_fault(inputs: Mapping[str, Any], most: int) -> str | None:
 
 
 def check_inputs_size(inputs: Mapping[str, Any], most: int) -> None:
-    """That values of inputs can be put into a prompt whole.
+    """Check that values of inputs fit into a prompt whole.
 
-    :raises PlanError: they can't
+    :raises PlanError: they don't
     """
     if wrong := size_fault(inputs, most):
         raise wrong_input(PlanFault("too_long", "inputs", wrong))
 
 
 def check_timezone(given: Given, head: WorkflowSpec | None) -> None:
-    """That a timezone given alone has a schedule to be the timezone of.
+    """Check that a timezone given alone has a schedule to apply to.
 
-    :param head: the workflow's last plan; None when there is none
-    :raises PlanError: it has none
+    :param head: the workflow's last plan; None if there is none
+    :raises PlanError: there is no schedule
     """
     if given.timezone is not None and (
         head is None or head.schedule is None or head.schedule.asset is not None
@@ -159,13 +159,13 @@ def check_timezone(given: Given, head: WorkflowSpec | None) -> None:
 
 
 def set_by_person(part: WorkflowSpec | TaskSpec) -> dict[str, Any]:
-    """The fields of a plan, or of a task, that people set and planning again keeps, as data."""
+    """The fields of a plan or task that people set and planning again keeps, as data."""
     names = set(fields_set_by(type(part), "person"))
     return part.model_dump(mode="json", include=names, exclude_defaults=True)
 
 
 def kept_inputs(given: Given, head: WorkflowSpec | None) -> dict[str, JsonValue]:
-    """Values that people gave to inputs of the workflow's last plan, and don't give anew."""
+    """Input values that people gave to the workflow's last plan, and don't give again."""
     if head is None:
         return {}
     return {
@@ -176,7 +176,7 @@ def kept_inputs(given: Given, head: WorkflowSpec | None) -> dict[str, JsonValue]
 
 
 def lay_over(plan: dict[str, Any], given: Given) -> dict[str, Any]:
-    """The plan with what the person gave in place of what stood there; but for the values of inputs."""
+    """The plan with what the person gave laid over it, except the values of inputs."""
     new = {name: getattr(given, name) for name in _WHOLE & given.model_fields_set}
     old = plan.get("schedule", {})
     if "schedule" in given.model_fields_set:
@@ -190,16 +190,16 @@ def lay_over(plan: dict[str, Any], given: Given) -> dict[str, Any]:
 
 
 def _schedule(old: dict[str, Any], new: Schedule) -> dict[str, Any]:
-    """The new schedule, in the timezone of the old one unless another is given."""
+    """The new schedule, in the old one's timezone unless another is given."""
     stays = () if new.asset is not None else ("timezone", "catchup")
     kept = {name: old[name] for name in stays if name in old}
     return kept | new.model_dump(mode="json", exclude_unset=True, exclude_none=True)
 
 
 def with_given_inputs(spec: WorkflowSpec, before: WorkflowSpec) -> WorkflowSpec:
-    """A plan that a person made of another, with the inputs marked whose values they changed.
+    """A person's edit of a plan, with the inputs marked whose values they changed.
 
-    :param before: the plan that was changed
+    :param before: the plan that was edited
     """
     changed = {
         name: each.model_copy(update={"given": True})

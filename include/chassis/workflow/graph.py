@@ -1,6 +1,6 @@
-"""The order of tasks: which waits for which, which can run side by side, which share their items.
+"""The order of tasks: which waits for which, which can run in parallel, which share their items.
 
-Everything here is deterministic and, where tasks are equals, keeps the order in which the plan names them.
+Everything here is deterministic and, among equals, keeps the order in which the plan names the tasks.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Edges = Mapping[str, Sequence[str]]
 
 
 def in_order(waits_for: Edges) -> list[str]:
-    """The names so that each comes after those it waits for; names in a cycle, and after one, are left out.
+    """The names, each after those that it waits for; leaves out names in a cycle, and after one.
 
-    Of several that could be next the one that the mapping has first comes first. Unknown names don't count.
+    Of several that could be next, the first in the mapping comes first. Unknown names don't count.
     """
     rank = {name: index for index, name in enumerate(waits_for)}
     missing = {name: len({up for up in ups if up in rank}) for name, ups in waits_for.items()}
@@ -50,8 +50,8 @@ def in_order(waits_for: Edges) -> list[str]:
 def find_cycles(waits_for: Edges) -> list[list[str]]:
     """Cycles as paths that end where they begin, each name leading to one that waits for it.
 
-    No name is in two of them. There is a cycle if, and only if, the list isn't empty. Each is the shortest
-    through its first name.
+    No name is in two of them. The list is empty if, and only if, there is no cycle. Each is the shortest through its
+    first name.
     """
     ordered = set(in_order(waits_for))
     rest = {name: ups for name, ups in waits_for.items() if name not in ordered}
@@ -64,8 +64,8 @@ def find_cycles(waits_for: Edges) -> list[list[str]]:
 
 
 def path(waits_for: Edges, start: str, end: str) -> list[str]:
-    """The shortest way from one name to another that waits for it, maybe through others; empty for none."""
-    # It is walked backwards, from the one that waits, because that is the way the edges point.
+    """The shortest path from one name to another that waits for it, directly or not; empty if there is none."""
+    # Walks backwards, from the one that waits, as the edges point.
     came_from: dict[str, str] = {}
     queue = deque([end])
     while queue:
@@ -102,11 +102,11 @@ def share_items(tasks: Sequence[TaskSpec]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ItemSource:
-    """Where a mapped task gets its items. An item's place in the list is its map index.
+    """Where a mapped task gets its items. An item's index in the list is its map index.
 
     :ivar root: id of the task whose ``for_each`` names the source; tasks with the same root share their items
-    :ivar items: the items, where the plan lists them; None where an input or a task's output has them
-    :ivar path: where in the output of ``output_of`` the list is, dotted; empty: the output is the list
+    :ivar items: the items, if the plan lists them; None if an input or a task's output has them
+    :ivar path: dotted path to the list in the output of ``output_of``; empty: the output is the list
     """
 
     root: str
@@ -117,16 +117,16 @@ class ItemSource:
 
     @property
     def finder(self) -> str | None:
-        """Id of the Airflow task that finds the items during a run; None where the plan lists them."""
+        """Id of the Airflow task that finds the items during a run; None if the plan lists them."""
         return items_task(self.root) if self.items is None else None
 
     @property
     def several(self) -> bool:
-        """Whether there is more than one item; assumed where the plan doesn't list them."""
+        """Whether there is more than one item; assumed if the plan doesn't list them."""
         return self.items is None or len(self.items) > 1
 
     def known(self, inputs: Mapping[str, Any]) -> tuple[str, ...] | None:
-        """The items as far as they are known before a run has found them; None where they aren't.
+        """The items as far as they are known before a run has found them; None if they aren't.
 
         :param inputs: values of the workflow's inputs
         """
@@ -136,7 +136,7 @@ class ItemSource:
         return tuple(map(str, value)) if isinstance(value, list | tuple) else None
 
     def at(self, index: int) -> str | None:
-        """The item of a map index, where the plan lists it."""
+        """The item of a map index, if the plan lists it."""
         return self.items[index] if self.items is not None and 0 <= index < len(self.items) else None
 
 
@@ -165,12 +165,12 @@ class TaskGraph:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Every task after all that it depends on."""
+        """The tasks, each after all that it depends on."""
         return tuple(in_order(self._waits_for))
 
     @cached_property
     def levels(self) -> tuple[tuple[str, ...], ...]:
-        """The tasks by the number of tasks before them: those of one level wait for none of each other."""
+        """The tasks by the number of tasks before them: tasks of one level don't wait for each other."""
         by_level: dict[int, list[str]] = {}
         for task_id in self.order:
             by_level.setdefault(self._depth[task_id], []).append(task_id)
@@ -196,11 +196,11 @@ class TaskGraph:
         return {root: tuple(members) for root, members in groups.items()}
 
     def group_of(self, task_id: str) -> str | None:
-        """The root of the group that a task is in; None for a task that isn't mapped."""
+        """The root of the group that a task is in; None if it isn't mapped."""
         return self._roots.get(task_id)
 
     def items(self, task_id: str) -> ItemSource | None:
-        """Where a task gets its items; None for a task that isn't mapped, or isn't one of the plan's."""
+        """Where a task gets its items; None if it isn't mapped, or isn't one of the plan's."""
         root = self._roots.get(task_id)
         source = self.tasks[root].for_each if root is not None else None
         if root is None or source is None:

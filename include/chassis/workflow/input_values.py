@@ -10,24 +10,25 @@ from chassis.text import same_name
 from chassis.workflow.names import has_control_character, shown
 
 MAX_ITEMS = 1_000
-"""Items of one fan-out; Airflow's own ceiling is ``[core] max_map_length``, 1,024 unless changed."""
+"""Items of one fan-out; Airflow's own limit is ``[core] max_map_length``, 1,024 by default."""
 
 MAX_ITEM = 200
-"""Characters of one item; it is the label of a mapped task instance."""
+"""Characters of one item, which is the label of a mapped task instance."""
 
 _LISTED = 5
-"""Faulty items that a message names; a count stands for the others."""
+"""Faulty items that a message names; it counts the others."""
 
 
 AIRFLOW_KEYS = frozenset(
     {"__cache__", "__classname__", "__data__", "__id__", "__source", "__type", "__var", "__version__"}
 )
 """Keys by which Airflow's reader of XComs and trigger arguments takes a mapping for an object of a class. It would
-make that object: from what a model wrote, in a worker or the triggerer. Airflow's own API refuses them, too."""
+create that object, from what a model wrote, in a worker or the triggerer. Airflow's own API refuses them, too.
+"""
 
 
 def reserved_key(value: Any) -> str | None:
-    """A key of :data:`AIRFLOW_KEYS` that is anywhere in a JSON value; None when there is none."""
+    """A key of :data:`AIRFLOW_KEYS` anywhere in a JSON value; None if there is none."""
     left = [value]
     while left:
         here = left.pop()
@@ -41,7 +42,7 @@ def reserved_key(value: Any) -> str | None:
 
 
 def kind_of(value: Any) -> str:
-    """What a wrong value is, for a message: ``the number 3``, ``a list``."""
+    """A wrong value's kind, for a message: ``the number 3``, ``a list``."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):
@@ -56,7 +57,7 @@ def kind_of(value: Any) -> str:
 
 
 def type_fault(value: Any, type_: str) -> str | None:
-    """What keeps a value from being an input of this type; None when it is one."""
+    """Why a value can't be an input of this type; None if it can."""
     match type_:
         case "string":
             fits, wanted = isinstance(value, str), "text"
@@ -78,10 +79,10 @@ def type_fault(value: Any, type_: str) -> str | None:
 
 
 def check_items(items: Any) -> list[str]:
-    """What is wrong with the items of a fan-out, in words; nothing when they can be used, or there are none.
+    """Faults of a fan-out's items, in words; none if they can be used, or there are no items.
 
-    Items must be different because an item's name tells its task instance from the others: to people, too, for whom
-    two spellings of an é are one.
+    Items must differ, because an item's name identifies its task instance: to people, too, for whom two spellings of
+    an é are the same.
     """
     if not isinstance(items, list | tuple):
         return [f"they must be a list of texts, not {kind_of(items)}"]

@@ -1,9 +1,9 @@
-"""Rules of a task's ``output_schema``: a JSON schema that stands on its own and can be checked in bounded time.
+"""Rules of a task's ``output_schema``: a self-contained JSON schema that can be checked in bounded time.
 
-A person or a model wrote it, and one triggerer checks the answers of all workflows. So what could hold it up is
-refused: regular expressions, keywords whose check doubles with each level, references that lead back to themselves or
-that multiply, and those to anywhere else, which a validator would follow over the network. Keys by which Airflow knows
-its own objects are refused, because the schema travels in a trigger's arguments.
+A person or a model wrote it, and one triggerer checks the answers of all workflows. So Chassis refuses what could
+hold it up: regular expressions, keywords whose check doubles with each level, references that lead back to themselves
+or that multiply, and references to anywhere else, which a validator would follow over the network. It also refuses
+the keys by which Airflow knows its own objects, because the schema travels in a trigger's arguments.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from chassis.workflow.names import shown, suggestion
 _SHOWN_FAULTS = 3
 _SHOWN_MESSAGE = 200
 MAX_EXPANDED = 5_000
-"""Schemas that an answer may be held to, with each reference counted as often as it is followed."""
+"""Schemas that an answer may be checked against, counting each reference as often as it is followed."""
 
 _MOST_STEPS = 100
-"""From one reference to the next, until what is meant is found."""
+"""Steps from one reference to the next, until the target is found."""
 
 _UNCHECKED = "is not checked; use enum, or say in the instruction what the text looks like"
 _DOUBLING = "takes twice as long to check with each level; use additionalProperties, or items"
@@ -32,23 +32,23 @@ _REFUSED = {
     **dict.fromkeys(("unevaluatedItems", "unevaluatedProperties"), _DOUBLING),
     **dict.fromkeys(("$id", "$anchor", "$dynamicAnchor", "$dynamicRef"), _RENAMING),
 }
-"""Keywords that are refused, each with the reason and the way out."""
+"""Refused keywords, each with the reason and the fix."""
 
 _TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 DATA_KEYWORDS = frozenset({"const", "default", "enum", "examples"})
-"""Keywords whose values are data: what looks like a keyword in there is none."""
+"""Keywords whose values are data: nothing inside them is a keyword."""
 
 NAMING_KEYWORDS = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
 """Keywords whose values hold schemas under names of the author's choice, which are no keywords."""
 
 
 def schema_faults(schema: Mapping[str, Any]) -> list[str]:
-    """What keeps a mapping from being the JSON schema of an answer, in words; empty when nothing does."""
+    """Why a mapping can't be the JSON schema of an answer, in words; empty if it can."""
     from jsonschema import Draft202012Validator
 
     faults = []
     for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema):
-        # Of several schemas that a value fits none of, the first is the usual one, and says what is possible.
+        # If a value fits none of several schemas, the first is the usual one, and says what is possible.
         deepest = error.context[0] if error.context else error
         faults.append(
             f"is not a valid JSON schema: {_at(error.absolute_path)} {deepest.message[:_SHOWN_MESSAGE]}"
@@ -59,9 +59,9 @@ def schema_faults(schema: Mapping[str, Any]) -> list[str]:
 
 
 def list_fault(schema: Mapping[str, Any], path: str) -> str | None:
-    """What keeps an answer of this schema from having a list of texts at a dotted path.
+    """Why an answer of this schema has no list of texts at a dotted path.
 
-    None when it has one, and also when the schema doesn't say; the run will show it then.
+    None if it has one, and also if the schema doesn't say; the run will show it then.
     """
     here: Any = _resolved(schema, schema)
     for key in path.split(".") if path else ():
@@ -85,13 +85,13 @@ def list_fault(schema: Mapping[str, Any], path: str) -> str | None:
 
 
 def _other_type(schema: Mapping[str, Any], wanted: str) -> str | None:
-    """The one type that a schema allows, when it isn't the wanted one."""
+    """The one type that a schema allows, if it isn't the wanted one."""
     kind = schema.get("type")
     return kind if isinstance(kind, str) and kind in _TYPES - {wanted} else None
 
 
 def _resolved(root: Mapping[str, Any], schema: Any) -> Mapping[str, Any]:
-    """The schema itself or what it refers to; empty when there is nothing to read."""
+    """The schema itself or what it refers to; empty if there is nothing to read."""
     for _ in range(_MOST_STEPS):
         if not isinstance(schema, Mapping) or not isinstance(schema.get("$ref"), str):
             break
@@ -100,7 +100,7 @@ def _resolved(root: Mapping[str, Any], schema: Any) -> Mapping[str, Any]:
 
 
 def _target(root: Mapping[str, Any], reference: str) -> Any:
-    """What a reference into the schema leads to; None when it leads nowhere or out of it."""
+    """The target of a reference into the schema; None if it leads nowhere or out of it."""
     if not reference.startswith("#"):
         return None
     here: Any = root
@@ -138,7 +138,7 @@ def _reference_faults(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _expanded(schema: Mapping[str, Any], edges: Mapping[str, list[str]]) -> int:
-    """How many schemas there are if each reference is replaced by what it refers to; each counted once."""
+    """How many schemas there are if each reference is replaced by its target; each counted once."""
     counts: dict[str, int] = {}
     for reference in in_order(edges):
         inside = _target(schema, reference)
@@ -147,7 +147,7 @@ def _expanded(schema: Mapping[str, Any], edges: Mapping[str, list[str]]) -> int:
 
 
 def _references(schema: Any) -> Iterator[str]:
-    """All that a schema and the schemas inside it refer to."""
+    """All references in a schema and the schemas inside it."""
     for inner in _schemas(schema):
         for keyword in ("$ref", "$dynamicRef"):
             if isinstance(inner.get(keyword), str):
@@ -155,7 +155,7 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 def _schemas(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """A schema and all that are inside it, those under unknown keywords included."""
+    """A schema and all schemas inside it, including those under unknown keywords."""
     if not isinstance(schema, Mapping):
         return
     yield schema
@@ -171,6 +171,5 @@ def _schemas(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _at(keys: Any) -> str:
-    """Where in a schema, for a message."""
     way = ".".join(str(key) for key in keys)
     return f"at {way}:" if way else "as a whole:"

@@ -1,8 +1,8 @@
 """``{name}`` in an instruction: found when a plan is checked, replaced when a task runs.
 
-A placeholder is an identifier in braces and nothing more: ``{item.__class__}``, ``{0}``, ``{{ var.value.x
-}}`` and JSON are plain text. Values are put in literally, in one pass over the instruction, so that a value
-that looks like a placeholder stays what it is. There is no ``str.format`` and no template engine.
+A placeholder is an identifier in braces and nothing more: ``{item.__class__}``, ``{0}``, ``{{ var.value.x }}`` and
+JSON are plain text. Values are inserted literally, in one pass over the instruction, so a value that looks like a
+placeholder stays as it is. There is no ``str.format`` and no template engine.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def placeholders(instruction: str) -> tuple[str, ...]:
-    """The names in braces, each once, in their order."""
+    """The names in braces, each once, in order."""
     return tuple(dict.fromkeys(_PLACEHOLDER.findall(instruction)))
 
 
 def render_instruction(instruction: str, inputs: Mapping[str, Any], item: str | None) -> str:
     """The instruction with its placeholders replaced.
 
-    A text goes in as it is, a list of texts with commas between, any other value as JSON. A name that has
-    no value stays as it is in its braces.
+    A text is inserted as it is, a list of texts with commas between, any other value as JSON. A name without a value
+    stays in its braces.
 
-    :param item: the item of a mapped task's instance; None for a task that isn't mapped
+    :param item: the item of a mapped task's instance; None if the task isn't mapped
     """
     values = {name: _as_text(value) for name, value in inputs.items()}
     if item is not None:

@@ -1,7 +1,7 @@
-"""What changed from one plan to another: tasks, inputs, schedule, limits, each with its words before and after.
+"""What changed between two plans: tasks, inputs, schedule, limits, each with its words before and after.
 
-Two plans without a change have the same digest, and two with one have different digests: what a reviewer is not
-shown can't be in what is approved.
+Two plans have the same digest if, and only if, there is no change: what a reviewer doesn't see can't be in what is
+approved.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LEAVES = {leaf.name: leaf for model in (WorkflowSpec, TaskSpec, InputSpec) for leaf in leaves(model)}
 _PARTS = frozenset(name for leaf in _LEAVES.values() for name in leaf.path[:-1])
-"""Fields that are parts with fields of their own. A change is told of each of these, not of the part as a whole."""
+"""Fields that are parts with fields of their own. Changes are shown for each of these, not for the part as a whole."""
 
 
 class _Frozen(BaseModel):
@@ -32,7 +32,7 @@ class _Frozen(BaseModel):
 
 
 class FieldChange(_Frozen):
-    """One field that another value stands in. None: no value stood, or stands, there."""
+    """One field whose value changed. None: there was, or is, no value."""
 
     field: str = Field(description="Name of the field; one of a part is dotted: limits.budget_usd.")
     before: JsonValue = None
@@ -45,18 +45,18 @@ class FieldChange(_Frozen):
 
     @property
     def added(self) -> tuple[str, ...]:
-        """Of a list of names: those that are new in it, in their order."""
+        """In a list of names: the new ones, in order."""
         return _not_in(self.after, self.before)
 
     @property
     def removed(self) -> tuple[str, ...]:
-        """Of a list of names: those that are gone, in the order in which they stood."""
+        """In a list of names: the removed ones, in their old order."""
         return _not_in(self.before, self.after)
 
     def lines(self, *, new: bool = False) -> list[str]:
-        """The change as text, in signs: one line, or a line for the field and one for each line of a text.
+        """The change as text, in printable signs: one line, or a line for the field and one for each line of a text.
 
-        :param new: whether it is a field of something new, of which only the value is told
+        :param new: whether the field belongs to something new, so that only the value is shown
         """
         names = _names(self.before) is not None and _names(self.after) is not None
         before, after = _text_lines(self.before), _text_lines(self.after)
@@ -73,7 +73,7 @@ class FieldChange(_Frozen):
 
 
 class PartChange(_Frozen):
-    """One task or one input that is new, gone or changed."""
+    """One task or input that is new, removed or changed."""
 
     name: str = Field(description="Id of the task, or name of the input.")
     kind: Literal["added", "removed", "changed"]
@@ -82,13 +82,13 @@ class PartChange(_Frozen):
     )
 
     def lines(self) -> list[str]:
-        """The change as text, in signs."""
+        """The change as text, in printable signs."""
         told = [line for each in self.fields for line in each.lines(new=self.kind == "added")]
         return [f"{shown(self.name)}: {self.kind}", *(f"  {line}" for line in told)]
 
 
 class PlanChanges(_Frozen):
-    """All that changed, in the order of the new plan; what is gone comes last."""
+    """All changes, in the order of the new plan; removals come last."""
 
     new: bool = Field(False, description="Whether there was no plan before.")
     workflow: tuple[FieldChange, ...] = Field(
@@ -104,7 +104,7 @@ class PlanChanges(_Frozen):
         return not (self.new or self.workflow or self.inputs or self.tasks or self.reordered)
 
     def lines(self) -> list[str]:
-        """All changes as text, in signs that can be printed; none when there is no change."""
+        """All changes as text, in printable signs; none if nothing changed."""
         found = [line for change in self.workflow for line in change.lines(new=self.new)]
         for kind, parts in (("input", self.inputs), ("task", self.tasks)):
             for part in parts:
@@ -118,7 +118,7 @@ class PlanChanges(_Frozen):
 def plan_changes(old: WorkflowSpec | None, new: WorkflowSpec) -> PlanChanges:
     """What changed from one plan to another, apart from their provenance.
 
-    :param old: None when there was no plan before: everything is new
+    :param old: None if there was no plan before: everything is new
     """
     before, after = _content(old), _content(new)
     tasks_before, tasks_after = (
@@ -136,10 +136,11 @@ def plan_changes(old: WorkflowSpec | None, new: WorkflowSpec) -> PlanChanges:
 
 
 def told_changes(old: WorkflowSpec | None, new: WorkflowSpec) -> list[str]:
-    """What planning a workflow again did, in short lines for a log and a terminal: what it kept of what people gave,
-    and what changed. None for a new workflow.
+    """What planning again kept of what people gave, and what it changed, in short lines; empty for a new workflow.
 
-    :param old: the workflow's plan before; None when there was none
+    For a log and a terminal.
+
+    :param old: the workflow's previous plan; None if there was none
     """
     if old is None:
         return []
@@ -166,7 +167,7 @@ def _in_brief(part: PartChange) -> str:
 
 
 def _kept(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[str]:
-    """What people gave to a workflow that its next plan has, too."""
+    """What people gave to a workflow that its next plan also has."""
     if old.schedule is not None and old.schedule == new.schedule:
         yield f"schedule kept: {schedule_text(new.schedule)}"
     before, after = (dict(_flat({"limits": _content(spec).get("limits", {})})) for spec in (old, new))
@@ -214,7 +215,7 @@ def _field_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Itera
     flat_before, flat_after = dict(_flat(before)), dict(_flat(after))
     for field in dict.fromkeys((*flat_after, *flat_before)):
         pair = flat_before.get(field), flat_after.get(field)
-        # As JSON: to Python 1, 1.0 and True are one value, and to a digest they aren't.
+        # As JSON: to Python 1, 1.0 and True are one value; to a digest they aren't.
         if _canonical(pair[0]) != _canonical(pair[1]):
             stands = _LEAVES[field].default
             was, now = (stands if value is None else value for value in pair)
@@ -234,7 +235,7 @@ def _canonical(value: Any) -> str:
 
 
 def _names(value: Any) -> list[str] | None:
-    """The value as a list of names, an absent one as an empty list; None when it is anything else."""
+    """The value as a list of names, a missing one as an empty list; None if it is anything else."""
     found = [] if value is None else value
     return found if isinstance(found, list) and all(isinstance(name, str) for name in found) else None
 
@@ -245,7 +246,7 @@ def _not_in(these: Any, others: Any) -> tuple[str, ...]:
 
 
 def _text_lines(value: Any) -> list[str]:
-    """The lines of a text, in signs; of another value those of its JSON."""
+    """The lines of a text, in printable signs; for any other value, those of its JSON."""
     if value is None:
         return []
     if not isinstance(value, str):
@@ -254,15 +255,15 @@ def _text_lines(value: Any) -> list[str]:
 
 
 def _difference(before: list[str], after: list[str]) -> list[str]:
-    """The lines that are gone, each after ``-``, and those that are new, each after ``+``."""
-    # Without lines around them, whatever begins with neither is a heading. ndiff would take minutes on long texts.
+    """Removed lines, each after ``-``, and new ones, each after ``+``."""
+    # Without context lines, a line that begins with neither is a heading. ndiff would take minutes on long texts.
     compared = islice(difflib.unified_diff(before, after, n=0, lineterm=""), 2, None)
     found = [f"{line[0]} {line[1:]}" for line in compared if not line.startswith("@@")]
     return found or ["differs in line ends, or in characters that are shown by the same sign"]
 
 
 def _one(value: Any) -> str:
-    """A short value on one line: a name as it is, a text in quotes where its end couldn't be seen."""
+    """A short value on one line: a name as it is, a text in quotes if its end would be invisible."""
     if value is None:
         return "none"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)

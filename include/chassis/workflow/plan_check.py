@@ -1,7 +1,7 @@
-"""From data of any kind to a plan that obeys every rule, or to the list of all that is wrong with it.
+"""Checks data of any kind: returns a plan that obeys every rule, or lists all its faults.
 
-First each part is held to its own rules by the models of ``spec``; then what could be read is held to the
-``rules`` between the parts, so that one wrong field doesn't hide a cycle behind it.
+The models of ``spec`` check each part by its own rules; then the rules between the parts (``plan_rules``) check what
+could be read, so that one wrong field doesn't hide a cycle behind it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 MAX_VALUES = 200_000
-"""Single values in one plan; a text of the greatest size has no more."""
+"""Single values in one plan; a text of the maximum size has no more."""
 
 MAX_NUMBER = 2**53
-"""Beyond it a JSON reader (a browser, for one) gives back another number than was written."""
+"""Beyond it, a JSON reader (a browser, for one) returns another number than was written."""
 
 HINT = "Correct the plan and try again; chassis validate FILE checks it without running anything."
 _GROWTH = 5
-"""Bytes of YAML that come to one of JSON in ASCII at most, but for schemas of great depth: those of a line feed, which
-is two, with its indentation. To write a plan only to measure it takes ten times as long as to read it."""
+"""Maximum bytes of YAML for one byte of ASCII JSON, except for very deep schemas: a line feed (two bytes of JSON)
+reaches it by its indentation. Writing a plan only to measure it takes ten times as long as reading it.
+"""
 _PASSES = 5
 """Rounds of setting aside what is faulty and reading the rest again."""
 
@@ -47,7 +48,7 @@ _STAND_INS: dict[str, Any] = {
     "instruction": "-",
     "type": "string",
 }
-"""What a required field that can't be used is set to, while the rest of the plan is checked."""
+"""Stand-ins for required fields that can't be used, while the rest of the plan is checked."""
 
 _TASK_PARTS = frozenset(f"tasks.{name}" for name in TaskSpec.model_fields)
 _NUMBERS = (int, float, WrittenFloat)
@@ -61,12 +62,12 @@ def check_plan(
     services: Collection[str] | None = None,
     subject: str = "The plan",
 ) -> WorkflowSpec:
-    """The plan that some data (of YAML, JSON or Python) stands for. The data itself is left alone.
+    """The plan that some data (from YAML, JSON or Python) describes. Doesn't change the data.
 
     :param agents: names of the agents that tasks may name; None: any
     :param services: names of the services that lists of services may name; None: any
     :param subject: what the error calls the plan
-    :raises PlanError: lists all faults, each with its task and, where there is one, the nearest right name
+    :raises PlanError: lists all faults, each with its task and, if there is one, the nearest right name
     """
     copier = _Copier(data)
     data = copier.copy(data, ())
@@ -84,7 +85,7 @@ def check_plan(
             faults += [fault_of(each, data) for each in errors[: MAX_FAULTS + 1]]
             if not isinstance(data, dict) or len(faults) > MAX_FAULTS:
                 break
-            # From the back, as tasks may be taken out; and what is in a part before the part as a whole.
+            # From the back, as tasks may be taken out; and the content of a part before the part as a whole.
             inside = [each for each in errors if len(each["loc"]) > 1]
             for each in [*reversed(inside), *(each for each in errors if len(each["loc"]) <= 1)]:
                 damaged |= _set_aside(data, each["loc"], each["type"])
@@ -101,7 +102,7 @@ def check_plan(
 
 
 def _too_big(spec: WorkflowSpec) -> Iterator[PlanFault]:
-    """A plan whose text no reader would take: it could be published, and never be read again."""
+    """A plan whose text no reader would accept: it could be published, but never read again."""
     text = spec.model_dump_json(exclude_defaults=True)
     at_least = len(text) if text.isascii() else len(json.dumps(text))
     if at_least * _GROWTH > MAX_TEXT:
@@ -109,7 +110,7 @@ def _too_big(spec: WorkflowSpec) -> Iterator[PlanFault]:
 
 
 def size_faults(text: str) -> Iterator[PlanFault]:
-    """What keeps the text of a plan from being read again."""
+    """Why the text of a plan could not be read again."""
     size = len(text.encode())
     if size > MAX_TEXT:
         message = f"has {size:,} bytes as YAML, and at most {MAX_TEXT:,} are allowed; shorten its texts"
@@ -125,7 +126,7 @@ def _first(faults: list[PlanFault]) -> list[PlanFault]:
 
 
 def unwritable(value: Any) -> str | None:
-    """What keeps a text, a number or a list of them from being written into a plan; None when nothing does."""
+    """Why a text, a number or a list of them can't be written into a plan; None if it can."""
     if isinstance(value, list | tuple):
         return next((wrong for part in value if (wrong := unwritable(part))), None)
     if isinstance(value, str):
@@ -142,7 +143,7 @@ def unwritable(value: Any) -> str | None:
 
 
 class _Copier:
-    """Copies data that is JSON's kind and says where it isn't, before anything else has to deal with it."""
+    """Copies data of JSON's types and reports anything else, before other code has to deal with it."""
 
     def __init__(self, data: Any) -> None:
         self.data = data
@@ -186,7 +187,7 @@ class _Copier:
 
 
 def _set_aside(data: dict[str, Any], loc: Loc, kind: str) -> frozenset[str]:
-    """Take what is faulty out of the plan, so that the rest can be read; which parts suffer by it."""
+    """Take what is faulty out of the plan, so that the rest can be read; returns the affected parts."""
     extra = kind == "extra_forbidden"
     match loc:
         case ("tasks", int(index), field, *_) if isinstance(field, str):
@@ -228,7 +229,7 @@ def _set_input_aside(
         field = nearest(field, InputSpec.model_fields) or ""
     else:
         _replace(given, field)
-        # Without its type nobody can say whether its default fits.
+        # Without its type, nobody can say whether its default fits.
         if field == "type":
             given.pop("default", None)
             return frozenset({"inputs.type", "inputs.default"})

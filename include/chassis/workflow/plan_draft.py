@@ -1,4 +1,4 @@
-"""A plan while it is held to the rules between its parts."""
+"""A plan while the rules between its parts are checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Draft:
-    """A plan whose parts are right by themselves, and what it may name. None: anything may be named."""
+    """A plan whose parts are each correct, and the names that it may use. None: any name."""
 
     spec: WorkflowSpec
     agents: Collection[str] | None
@@ -24,7 +24,7 @@ class Draft:
 
     @cached_property
     def tasks(self) -> dict[str, TaskSpec]:
-        """By id; of two with the same id the first."""
+        """By id; of two with the same id, the first."""
         return {task.id: task for task in reversed(self.spec.tasks)}
 
     @cached_property

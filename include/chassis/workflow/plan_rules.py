@@ -1,7 +1,7 @@
-"""The rules that hold between the parts of a plan. Each finds all that breaks it and says what is right.
+"""The rules between the parts of a plan. Each finds everything that breaks it and says what is right.
 
-A rule names the parts that it reads. When one of these couldn't be read (``plan_check`` found it faulty by itself), the
-rule is left out: what it would say then might be wrong.
+A rule names the parts that it reads. If one of these couldn't be read (``plan_check`` found it faulty by itself), the
+rule is skipped: its result might be wrong.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _RESERVED_TAG_STARTS = ("plan:", "revision:")
 
 
 def workflow_id_fault(workflow_id: str) -> str | None:
-    """What keeps a text from being the id of a workflow; None when it can be one."""
+    """Why a text can't be the id of a workflow; None if it can."""
     if not is_id(workflow_id):
         return f"{shown(workflow_id)} {_ID_RULE}"
     if workflow_id in RESERVED_IDS:
@@ -40,7 +40,7 @@ def workflow_id_fault(workflow_id: str) -> str | None:
 
 
 def input_name_fault(name: str) -> str | None:
-    """What keeps a text from being the name of an input; None when it can be one."""
+    """Why a text can't be the name of an input; None if it can."""
     if not is_id(name):
         return f"the name {shown(name)} {_ID_RULE}"
     if name == ITEM:
@@ -101,7 +101,7 @@ def _task_ids(draft: Draft) -> Iterator[PlanFault]:
 
 
 def _cycles(draft: Draft) -> Iterator[PlanFault]:
-    # A task that depends on itself is a fault of its own.
+    # A task that depends on itself is a separate fault.
     others = {name: [up for up in ups if up != name] for name, ups in draft.waits_for.items()}
     for cycle in find_cycles(others):
         message = f"is in a cycle, in which each task waits for the one before: {' -> '.join(cycle)}"

@@ -23,7 +23,7 @@ def load_plan(
     agents: Collection[str] | None = None,
     services: Collection[str] | None = None,
 ) -> WorkflowSpec:
-    """The plan that a YAML text holds.
+    """The plan in a YAML text.
 
     :param source: where the text is from, for the error's first line: a file's path, an id with its revision
     :param agents: names of the agents that tasks may name; None: any
@@ -52,9 +52,9 @@ def dump_plan(spec: WorkflowSpec) -> str:
 def plan_digest(spec: WorkflowSpec) -> str:
     """SHA-256 of what the plan says, as 64 hex digits: the identity of a plan's content.
 
-    Left out are the provenance, because the same plan made again is the same plan; the order of keys, which
-    no reader of a mapping can rely on; and defaults, so that a field that a later Chassis adds changes no
-    digest. The order of tasks, items and dependencies counts.
+    It leaves out the provenance, because the same plan made again is the same plan; the order of keys, which no
+    reader of a mapping can rely on; and defaults, so that a field that a later Chassis adds changes no digest. The
+    order of tasks, items and dependencies counts.
     """
     content = spec.model_dump(mode="json", exclude={"provenance"}, exclude_defaults=True)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,9 +1,9 @@
-"""How the planner's answer becomes a plan, or what keeps it from that.
+"""Turns the planner's answer into a plan, or says why that is impossible.
 
-Claude proposes tasks, inputs, a title and an id: of a plan from nothing, or as changes to the workflow's plan. Of
-changes, tasks that are new or changed come in full and those that go by their ids; a task is said to be ``new`` or
-``changed``, so that a misspelt id is a fault and no new task. What the person gave, now or to the workflow's last plan,
-is laid over the answer and can't be changed by it, see ``given``.
+Claude proposes tasks, inputs, a title and an id: a new plan, or changes to the workflow's plan. Changes hold new and
+changed tasks in full, and removed ones by their ids. Each task is marked ``new`` or ``changed``, so that a misspelt
+id is a fault and no new task. What the person gave, now or to the workflow's last plan, is laid over the answer,
+which can't change it; see ``given``.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _CHANGE_KEYS = frozenset({"title", "inputs", "removed_inputs", "tasks", "removed
 
 
 def plan_from_proposal(answer: Any, given: Given, head: WorkflowSpec | None = None) -> dict[str, Any]:
-    """The plan that a proposal comes to, for ``check_plan`` to check.
+    """The plan that a proposal describes, for ``check_plan`` to check.
 
-    :param head: the workflow's last plan, of which stays what people gave and don't give anew; None: there is none
-    :raises PlanError: the proposal can't become a plan; what else ``check_plan`` would find is listed, too
+    :param head: the workflow's last plan, which keeps what people gave and don't give again; None: there is none
+    :raises PlanError: the proposal can't become a plan; also lists what ``check_plan`` would find
     """
     _require_mapping(answer, "the plan", "title, id, inputs and tasks")
     reader = _Reader(given, head)
@@ -53,9 +53,9 @@ def plan_from_proposal(answer: Any, given: Given, head: WorkflowSpec | None = No
 
 
 def plan_from_delta(answer: Any, current: WorkflowSpec, given: Given) -> dict[str, Any]:
-    """The plan that the changes make of the current one, for ``check_plan`` to check.
+    """The current plan with the changes applied, for ``check_plan`` to check.
 
-    :raises PlanError: the changes don't fit the current plan; what else ``check_plan`` would find is listed, too
+    :raises PlanError: the changes don't fit the current plan; also lists what ``check_plan`` would find
     """
     _require_mapping(answer, "the changes", ", ".join(sorted(_CHANGE_KEYS)))
     reader = _ChangeReader(given, current)
@@ -75,7 +75,7 @@ def _require_mapping(answer: Any, what: str, keys: str) -> None:
 
 
 class _Reader:
-    """Brings inputs and tasks of an answer into a plan's form. What can't be brought over becomes a fault."""
+    """Brings inputs and tasks of an answer into a plan's form. What doesn't fit becomes a fault."""
 
     def __init__(self, given: Given, head: WorkflowSpec | None) -> None:
         self.given = given
@@ -86,7 +86,7 @@ class _Reader:
     def plan(self, plan: dict[str, Any]) -> dict[str, Any]:
         """The plan with what the person gave.
 
-        :raises PlanError: there were faults; what else ``check_plan`` would find is listed, too
+        :raises PlanError: there were faults; also lists what ``check_plan`` would find
         """
         plan = plan | {"requirement": self.given.requirement}
         if self.given.workflow_id is not None:
@@ -103,7 +103,7 @@ class _Reader:
         return plan
 
     def inputs(self, proposed: Any) -> Any:
-        """The inputs by name; what is no list is left as it is."""
+        """The inputs by name; anything but a list stays as it is."""
         if not isinstance(proposed, list):
             return proposed
         inputs: dict[str, Any] = {}
@@ -118,7 +118,7 @@ class _Reader:
         return inputs
 
     def _give_inputs(self, inputs: dict[str, Any]) -> None:
-        """Put the values that people gave into the inputs: those of the last plan where they still fit."""
+        """Put the values that people gave into the inputs; those of the last plan only if they still fit."""
         for name, value in self.kept.items():
             type_ = inputs.get(name, {}).get("type")
             if type_ in get_args(InputType) and type_fault(value, type_) is None:
@@ -140,7 +140,7 @@ class _Reader:
             inputs[name] |= {"default": value, "given": True}
 
     def tasks(self, proposed: list[Any]) -> list[Any]:
-        """The tasks; what is no mapping is left as it is."""
+        """The tasks; anything but a mapping stays as it is."""
         return [
             self.task(task, index) if isinstance(task, dict) else task for index, task in enumerate(proposed)
         ]
@@ -163,14 +163,13 @@ class _Reader:
         return task
 
     def refuse_keys(self, proposed: dict[str, Any], known: frozenset[str], where: str) -> None:
-        """A fault for each key that isn't known."""
+        """Report each unknown key as a fault."""
         for key in proposed:
             if key not in known:
                 message = f"{shown(str(key))} is not a valid key of a proposal{suggestion(str(key), known)}"
                 self.fault("unknown_key", where, message)
 
     def fault(self, code: str, where: str, message: str) -> None:
-        """Note what is wrong."""
         self.faults.append(PlanFault(code, where, message))
 
 
@@ -178,7 +177,7 @@ class _ChangeReader(_Reader):
     """Brings changes into the inputs and tasks of the current plan."""
 
     def changed_inputs(self, answer: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
-        """All inputs, with the changed ones in place of those that they change."""
+        """All inputs, with the changed ones replaced."""
         self._remove(answer, "removed_inputs", current, "unknown_input", "an input")
         proposed = answer.get("inputs", [])
         if not isinstance(proposed, list):
@@ -187,7 +186,7 @@ class _ChangeReader(_Reader):
         return current | dict(self.inputs(proposed))
 
     def changed_tasks(self, answer: dict[str, Any], current: dict[str, Any]) -> list[Any]:
-        """All tasks, with the changed ones in place of those that they change, and the new ones last."""
+        """All tasks, with the changed ones replaced, and the new ones last."""
         known, seen = tuple(current), set[str]()
         removed = self._remove(answer, "removed", current, "unknown_task", "a task")
         proposed = answer.get("tasks", [])
@@ -203,14 +202,14 @@ class _ChangeReader(_Reader):
                 self.fault(code, f"task {shown(task_id)}", message)
             seen.add(task_id)
             if task_id in removed:
-                self.set_by_person.pop(task_id, None)  # It is another task that has its id.
+                self.set_by_person.pop(task_id, None)  # Another task has its id now.
             current[task_id] = self.task({key: task[key] for key in task if key != "change"}, index)
         return list(current.values())
 
     def _remove(
         self, answer: dict[str, Any], key: str, current: dict[str, Any], code: str, what: str
     ) -> list[str]:
-        """Take out what the answer names, each once; the names."""
+        """Take out what the answer names, each once; returns the names."""
         names = answer.get(key, [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             self.fault("wrong_type", key, "must be a list of names")
@@ -226,7 +225,7 @@ class _ChangeReader(_Reader):
 def _wrong_kind(
     task_id: str, kind: Any, known: Sequence[str], removed: Collection[str], seen: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """What keeps a task from being what it is said to be: code and message of each fault."""
+    """Why a task can't be what it is marked as: code and message of each fault."""
     if kind not in (NEW, CHANGED):
         yield "wrong_type", f"change must be {NEW} or {CHANGED}, not {kind_of(kind)}"
     if kind == CHANGED and task_id not in known:

@@ -1,10 +1,10 @@
-"""The JSON schemas that the planner answers in: of a plan from nothing, and of changes to a plan.
+"""The JSON schemas of the planner's answer: a new plan, or changes to a plan.
 
-They stay within what constrained decoding can follow: no key is free (inputs are a list), nothing is recursive, and an
-``output_schema`` travels as JSON text, since a schema that describes any schema would be neither. Counts and sizes are
-left to ``check_plan``, whose messages go back to Claude.
+They stay within what constrained decoding can follow: no key is free (inputs are a list), nothing is recursive, and
+an ``output_schema`` travels as JSON text, because a schema of any schema would break both rules. ``check_plan``
+checks counts and sizes, and its messages go back to Claude.
 
-They are a part of the prompt: another word, or another order of keys, is another question.
+They are part of the prompt: another word, or another order of keys, is another question.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 NEW, CHANGED = "new", "changed"
-"""What a task of the planner's changes is said to be."""
+"""How the planner marks a task among its changes."""
 
 _JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 
 
 def proposal_schema(agents: Sequence[str]) -> dict[str, Any]:
-    """The schema of a plan that the planner makes from nothing.
+    """The schema of a new plan.
 
     :param agents: names of the agents that tasks may name
     :raises DefinitionError: there are none
@@ -84,7 +84,7 @@ def _task(agents: Sequence[str], **first: Any) -> dict[str, Any]:
 
 
 def _planned(model: type[BaseModel], **first: Any) -> dict[str, Any]:
-    """The schema of the fields that the planner sets, those that it may leave out last.
+    """The schema of the fields that the planner sets, optional ones last.
 
     :param first: schemas of other fields, which come before
     """

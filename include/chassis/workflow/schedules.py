@@ -1,6 +1,6 @@
-"""When a workflow runs by itself: crons and timezones that Airflow can run by.
+"""When a workflow runs by itself: crons and timezones that Airflow accepts.
 
-What reads crons is imported when a plan has one.
+The cron reader is imported only if a plan has a cron.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ _FIELDS = ("minute", "hour", "day", "month", "weekday")
 _FIELD = r"[0-9*/,\-#a-zA-Z]+"
 _CRON = re.compile(rf"{_FIELD}( {_FIELD}){{4}}")
 _LONGEST = 200
-"""Characters of a cron. Whoever reads one goes through each of its parts, and every reader of the plan does."""
+"""Characters of a cron. Every reader of the plan parses the cron, and goes through each of its parts."""
 
 _RANDOM = re.compile(r"(^|[ ,])[hr]($|[ ,(/])", re.IGNORECASE)
 """Fields that croniter fills at random or by a hash: the same plan would give another schedule each time."""
 
 _LAST = re.compile(r"[0-7]L", re.IGNORECASE)
-"""The last of a weekday, as Quartz has it."""
+"""The last of a weekday, in Quartz's notation."""
 
 _EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 """Any fixed time: whether a cron ever comes round doesn't depend on it."""
 
 
 _OTHER_NAMES = {"@midnight": "@daily", "@annually": "@yearly"}
-"""Presets that other schedulers have under another name."""
+"""Presets that other schedulers call by another name."""
 
 _NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
-"""Files beside those of the timezones: what they say differs from machine to machine, or is a placeholder."""
+"""Files beside those of the timezones: their content differs from machine to machine, or is a placeholder."""
 
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])([0-9]{1,2})(?::?([0-9]{2}))?", re.IGNORECASE)
 
@@ -60,7 +60,7 @@ _PLACES = {
     "PST": "America/Los_Angeles",
     "WEST": "Europe/Lisbon",
 }
-"""A place for abbreviations that people write and the database of timezones doesn't have."""
+"""A place for abbreviations that people write and that the timezone database doesn't have."""
 
 
 class Schedule(Part):
@@ -80,7 +80,7 @@ class Schedule(Part):
     @model_validator(mode="before")
     @classmethod
     def _as_people_write_it(cls, data: Any) -> Any:
-        """A preset in the place of a cron, a cron in that of a preset, and blanks as there are."""
+        """Accept a preset in place of a cron and a cron in place of a preset, and normalise blanks."""
         if isinstance(data, dict):
             written = [data[name] for name in ("cron", "preset") if data.get(name) is not None]
             if len(written) == 1 and isinstance(written[0], str):
@@ -112,9 +112,9 @@ class Schedule(Part):
 
 
 def cron_fault(cron: str) -> str | None:
-    """What keeps Airflow from running by this cron; None when nothing does.
+    """Why Airflow can't run by this cron; None if it can.
 
-    :param cron: as :func:`schedule_of` leaves it
+    :param cron: as returned by :func:`schedule_of`
     """
     if cron in PRESETS:
         return f'{cron!r} is a preset; write preset: "{cron}"'
@@ -141,7 +141,7 @@ def cron_fault(cron: str) -> str | None:
 
 
 def schedule_of(text: str) -> dict[str, str]:
-    """The fields of a schedule that a person wrote on one line: a cron, however it is spaced, or a preset."""
+    """The fields of a schedule that a person wrote on one line: a cron, however spaced, or a preset."""
     words = " ".join(text.split())
     if not words.startswith("@"):
         return {"cron": words}
@@ -150,7 +150,7 @@ def schedule_of(text: str) -> dict[str, str]:
 
 
 def timezone_fault(timezone: str) -> str | None:
-    """What is wrong with the name of a timezone, with what to write; None when it can be used."""
+    """The fault in the name of a timezone, with what to write instead; None if it can be used."""
     if timezone == "UTC" or timezone in _timezones():
         return None
     return f"{shown(timezone)} is not a valid timezone; {_right_timezone(timezone.strip())}"
@@ -163,7 +163,7 @@ def _right_timezone(written: str) -> str:
         return "write the name of a place in it, such as Europe/Berlin"
     if offset := _OFFSET.fullmatch(written):
         sign, hours, minutes = offset[1], int(offset[2]), int(offset[3] or 0)
-        # In these names the sign is the other way round. They go from 14 hours ahead of UTC to 12 behind it.
+        # In these names, the sign is reversed. They range from 14 hours ahead of UTC to 12 behind it.
         fixed = f"Etc/GMT{'-' if sign == '+' else '+'}{hours}"
         if not hours and not minutes:
             return "write UTC"

@@ -1,10 +1,10 @@
 """Lists of services: which lists are meant as such, and which of their items the catalogue doesn't have.
 
-A word of the catalogue can stand in any list (a report has a section *Recommendations*, a platform a service
-``recommendation``). So a list is one of services only where its task says so, by writing ``service {item}`` or
-``{item} service``, or where every item is one. Anywhere else a near miss is a warning, which a person reads and
-which never keeps a plan from being used; and so is any item that stands in the requirement: the person wrote it,
-and no planner can mend that.
+A word of the catalogue can be in any list (a report has a section *Recommendations*, a platform a service
+``recommendation``). So a list counts as one of services only if its task says so, by writing ``service {item}`` or
+``{item} service``, or if every item is a service. Anywhere else, a near miss is a warning, which a person reads and
+which never blocks a plan. So is any item that occurs in the requirement: the person wrote it, and no planner can
+repair that.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 _SAYS_SO = re.compile(r"\bservices?\b[^\w{]{0,3}\{item\}|\{item\}[^\w{]{0,3}services?\b", re.IGNORECASE)
 
 _LIKE_A_SERVICE = 0.8
-"""How alike an item and a service must be for the item to be perhaps meant as one."""
+"""How alike an item and a service must be for the item to be possibly meant as one."""
 
 _COMPARED = 20
 """Items of a list that are compared with all services: comparing each of a plan's fifty thousand would take half a
-minute, and who misspells a list of services misspells one of the first."""
+minute, and whoever misspells a list of services misspells one of the first.
+"""
 
 _NO_HARM = "If the list isn't one of services, nothing is wrong"
 
@@ -52,7 +53,7 @@ def service_faults(spec: WorkflowSpec, services: Collection[str]) -> Iterator[Pl
 
 
 def plan_warnings(spec: WorkflowSpec, services: Collection[str]) -> list[PlanFault]:
-    """What may be meant otherwise, for a person to look at; no warning keeps a plan from being used.
+    """Possible mistakes for a person to check; no warning blocks a plan.
 
     :param services: names of the services in the catalogue
     """
@@ -91,7 +92,7 @@ def _items(task: TaskSpec) -> tuple[str, ...]:
 
 
 def _named(spec: WorkflowSpec) -> frozenset[str]:
-    """The tasks whose list is one of services, by their own instruction or by that of a step with the same items."""
+    """The tasks whose list is one of services, by their own instruction or that of a step with the same items."""
     roots = share_items(spec.tasks)
     return frozenset(
         root for task in spec.tasks if (root := roots.get(task.id)) and _SAYS_SO.search(task.instruction)

@@ -1,14 +1,14 @@
-"""What a plan is: frozen models, data only, no code, no templates, no import paths.
+"""What a plan is: frozen models that hold only data: no code, templates or import paths.
 
-The models hold each part to its own rules (types, sizes, a cron that parses). What holds between the parts
-(dependencies that exist, no cycle, placeholders that are declared) is in ``plan_rules``, and a plan comes into
-being through ``check_plan`` or ``load_plan``, which apply both. Sizes are bounded because a plan is read at
-every start of one of its tasks, and is shown to people.
+The models check each part by its own rules (types, sizes, a cron that parses). The rules between the parts
+(dependencies that exist, no cycle, declared placeholders) are in ``plan_rules``; ``check_plan`` and ``load_plan``
+apply both and are the way to make a plan. Sizes are bounded because a plan is read at every start of one of its
+tasks, and is shown to people.
 
-Each field says here what it means (``Means``): who sets it, its name for people, whether it counts for a task's
-fingerprint, whether a plan's page tells it. All else that knows of fields derives it, so a field is added here alone.
+Each field states its meaning here (``Means``): who sets it, its name for people, whether it counts for a task's
+fingerprint, whether a plan's page shows it. Everything else derives this, so a new field is added only here.
 
-A default never changes its meaning within a schema version: it is left out of the text and of the digest.
+A default never changes its meaning within a schema version: the text and the digest leave it out.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _as_json(value: Any) -> str:
 
 
 def _some(tasks: tuple[Any, ...]) -> tuple[Any, ...]:
-    # As a min_length it would also be reported where there are tasks, but faulty ones.
+    # A min_length would also report this if there are tasks, but faulty ones.
     if not tasks:
         raise fault("too_few", "must have at least one task")
     return tasks
@@ -112,7 +112,7 @@ class ForEach(Part):
 
     @property
     def words(self) -> str:
-        """Where the items are from; the items themselves where the plan lists them."""
+        """Where the items are from; the items themselves if the plan lists them."""
         if self.items is not None:
             return ", ".join(self.items)
         if self.output_of is not None:
@@ -244,10 +244,10 @@ class TaskSpec(Part):
     )
 
     def fingerprinted(self) -> dict[str, Any]:
-        """What of the task stands in its fingerprint as the plan has it.
+        """The task's part of its fingerprint, as in the plan.
 
-        A field that isn't set is left out, but for the first two: fingerprints stay as they were recorded when a
-        later version adds a field.
+        Leaves out fields that aren't set, except the first two: fingerprints stay as recorded when a later version
+        adds a field.
         """
         told = {name for name, means in meanings(TaskSpec).items() if means.fingerprint}
         found = self.model_dump(mode="json", include=told, exclude_defaults=True)
@@ -293,7 +293,7 @@ class Limits(SpendLimits):
 
 
 class Provenance(Part):
-    """Where a plan came from. It is no part of the digest: the same plan made again is the same plan."""
+    """Where a plan came from. Not part of the digest: the same plan made again is the same plan."""
 
     planner_model: str
     agents: dict[str, str] = Field(

@@ -1,10 +1,9 @@
 """YAML as Chassis reads and writes it: the part of YAML that is JSON with fewer quotes.
 
-Reading is stricter than a YAML library's safe loader. Tags, anchors and aliases are refused (an alias can
-make a kilobyte into a gigabyte), so is a key that is there twice, and only what looks like JSON's null,
-booleans and numbers is one: ``no``, ``12:30``, ``007`` and ``2026-03-01`` are the texts that their authors
-meant. Writing quotes whatever another YAML reader could take for something else, so that all readers agree
-on it.
+Reading is stricter than a YAML library's safe loader. It refuses tags, anchors, aliases (an alias can turn a kilobyte
+into a gigabyte) and duplicate keys. Only what looks like JSON's null, booleans and numbers is one: ``no``, ``12:30``,
+``007`` and ``2026-03-01`` are the texts that their authors meant. Writing quotes whatever another YAML reader could
+take for something else, so that all readers agree on it.
 """
 
 from __future__ import annotations
@@ -27,11 +26,12 @@ MAX_TEXT = 1_000_000
 """Bytes of one text."""
 
 MAX_DEPTH = 64
-"""Mappings and lists inside each other."""
+"""Levels of nested mappings and lists."""
 
 MAX_FAULTS = 100
-"""Faults that one error lists. A megabyte can have a quarter of a million, and the nearest name for each of so many
-would take minutes to find."""
+"""Faults that one error lists. A megabyte can have a quarter of a million, and finding the nearest name for each
+would take minutes.
+"""
 
 _SHOWN = 100
 """Characters of a tag, an anchor or a key that a fault shows; one can be as long as the text."""
@@ -62,13 +62,13 @@ _IN_PLAIN_WORDS = {
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _MAX_DIGITS = 40
-"""A longer plain number is text: Python refuses to read very long ones, and no input is meant by them."""
+"""A longer plain number is text: Python refuses to read very long ones, and nobody means them as an input."""
 
 
 class WrittenFloat(float):
-    """A number that remembers how it was written: who writes 1.10 without quotes may mean the text.
+    """A number that remembers its spelling: whoever writes 1.10 without quotes may mean the text.
 
-    It equals its number and is written as that; only messages show it as it stands in the file.
+    It equals its number and is written as that; only messages show the spelling in the file.
     """
 
     def __new__(cls, text: str) -> WrittenFloat:
@@ -99,7 +99,7 @@ def read_yaml(text: str | bytes, *, first_line: int = 1) -> Any:
     """The data in a text: dicts with text keys, lists, text, numbers, booleans, None.
 
     :param first_line: number of the text's first line in its file, for messages
-    :raises YamlError: with all faults that were found before the text became unreadable
+    :raises YamlError: with all faults found before the text became unreadable
     """
     try:
         text = text.decode("utf-8") if isinstance(text, bytes) else text
@@ -113,7 +113,7 @@ def read_yaml(text: str | bytes, *, first_line: int = 1) -> Any:
 
 
 class _Reader:
-    """Builds data from the events of PyYAML's parser, which knows the syntax and builds nothing by itself."""
+    """Builds data from the events of PyYAML's parser, which knows the syntax but builds nothing itself."""
 
     def __init__(self, first_line: int) -> None:
         self.first_line = first_line
@@ -136,7 +136,7 @@ class _Reader:
             self._not_yaml(self._line(error.problem_mark), error.problem)
         except yaml.YAMLError as error:
             self._not_yaml("the text", getattr(error, "reason", None) or error)
-        except UnicodeDecodeError:  # of libyaml: %ED%A0%80 in a tag is half of a character
+        except UnicodeDecodeError:  # from libyaml: %ED%A0%80 in a tag is half of a character
             self._not_yaml("the text", "a tag's escapes are not UTF-8")
         if self.faults:
             raise YamlError(self.faults)
@@ -214,7 +214,7 @@ def plain(text: str) -> Any:
 
 
 def write_yaml(data: Any) -> str:
-    """A text that :func:`read_yaml` reads as the same data, keys in their order and long texts as blocks."""
+    """A text that :func:`read_yaml` reads as the same data, with keys in order and long texts as blocks."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_NEVER_FOLD)
 
 
@@ -226,7 +226,7 @@ _OTHER_LINE_ENDS = re.compile("[\x85\u2028\u2029\ufeff]")
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's safe dumper without aliases, with lists indented, and with blocks that come back unchanged."""
+    """PyYAML's safe dumper without aliases, with indented lists, and with blocks that read back unchanged."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -235,13 +235,13 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, indentless=False)
 
     def analyze_scalar(self, scalar: str) -> ScalarAnalysis:
-        # A tab counts as unprintable there: a text with a tab in it would become one line of escapes.
-        # (Not so at its very beginning, where libyaml takes the tab for indentation.)
+        # PyYAML counts a tab as unprintable: a text with one would become a line of escapes. (Not at the very
+        # beginning, where libyaml takes the tab for indentation.)
         tabs = "\t" in scalar and not scalar.lstrip("\n").startswith("\t")
         analysis = super().analyze_scalar(scalar.replace("\t", " ") if tabs else scalar)
         analysis.scalar = scalar
         if (tabs and "\n" not in scalar) or _OTHER_LINE_ENDS.search(scalar):
-            # Written as they are these would come back as others; between double quotes they are escaped.
+            # Written as they are, these would read back differently; double quotes escape them.
             analysis.allow_flow_plain = analysis.allow_block_plain = False
             analysis.allow_single_quoted = analysis.allow_block = False
         return analysis
