@@ -169,7 +169,6 @@ class Deployment:
             yield PlanFault("price_unknown", place(task), wrong)
 
     def _unpriced(self, limits: Limits, model: str | None) -> str | None:
-        """Why a limit in dollars can't be enforced with this model; None if it can, or there is none."""
         in_tokens = limits.max_tokens or self.settings.run_max_tokens
         of_task = limits.per_task
         owners = (

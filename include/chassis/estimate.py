@@ -231,7 +231,6 @@ class _Plan:
         return len(self.items[task_id] or "1")
 
     def _results(self, task: TaskSpec, answer: int) -> int:
-        """Tokens of the results that a task gets, each as long as an answer."""
         counts = (1 if self.graph.same_items(task.id, up) else self.instances(up) for up in task.depends_on)
         return min(sum(counts) * answer, math.ceil(self.settings.context_chars / BYTES_PER_TOKEN))
 

@@ -85,7 +85,6 @@ def build_request(
     """Build the planner's request: for a plan or, with a current plan, for changes to it.
 
     :param given: the requirement, and what else the person gave
-    :param catalogue: the services that a plan may name
     :param agents: the agents that a plan may name
     :param agent: the planning agent, whose prompt becomes the system prompt
     :param model: the model that the person chose for this run; None for the agent's, or the configured one

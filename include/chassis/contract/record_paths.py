@@ -55,14 +55,13 @@ def item_segment(item: str | None) -> str:
 class RunPaths:
     """The paths of one run's records, relative to the root of the record store.
 
+    Ledger entries, amendments and decisions (on the plan of a planner's run) are numbered files.
+
     :ivar folder: holds everything of the run
     :ivar ids: the file with the run's ids: the names of its folders may be cut
-    :ivar ledger: the ledger's entries, numbered files
     :ivar checkpoints: the ledger's checkpoints, each named by the last entry that it covers
     :ivar results: the results, with a folder for each task
     :ivar results_since: the file that says since when the run has results
-    :ivar amendments: the amendments, numbered files
-    :ivar decisions: the decisions on the plan of a planner's run, numbered files
     """
 
     def __init__(self, dag_id: str, run_id: str) -> None:

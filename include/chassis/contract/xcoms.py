@@ -68,10 +68,7 @@ class TaskResult(_Left):
 
 
 class Card(_Left):
-    """A few words and figures of a task, so that a refresh of a board reads no results.
-
-    What the task spent includes all its tries.
-    """
+    """A few words and figures of a task, so that a refresh of a board reads no results. Spending includes all tries."""
 
     line: str = Field(description="The start of the result's summary, or of the error.")
     usd: float | None = Field(None, description="Spent by the task; None when no price is known.")

@@ -275,7 +275,6 @@ class ApprovalVisit:
 
 
 def _let_through(spec: WorkflowSpec, agreement: Agreement) -> dict[str, Any]:
-    """The task's return value: the plan that may be published, and why."""
     approved = ApprovedPlan(
         workflow_id=spec.id, plan=dump_plan(spec), digest=plan_digest(spec), decision=agreement
     )

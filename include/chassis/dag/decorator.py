@@ -28,8 +28,6 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
     """A task for Claude whose instruction a function returns, in a worker, when the task runs.
 
     The returned instruction is never rendered: the arguments may hold anything that another task returned.
-
-    :param python_callable: returns the instruction
     """
 
     template_fields: Sequence[str] = (*DecoratedOperator.template_fields, "inputs", "context", "item")
@@ -58,7 +56,6 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
         self._mapped_names = [name for name, each in arguments.items() if isinstance(each, MappedArgument)]
 
     def _label(self) -> str:
-        """The arguments in which the instances of a mapped task differ."""
         return super()._label() or ", ".join(
             self.label_of(value) for name, value in self._arguments().items() if name in self._differing()
         )
@@ -102,7 +99,6 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
         return [*read(mine=False), *shared], [*read(mine=True), *own]
 
     def _arguments(self) -> dict[str, Any]:
-        """The function's arguments by parameter name."""
         bound = inspect.signature(self.python_callable).bind_partial(*self.op_args, **self.op_kwargs)
         found: dict[str, Any] = {}
         for name, value in bound.arguments.items():
@@ -113,7 +109,6 @@ class DecoratedClaudeOperator(DecoratedOperator, ClaudeTaskOperator):
         return found
 
     def _differing(self) -> Collection[str]:
-        """Names of the arguments that come from ``.expand()`` or a mapped task group."""
         mapped = self._mapped()
         if mapped is None:
             return self._mapped_names

@@ -138,7 +138,6 @@ def check_places(ti: Any, source: ItemSource) -> None:
 
 
 def _moved(task_id: str, wrong: Sequence[tuple[int, str | None, str | None]]) -> ItemsMovedError:
-    """The error for a task's results, each with its index, its item, and the item there now."""
     named = [f"[{index}] is of '{done}', where '{now}' is now" for index, done, now in wrong[:_NAMED]]
     places = ", ".join(f"[{index}]" for index, _, _ in wrong[:_NAMED])
     if len(wrong) > _NAMED:

@@ -28,7 +28,7 @@ class Answer:
     """A person's answer.
 
     :ivar option: one of ``PLAN_OPTIONS``
-    :ivar plan: which plan the answer is about, as the person says: a plan's code or its digest
+    :ivar plan: the plan's code or digest, as the person gave it
     :ivar edited: YAML of a plan to use instead of the proposal; empty if there is none
     :ivar at: ISO 8601 time
     """
@@ -82,7 +82,6 @@ def plan_page(dag_id: str, run_id: str) -> str:
 
 
 def _fields() -> dict[str, dict[str, Any]]:
-    """The form's fields, as Airflow stores a param."""
 
     def field(title: str, description: str, **more: str) -> dict[str, Any]:
         schema = {"type": ["string", "null"], "title": title, **more}

@@ -150,7 +150,6 @@ class ClaudeTaskOperator(ClaudeOperator):
         return self._label() or str(map_index)
 
     def _label(self) -> str:
-        """What distinguishes this instance of a mapped task; empty if unknown."""
         return "" if self.item is None else self.label_of(self.item)
 
     @staticmethod
@@ -276,5 +275,4 @@ class ClaudeTaskOperator(ClaudeOperator):
 
 
 def _text(item: Any) -> str:
-    """An item as text; anything else as JSON."""
     return item if isinstance(item, str) else json.dumps(plain(item), ensure_ascii=False)

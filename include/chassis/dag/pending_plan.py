@@ -151,7 +151,6 @@ def as_shown(
 ) -> dict[str, Any]:
     """What a reviewer sees: a ``PendingPlan``, as JSON.
 
-    :param latest: newest revision of the plan's workflow
     :param refused: why the last answer was not carried out; empty if none was refused
     """
     from chassis.workflow.plan_changes import plan_changes

@@ -37,12 +37,9 @@ class PlannedTaskOperator(ClaudeOperator):
     only for template fields. It doesn't render a resolved item again, so an item named ``{{ 1 }}`` stays that text (a
     test in ``tests/system`` checks it).
 
-    :param spec: the task as in the plan
-    :param requirement: the plan's requirement, verbatim
     :param inputs: names of the plan's inputs; their values are the run's params
     :param dependencies: the declared dependencies, whose results alone the prompt holds
     :param limits: what a run, and each of its tasks, may spend
-    :param item: the item of a mapped task
     :param items: where a mapped task gets its items; None: nobody checks that they are still the same
     :param item_inputs: names of the inputs that fan-outs of the plan go through
     :param others: whether other tasks of the plan have the same agent, model and answer schema

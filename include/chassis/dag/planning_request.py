@@ -165,7 +165,7 @@ def _word(value: Any) -> str:
 
 
 def _number(text: str) -> Any:
-    """The number that a text spells; otherwise the text itself, for the rules to refuse."""
+    """The text as a number; unchanged if it isn't one, for the rules to refuse."""
     try:
         return float(text)
     except ValueError:

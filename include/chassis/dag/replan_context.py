@@ -90,7 +90,6 @@ def _find_run(ti: Any, files: Files, workflow_id: str, wanted: str) -> str:
 
 
 def _done(ti: Any, files: Files, current: WorkflowSpec, run_id: str) -> Iterator[DoneTask]:
-    """What the run has done, and what failed in it, ordered by name."""
     from chassis.planning import DoneTask
     from chassis.records.run_records import RunRecords
 
@@ -118,7 +117,6 @@ def _done(ti: Any, files: Files, current: WorkflowSpec, run_id: str) -> Iterator
 
 
 def _said(error: Any) -> str:
-    """The message of the XCom ``error``, on one line."""
     if not isinstance(error, dict):
         return ""
     faults = error.get("faults")

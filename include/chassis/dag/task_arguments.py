@@ -62,7 +62,6 @@ def schema_of(output_schema: Any) -> Any:
 
 
 def _plan_faults(given: Mapping[str, Any]) -> Iterator[PlanFault]:
-    """Faults for which a plan with this task would be refused."""
     task: dict[str, Any] = {"id": _STAND_IN, "name": _STAND_IN, "instruction": _STAND_IN}
     task |= {name: given[name] for name in _OF_A_TASK if given.get(name) is not None}
     instruction = given.get("instruction")

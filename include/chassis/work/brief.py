@@ -70,7 +70,6 @@ class GivenValue(BaseModel):
     value: Any = Field(description="Text, or JSON-safe data.")
 
     def as_data(self) -> Data:
-        """Name, attributes and text of its fence."""
         facts = {"task": self.task, "argument": self.argument}
         return "result" if self.task else "context", facts, _text(self.value)
 

@@ -66,7 +66,6 @@ class AnswerEngine:
     """Asks one question and takes the answer: the answer is all that the task does."""
 
     async def work(self, request: ClaudeRequest, ask: Ask, *, judge: Judge, repairs: int) -> Work:
-        """See :class:`Engine`."""
         verdict = Verdict("succeeded")
 
         def check(answer: dict[str, Any]) -> list[str]:

@@ -107,7 +107,6 @@ def waiting_faults(
 def _edge(
     group: Mapping[str, str], waits_for: Mapping[str, Sequence[str]], earlier: str, later: str
 ) -> tuple[str, str]:
-    """A task of the later group and one of the earlier that it waits for, earlier first."""
     return next(
         (up, task_id)
         for task_id, ups in waits_for.items()

@@ -93,7 +93,6 @@ def _place(loc: Loc, data: Any, root: type[BaseModel]) -> tuple[str, Loc, type[B
 
 
 def _what(error: ErrorDetails) -> tuple[str, str]:
-    """The code of a fault and its words, which read on after the field's name."""
     kind, value, limits = error["type"], error["input"], error.get("ctx", {})
     if "text" in limits:  # the words of one of Chassis's own validators
         return kind, limits["text"]

@@ -190,17 +190,13 @@ def lay_over(plan: dict[str, Any], given: Given) -> dict[str, Any]:
 
 
 def _schedule(old: dict[str, Any], new: Schedule) -> dict[str, Any]:
-    """The new schedule, in the old one's timezone unless another is given."""
     stays = () if new.asset is not None else ("timezone", "catchup")
     kept = {name: old[name] for name in stays if name in old}
     return kept | new.model_dump(mode="json", exclude_unset=True, exclude_none=True)
 
 
 def with_given_inputs(spec: WorkflowSpec, before: WorkflowSpec) -> WorkflowSpec:
-    """A person's edit of a plan, with the inputs marked whose values they changed.
-
-    :param before: the plan that was edited
-    """
+    """A person's edit of the plan ``before``, with the inputs marked whose values they changed."""
     changed = {
         name: each.model_copy(update={"given": True})
         for name, each in spec.inputs.items()

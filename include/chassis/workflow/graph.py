@@ -126,10 +126,7 @@ class ItemSource:
         return self.items is None or len(self.items) > 1
 
     def known(self, inputs: Mapping[str, Any]) -> tuple[str, ...] | None:
-        """The items as far as they are known before a run has found them; None if they aren't.
-
-        :param inputs: values of the workflow's inputs
-        """
+        """The items, given the values of inputs, if they are known before a run finds them; else None."""
         if self.items is not None or self.input is None:
             return self.items
         value = inputs.get(self.input)

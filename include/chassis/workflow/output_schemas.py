@@ -85,7 +85,6 @@ def list_fault(schema: Mapping[str, Any], path: str) -> str | None:
 
 
 def _other_type(schema: Mapping[str, Any], wanted: str) -> str | None:
-    """The one type that a schema allows, if it isn't the wanted one."""
     kind = schema.get("type")
     return kind if isinstance(kind, str) and kind in _TYPES - {wanted} else None
 
@@ -147,7 +146,6 @@ def _expanded(schema: Mapping[str, Any], edges: Mapping[str, list[str]]) -> int:
 
 
 def _references(schema: Any) -> Iterator[str]:
-    """All references in a schema and the schemas inside it."""
     for inner in _schemas(schema):
         for keyword in ("$ref", "$dynamicRef"):
             if isinstance(inner.get(keyword), str):

@@ -136,9 +136,8 @@ def plan_changes(old: WorkflowSpec | None, new: WorkflowSpec) -> PlanChanges:
 
 
 def told_changes(old: WorkflowSpec | None, new: WorkflowSpec) -> list[str]:
-    """What planning again kept of what people gave, and what it changed, in short lines; empty for a new workflow.
-
-    For a log and a terminal.
+    """What planning again kept of what people gave, and what it changed: short lines for a log; none for a new
+    workflow.
 
     :param old: the workflow's previous plan; None if there was none
     """
@@ -167,7 +166,6 @@ def _in_brief(part: PartChange) -> str:
 
 
 def _kept(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[str]:
-    """What people gave to a workflow that its next plan also has."""
     if old.schedule is not None and old.schedule == new.schedule:
         yield f"schedule kept: {schedule_text(new.schedule)}"
     before, after = (dict(_flat({"limits": _content(spec).get("limits", {})})) for spec in (old, new))
@@ -193,7 +191,6 @@ def schedule_text(schedule: Schedule | None) -> str:
 
 
 def _content(spec: WorkflowSpec | None) -> dict[str, Any]:
-    """What counts for the digest."""
     if spec is None:
         return {}
     return spec.model_dump(mode="json", exclude={"provenance", "schema_version"}, exclude_defaults=True)
@@ -235,7 +232,6 @@ def _canonical(value: Any) -> str:
 
 
 def _names(value: Any) -> list[str] | None:
-    """The value as a list of names, a missing one as an empty list; None if it is anything else."""
     found = [] if value is None else value
     return found if isinstance(found, list) and all(isinstance(name, str) for name in found) else None
 
@@ -255,7 +251,6 @@ def _text_lines(value: Any) -> list[str]:
 
 
 def _difference(before: list[str], after: list[str]) -> list[str]:
-    """Removed lines, each after ``-``, and new ones, each after ``+``."""
     # Without context lines, a line that begins with neither is a heading. ndiff would take minutes on long texts.
     compared = islice(difflib.unified_diff(before, after, n=0, lineterm=""), 2, None)
     found = [f"{line[0]} {line[1:]}" for line in compared if not line.startswith("@@")]

@@ -174,8 +174,6 @@ class _Reader:
 
 
 class _ChangeReader(_Reader):
-    """Brings changes into the inputs and tasks of the current plan."""
-
     def changed_inputs(self, answer: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
         """All inputs, with the changed ones replaced."""
         self._remove(answer, "removed_inputs", current, "unknown_input", "an input")
@@ -209,7 +207,6 @@ class _ChangeReader(_Reader):
     def _remove(
         self, answer: dict[str, Any], key: str, current: dict[str, Any], code: str, what: str
     ) -> list[str]:
-        """Take out what the answer names, each once; returns the names."""
         names = answer.get(key, [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             self.fault("wrong_type", key, "must be a list of names")

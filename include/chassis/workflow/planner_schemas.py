@@ -28,9 +28,8 @@ _JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", 
 
 
 def proposal_schema(agents: Sequence[str]) -> dict[str, Any]:
-    """The schema of a new plan.
+    """The schema of a new plan, whose tasks may name these agents.
 
-    :param agents: names of the agents that tasks may name
     :raises DefinitionError: there are none
     """
     if not agents:
@@ -49,10 +48,7 @@ def proposal_schema(agents: Sequence[str]) -> dict[str, Any]:
 
 
 def delta_schema(agents: Sequence[str]) -> dict[str, Any]:
-    """The schema of the planner's changes to a plan.
-
-    :param agents: names of the agents that tasks may name
-    """
+    """The schema of the planner's changes to a plan, whose tasks may name these agents."""
     change = {
         "type": "string",
         "enum": [NEW, CHANGED],
@@ -84,10 +80,7 @@ def _task(agents: Sequence[str], **first: Any) -> dict[str, Any]:
 
 
 def _planned(model: type[BaseModel], **first: Any) -> dict[str, Any]:
-    """The schema of the fields that the planner sets, optional ones last.
-
-    :param first: schemas of other fields, which come before
-    """
+    """The schema of the fields that the planner sets, optional ones last; those in ``first`` come before."""
     planned = {name: means for name, means in meanings(model).items() if means.set_by == "planner"}
     ordered = sorted(planned, key=lambda name: planned[name].optional)
     return _object(
@@ -112,7 +105,6 @@ def _source(name: str) -> dict[str, Any]:
 
 
 def _typed(kind: Any, description: str | None = None) -> dict[str, Any]:
-    """The schema of a type's values."""
     told = {"description": description} if description else {}
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:

@@ -141,7 +141,6 @@ class ForEach(Part):
 
 
 def _in_quotes(value: Any, type_: str) -> str:
-    """How to write a text that YAML took for a number."""
     if type_ == "array" and isinstance(value, list):
         value = next((item for item in value if not isinstance(item, str)), None)
     number = isinstance(value, int | float) and not isinstance(value, bool)
