@@ -1,1 +1,1 @@
-"""What the calls of a run cost: an append-only ledger, its limits, and the answers that were paid for."""
+"""The calls of a run: an append-only ledger of their cost, its limits, and the answers that were paid for."""

@@ -1,4 +1,4 @@
-"""Who asks for a call."""
+"""Who makes a call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class CallIdentity(BaseModel):
-    """Who asks: one try of one task, or of one item of a mapped task, in one DAG run."""
+    """One try of one task, or of one item of a mapped task, in one DAG run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -24,10 +24,10 @@ class CallIdentity(BaseModel):
 
     @property
     def task_key(self) -> tuple[str, str | None]:
-        """Whose spending a call is: limits of a task hold for this."""
+        """The task and item whose limits the call counts against."""
         return self.task_id, self.item
 
     @property
     def attempt(self) -> tuple[int, int]:
-        """Which attempt at the task this is; a later one is greater."""
+        """The attempt at the task; a later one compares greater."""
         return self.clear_number, self.try_number

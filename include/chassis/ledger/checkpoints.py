@@ -1,11 +1,11 @@
-"""Checkpoints of a ledger: what its entries add up to, so that a reader need not read them all.
+"""Checkpoints: the sums of a ledger's entries, so that a reader need not read them all.
 
-Whoever appends every 250th entry also writes a checkpoint, named by that entry's number N. It holds what entries 1 to N
-add up to and nothing else, so every writer would write the same bytes.
+The writer of every 250th entry also writes a checkpoint, named by that entry's number N. It holds the sums of entries 1
+to N and nothing else, so every writer would write the same bytes.
 
-A checkpoint is only a saving. One that is missing (its writer was killed), was edited, was written by another version,
-or belongs to a ledger that was deleted is passed over, and an earlier one or the entries themselves are read. It
-belongs to the ledger whose entry N has the digest that it names: an entry holds a name that is used once.
+A checkpoint only saves time. If one is missing (its writer was killed), was edited, was written by another version or
+belongs to a deleted ledger, the reader uses an earlier one, or the entries themselves. A checkpoint names the digest of
+entry N; that entry holds a name that is used only once, so the digest identifies the ledger.
 """
 
 from __future__ import annotations
@@ -26,31 +26,28 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVERY = 250
-"""Entries from one checkpoint to the next."""
+"""Entries between two checkpoints."""
 _KIND, _VERSION = "checkpoint", 1
 
 
 class Checkpoints:
-    """The checkpoints of one run's ledger.
-
-    :param files: the record store
-    """
+    """The checkpoints of one run's ledger, in the record store."""
 
     def __init__(self, files: Files, paths: RunPaths) -> None:
         self._files = files
         self._paths = paths
 
     def write(self, number: int, entry: bytes, fold: Fold) -> None:
-        """Keep what the entries up to a number add up to. If the store doesn't take it, it is told in the log.
+        """Write the checkpoint for entry ``number``. Log a warning if the store fails.
 
-        :param entry: the file of the entry of that number
+        :param entry: the content of that entry's file
         """
         name, before = numbered(self._paths.checkpoints, number), numbered(self._paths.ledger, number - 1)
         state = {"version": _VERSION, "ends_with": _digest(entry), "fold": fold.state()}
         content = sealed(_KIND, state)
         try:
             if not self._files.read_all([before]):
-                return  # The run's records were deleted meanwhile, so the sums are not those of this ledger.
+                return  # The run's records were deleted meanwhile, so these sums belong to another ledger.
             if not self._files.create(name, content) and self._files.read(name) != content:
                 log.warning(
                     "%s was edited, or is of a ledger that was deleted: replaced.", self._files.locate(name)
@@ -60,9 +57,9 @@ class Checkpoints:
             log.warning("No checkpoint is written: %s", error)
 
     def newest(self) -> tuple[int, Fold]:
-        """The last entry of the newest checkpoint that can be relied on, and the sums up to it; 0 without one.
+        """Return the newest valid checkpoint's number and sums; number 0 if there is none.
 
-        :raises StoreError: it can't be told what is there
+        :raises StoreError: the checkpoints can't be listed or read
         """
         names = self._files.names(self._paths.checkpoints)
         matches = (NUMBERED.fullmatch(name.rpartition("/")[2]) for name in names)

@@ -1,6 +1,6 @@
-"""What stands in a run's ledger: calls that were opened, and how they were closed.
+"""The entries of a run's ledger: calls that were opened, and how they were closed.
 
-An entry is written once and never changed; there is no prompt, no answer and no secret in it.
+An entry is written once and never changed. It holds no prompt, no answer and no secret.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TaskKey = tuple[str, str | None]
 """A task's id, and the item if the task is mapped."""
 
 Outcome = Literal["answered", "failed", "cancelled", "lost"]
-"""``lost``: nobody saw the end, because the process was killed; what was paid is not known."""
+"""``lost``: the process was killed before it recorded the end, so the real cost is unknown."""
 
 
 class _Data(BaseModel):
@@ -24,7 +24,7 @@ class _Data(BaseModel):
 
 
 class Opened(_Data):
-    """A call is about to be made. Until it is closed, it counts at its bound."""
+    """A call that is about to be made. It counts at its bound until it is closed."""
 
     kind: Literal["opened"] = "opened"
     call: str = Field(min_length=1, description="Name of the call, used once.")
@@ -42,17 +42,17 @@ class Opened(_Data):
 
     @property
     def task_key(self) -> TaskKey:
-        """Whose spending the call is."""
+        """The task and item whose limits the call counts against."""
         return self.task_id, self.item
 
     @property
     def attempt(self) -> tuple[int, int]:
-        """Which attempt at the task the call belongs to; a later one is greater."""
+        """The attempt at the task; a later one compares greater."""
         return self.clear_number, self.try_number
 
 
 class Closed(_Data):
-    """A call has ended, or is given up for lost."""
+    """A call that has ended or counts as lost."""
 
     kind: Literal["closed"] = "closed"
     call: str = Field(min_length=1, description="Name of the call that was opened.")
@@ -75,20 +75,20 @@ _ENTRY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="k
 
 
 def parse_entry(content: bytes) -> Entry:
-    """The entry of a file.
+    """Parse the content of an entry's file.
 
-    :raises pydantic.ValidationError: it is none
+    :raises pydantic.ValidationError: it is not an entry
     """
     return _ENTRY.validate_json(content)
 
 
 def entry_text(entry: Entry) -> bytes:
-    """An entry as it stands in its file."""
+    """Serialise an entry for its file."""
     import json
 
     return json.dumps(entry.model_dump(mode="json"), sort_keys=True).encode() + b"\n"
 
 
 def lost(opened: Opened, at: float) -> Closed:
-    """The end of a call that nobody saw end: it counts at its upper bound."""
+    """Close a call as lost: it counts at its upper bound."""
     return Closed(call=opened.call, outcome="lost", closed_at=at, uncertain=opened.bound)

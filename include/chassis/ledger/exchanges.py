@@ -1,4 +1,4 @@
-"""What was sent to Claude in one call and what came of it, for whoever takes note of calls."""
+"""One call's request and outcome, for those who record calls."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """One call as it ended: answered, failed or cancelled.
+    """A call that ended: answered, failed or cancelled.
 
-    :ivar payload: what was sent, see ``client.messages.create``
-    :ivar reply: what came, which is a part, or nothing, unless the call was answered
+    :ivar payload: the request, see ``client.messages.create``
+    :ivar reply: the answer; partial or empty unless the call was answered
     :ivar closed: how the ledger closed the call
-    :ivar error_message: what went wrong, in words; empty without an error of Chassis's own
-    :ivar recalled: no call was made; the reply is what an earlier call, that of ``closed``, had been answered
+    :ivar error_message: Chassis's own error, in words; empty if there was none
+    :ivar recalled: no call was made; ``reply`` is the kept answer of the earlier call in ``closed``
     """
 
     payload: dict[str, Any]
@@ -30,5 +30,5 @@ class Exchange:
 
 
 Recorder = Callable[[Exchange], None]
-"""Takes note of an exchange. It is called in the event loop when everything that matters is done, and must neither
-block nor raise: what it is told of has been paid for."""
+"""Records an exchange. Called in the event loop, after the answer is kept and the ledger is written. It must neither
+block nor raise, because the exchange has been paid for."""

@@ -1,24 +1,24 @@
 """The ledger of one run: every call to Claude, opened before it is made and closed when it has ended.
 
-The problem: calls of a run are made by several processes on several machines, over retries and clears, and each may
-be killed at any moment. A limit must hold over all of them, and nothing that was paid may be forgotten. A run may make
-ten thousand calls, and each process that joins it must know what they cost before it makes one.
+The problem: several processes on several machines make calls of one run, over retries and clears, and each may be
+killed at any moment. Limits must hold over all of them, and no cost may be forgotten. A run may make ten thousand
+calls, and a process that joins it must know their cost before it makes one.
 
-Where the state lives, below the root of the records (a folder or an S3 prefix, see ``chassis.files``)::
+The state, below the root of the record store (a folder or an S3 prefix, see ``chassis.files``)::
 
     add_pet_insurance/manual__2026-11-22T10%3A00/run.json                       the ids themselves
     add_pet_insurance/manual__2026-11-22T10%3A00/ledger/000001.json             entries, numbered without gaps
-    add_pet_insurance/manual__2026-11-22T10%3A00/ledger/checkpoints/000250.json what the entries add up to, up to there
+    add_pet_insurance/manual__2026-11-22T10%3A00/ledger/checkpoints/000250.json the sums of the entries up to there
 
 Invariants that must not be relaxed:
 
-1. An entry's number is taken together with its content, by one writer only, and only when the writer has taken in all
-   entries before it. So whoever writes entry N has held the limits against entries 1 to N-1: check and append are
-   one step, over all processes, without a lock that a killed process could keep.
-2. A call is opened before it is made. So no call goes uncounted; one whose process was killed counts at its bound.
-3. An entry that is missing or can't be understood is an error, never nothing: a limit would be forgotten. A checkpoint
-   stands for the entries before its last one, which are not looked at again: one of those that is missing or was
-   edited is noticed only by who has to read it, because that checkpoint is gone.
+1. One step takes an entry's number and writes its content, for one writer only, and only if that writer has read all
+   entries before it. So the writer of entry N has checked the limits against entries 1 to N-1: check and append are
+   one step over all processes, without a lock that a killed process could keep.
+2. A call is opened before it is made. So every call counts; if its process is killed, it counts at its bound.
+3. An entry that is missing or invalid is an error, never nothing: otherwise a limit would be forgotten. A checkpoint
+   replaces the entries before it, and nobody reads them again. If one of them is missing or was edited, only a reader
+   that lacks the checkpoint notices.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 1000
-"""Entries that are read at once: memory holds no more of them."""
+"""Entries read at once, to limit memory."""
 _RELIED_ON = 10.0
-"""Seconds for which what was read is relied on; a call that other processes make in a run is noticed anyway."""
+"""Seconds for which the process relies on what it has read. It notices calls of other processes anyway."""
 _PAUSE = 0.05
-"""Seconds until a number is tried again that nobody has, and S3 doesn't give."""
+"""Seconds to wait before retrying a number that no entry has yet but S3 refuses."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class RunSpending:
     """What a run has spent.
 
     :ivar began_at: when its first call was opened, in seconds since 1970; None if it made none
-    :ivar simulated: whether only the simulator answered
+    :ivar simulated: whether the simulator gave all answers
     """
 
     totals: Totals
@@ -73,12 +73,9 @@ class RunSpending:
 
 
 class RunLedger:
-    """The ledger of a DAG run. It remembers what its entries add up to, and may be used by many threads.
+    """The ledger of a DAG run, in the record store ``files``. It caches the sums of its entries and is thread-safe.
 
-    Every method reads and writes files, and so blocks.
-
-    :param files: the record store
-    :param clock: tells the time in seconds since 1970
+    Every method reads and writes files, so it blocks. ``clock`` returns seconds since 1970.
     """
 
     def __init__(
@@ -96,11 +93,11 @@ class RunLedger:
     def reserve(self, opening: Opened, limits: RunLimits) -> bool:
         """Open a call if the limits allow it. False: not yet; ask again when another call of the run has ended.
 
-        Calls that earlier attempts at the task left open are given up for lost, as by :meth:`give_up`. Asking again
-        for a call that is open is safe.
+        Closes calls that earlier attempts at the task left open, as :meth:`give_up` does. Asking again for an open call
+        is safe.
 
         :raises LimitSpentError: a limit is spent
-        :raises PriceUnknownError: a limit in dollars can't be held
+        :raises PriceUnknownError: a limit in dollars can't be enforced
         :raises StoreError: it is unknown whether the call was opened; asking again is safe
         :raises RecordBrokenError: an entry is missing or was edited
         """
@@ -119,12 +116,12 @@ class RunLedger:
             return True
 
     def give_up(self, task: TaskKey, owner: str, attempt: tuple[int, int]) -> None:
-        """Close as lost what earlier attempts at a task left open, because it begins anew. Errors as of :meth:`close`.
+        """Close as lost the calls that earlier attempts at a task left open. Raises what :meth:`close` raises.
 
-        To be done before the task waits for others: they may be waiting for these very calls to end. Calls of the
-        same owner, of which there may be several at a time, and of later attempts stay open.
+        Do this before the task waits for other calls, because those may be waiting for the calls that it left open.
+        Calls of the same owner, which may have several at a time, and of later attempts stay open.
 
-        :param owner: who begins; empty for one that owns nothing yet
+        :param owner: who starts now; empty if it has no calls yet
         :param attempt: how often the task was cleared, and the number of the try
         """
         with self._lock:
@@ -136,10 +133,10 @@ class RunLedger:
             self.close(lost(earlier, self._clock()))
 
     def _reserved_by_memory(self, opening: Opened, limits: RunLimits) -> bool:
-        """Open a call by what was read before, without reading again. False if it has to be done with care.
+        """Open a call by the cached sums, without reading. False if the ledger must be read first.
 
-        That the next number is free shows that nobody has written since. It doesn't when someone deletes the
-        run's records, so memory is not relied on for long.
+        A free next number shows that nobody has written since, unless someone deleted the run's records. So the cache
+        is trusted only for a short time.
         """
         fold = self._fold
         if (
@@ -156,9 +153,9 @@ class RunLedger:
         return free and self._append(opening)
 
     def close(self, closed: Closed) -> None:
-        """Note how a call ended. A second closing changes nothing; only ``lost`` gives way to what really happened.
+        """Record how a call ended. Closing it again changes nothing, except that a real end replaces ``lost``.
 
-        :raises StoreError: it is unknown whether it was noted; closing again is safe
+        :raises StoreError: it is unknown whether the end was recorded; closing again is safe
         :raises RecordBrokenError: an entry is missing or was edited
         """
         with self._lock:
@@ -169,7 +166,7 @@ class RunLedger:
                     self._read_winner()
 
     def totals(self, task: TaskKey | None = None) -> Totals:
-        """What one task, or the whole run, has spent and has open, by what stands there now.
+        """Read the current totals of one task, or of the whole run.
 
         :raises StoreError: the ledger can't be read
         :raises RecordBrokenError: an entry is missing or was edited
@@ -179,14 +176,14 @@ class RunLedger:
             return self._fold.sums(self._clock(), task).totals()
 
     def spending(self) -> RunSpending:
-        """What the run has spent, since when, and whether it was real. Errors as of :meth:`totals`."""
+        """Read what the run has spent. Raises what :meth:`totals` raises."""
         with self._lock:
             totals = self.totals()
             simulated = not self._fold.answers and totals.simulated_calls > 0
             return RunSpending(totals, self._fold.began_at, simulated)
 
     def _append(self, entry: Entry) -> bool:
-        """Write the entry after the last one that was read; False if there is one already."""
+        """Write the entry after the last one read; False if that number is taken."""
         number, content = self._last + 1, entry_text(entry)
         if number > LAST_NUMBER:
             raise RecordBrokenError(f"{self._where(self._last)} is the last entry that a ledger can have.")
@@ -207,10 +204,10 @@ class RunLedger:
         self._last = number
 
     def _read_winner(self) -> None:
-        """Read what was written under the number that this process wanted.
+        """Read the entry that another writer put under the number that this process wanted.
 
-        The file is asked for by its name: a store may go on listing what it knew. When it isn't there, S3 has told of
-        a writer that is still at it.
+        Reads the file by name, because a store may serve an old listing. If the file isn't there, another writer is
+        still writing it, and S3 has refused this one.
         """
         wanted = self._last + 1
         self._refresh()

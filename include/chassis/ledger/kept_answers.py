@@ -1,8 +1,8 @@
-"""Answers of Claude, kept before anything is done with them, so that a try that died isn't paid for twice.
+"""Claude's answers, kept before anything is done with them, so that a try that died isn't paid for twice.
 
-An answer belongs to one clear of one task, or of one item of it, and to one payload: an Airflow retry asks the same
-and finds it; after a person's clear, or with another prompt, there is nothing to find. A kept answer is only a
-saving: one that can't be understood, or was edited, counts as none.
+An answer belongs to one payload and to one clear of a task, or of one item. An Airflow retry sends the same payload and
+finds the answer; after a person's clear, or with another prompt, there is none. A kept answer only saves money: an
+invalid or edited one counts as none.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class KeptAnswers:
-    """The answers kept for one clear of one task. Its methods read and write files, and so block.
-
-    :param files: the record store
-    """
+    """The answers kept for one clear of one task. Its methods read and write the record store, so they block."""
 
     def __init__(self, files: Files, identity: CallIdentity) -> None:
         self._files = files
@@ -35,10 +32,10 @@ class KeptAnswers:
         )
 
     def recall(self, digest: str) -> dict[str, Any] | None:
-        """The answer to a payload; None if none is kept.
+        """Return the kept answer to a payload, or None.
 
         :param digest: of the payload, see :func:`payload_digest`
-        :raises StoreError: it can't be told whether one is kept
+        :raises StoreError: it is unknown whether one is kept
         """
         name = self._name(digest)
         try:
@@ -51,10 +48,10 @@ class KeptAnswers:
         return None
 
     def keep(self, digest: str, answer: dict[str, Any]) -> None:
-        """Keep an answer, as JSON. One that is kept already stays, unless it is broken.
+        """Keep an answer, as JSON. One that is already kept stays, unless it is broken.
 
-        :raises TypeError: something in it is no JSON
-        :raises ValueError: a number in it is infinite or none
+        :raises TypeError: it contains something that isn't JSON
+        :raises ValueError: it contains an infinite number or NaN
         :raises StoreError: it is unknown whether the answer is kept; keeping it again is safe
         """
         name, content = self._name(digest), sealed("answer", answer)
@@ -66,9 +63,9 @@ class KeptAnswers:
 
 
 def payload_digest(payload: dict[str, Any]) -> str:
-    """The name of what is asked: the same JSON, in whatever order of keys, has the same.
+    """Return the payload's digest, which doesn't depend on the order of keys.
 
-    :raises TypeError: something in it is no JSON
-    :raises ValueError: a number in it is infinite or none
+    :raises TypeError: it contains something that isn't JSON
+    :raises ValueError: it contains an infinite number or NaN
     """
     return hashlib.sha256(canonical(payload)).hexdigest()

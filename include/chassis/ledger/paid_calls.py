@@ -1,11 +1,11 @@
-"""The one way in which a task's calls to Claude are made: recalled, limited, paced, recorded and kept.
+"""The one way to make a task's calls to Claude: recall, limit, pace, record, keep.
 
-Before a call, its answer may already be there: kept by an earlier try of the same task that died. Else the call
-waits until the run's limits and the connection's pace allow it, is noted in the ledger with an upper bound of what
-it may cost, and is made. Its answer is kept before anything is done with it, and what it cost is noted.
+First look for an answer that an earlier try of the task kept before it died. Otherwise wait until the run's limits and
+the connection's pace allow the call, record it in the ledger with an upper bound of its cost, and make it. Keep its
+answer before anything is done with it, then record its cost.
 
-What can be paid twice: a call that was in flight when its process was killed, because nobody has its answer. The
-ledger then counts both, the lost one at its upper bound.
+Only a call that was in flight when its process was killed can be paid for twice, because nobody has its answer. The
+ledger then counts both calls, the lost one at its upper bound.
 """
 
 from __future__ import annotations
@@ -63,16 +63,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SLOWEST = 10.0
-"""Tokens a second that an answer is taken to come with at least: a call that nobody has closed by then is lost."""
+"""Least tokens per second that an answer is assumed to come with. A call that is still open after that time is lost."""
 
 
 @dataclass(kw_only=True)
 class PaidCalls:
     """Makes the calls of one try of one task; :meth:`ask` is the ``ask`` of ``converse``.
 
-    :ivar model_behind: the model whose price counts, where the payload's has none; None for the payload's
-    :ivar timeout_seconds: how long this try may take, from now on: no call of it is held for open after that
-    :ivar recorder: is told of each call that has ended, and of each answer that was recalled; None for nobody
+    :ivar model_behind: the model whose price counts, if the payload's model has none; None for the payload's
+    :ivar timeout_seconds: how long this try may take from now on; after that, none of its calls counts as open
+    :ivar recorder: receives each call that has ended and each recalled answer; None for no recorder
     """
 
     client: BedrockClient
@@ -95,12 +95,12 @@ class PaidCalls:
         self._deadline = time.time() + self.timeout_seconds
 
     async def ask(self, payload: dict[str, Any]) -> Reply:
-        """The complete answer to ``payload``: a kept one, or that of a new call.
+        """Return the complete answer to ``payload``: a kept one, or that of a new call.
 
         :raises LimitSpentError: a limit of the run or of the task is spent
-        :raises PriceUnknownError: a limit in dollars can't be held, because the model has no known price
+        :raises PriceUnknownError: a limit in dollars can't be enforced, because the model has no known price
         :raises StoreError: the record store stayed out of reach, so the call was not made
-        :raises DailyQuotaError: the quota of the day is spent, as this call or another one was just told
+        :raises DailyQuotaError: the daily quota is spent; this call or another one was just refused
         :raises ClaudeError: no usable answer; ``usage`` holds what was counted until then
         """
         digest = await asyncio.to_thread(payload_digest, payload)
@@ -120,7 +120,7 @@ class PaidCalls:
                     return await self._call(opened, payload, digest, begun)
                 except ClaudeError as error:
                     if refuses_a_form(error):
-                        begun()  # Nobody will write what others wait for: they are refused as well, all at once.
+                        begun()  # Nobody will write what the others wait for: they are refused as well, at once.
                     if isinstance(error, DailyQuotaError):
                         remember_spent_day(self.pace, error)
                     pause = patience.pause(error)
@@ -136,7 +136,7 @@ class PaidCalls:
         if kept is None:
             return None
         closed = Closed.model_validate(kept["closed"])
-        # Whoever kept it may have died before the ledger had it; closing twice does no harm.
+        # The try that kept it may have died before it closed the entry. Closing twice is safe.
         await self.gate.close(closed)
         reply = Reply.from_data(kept["reply"])
         self._record(Exchange(payload=payload, reply=reply, closed=closed, recalled=True))
@@ -197,7 +197,9 @@ class PaidCalls:
             self.recorder(exchange)
 
     async def _keep(self, digest: str, closed: Closed, reply: Reply) -> None:
-        """Keep the answer, then close its entry. If the store stays away, the answer is still used: it is paid for."""
+        """Keep the answer, then close its entry. If the store stays out of reach, use the answer anyway: it is paid
+        for.
+        """
         kept = {"closed": closed.model_dump(mode="json"), "reply": reply.to_data()}
         try:
             await patiently(partial(self.answers.keep, digest, kept))
@@ -213,7 +215,7 @@ class PaidCalls:
             log.warning("%s: the end of a call could not be recorded: %s", self.subject, error)
 
     def _priced(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """The payload as it is priced: of the model behind the name that is asked."""
+        """The payload with the model whose price counts."""
         return payload if self.model_behind is None else payload | {"model": self.model_behind}
 
     def _facts(self, model: str) -> CallFacts:
@@ -230,14 +232,14 @@ class PaidCalls:
 
 
 def _bound(payload: dict[str, Any], written: int) -> Bound:
-    """What a call may cost at most: its whole prompt written to the cache, and the output tokens ``written``."""
+    """The most that a call may cost: its whole prompt as a cache write, and ``written`` output tokens."""
     read = _input_bound(payload)
     cost = cost_usd(payload["model"], Usage(cache_write_tokens=read, output_tokens=written))
     return Bound(tokens=read + written, cost_usd=cost)
 
 
 def _input_bound(payload: dict[str, Any]) -> int:
-    """How many tokens a prompt may have."""
+    """The most tokens that the prompt may have."""
     return math.ceil(len(json.dumps(payload, ensure_ascii=False).encode()) / BYTES_PER_TOKEN)
 
 
@@ -245,7 +247,7 @@ def _uncertain(opened: Opened, reply: Reply, error: BaseException | None, payloa
     """What a call may have cost beyond what was counted."""
     if reply.begun:
         return Bound() if reply.input_counted else _bound(payload, written=0)
-    # It was sent, and neither an answer nor a refusal came: nobody knows whether it was carried out.
+    # The call was sent, and neither an answer nor a refusal came: nobody knows whether it was carried out.
     unknown = isinstance(error, asyncio.CancelledError | NoAnswerError | StreamBrokenError)
     return opened.bound if unknown else Bound()
 

@@ -1,12 +1,16 @@
-"""What becomes of a call that failed: whether it is made again here, after which wait, or is left to Airflow.
+"""What happens after a call fails: repeat it here, and after what wait, or leave it to Airflow.
 
-Here is repeated only what was not paid for: of an answer that has begun, Bedrock may charge what came. So a throttling
-in the middle of a stream slows the pace like any other, and the next attempt is Airflow's, whose retries are counted.
+Only calls that cost nothing are repeated here: once an answer has started, Bedrock may charge for what came. So
+throttling in the middle of a stream slows the pace as usual, but the next attempt is Airflow's, whose retries are
+counted.
 
-Three kinds of refusal want different patience. A *quota* of a minute opens again within the minute: the pace, which all
-calls of the connection share, finds out when. A *congestion* of Bedrock itself lasts minutes, and is none of this
-account's making: each call comes back later and later, at a random moment. A *quota of the day* opens on no day that
-is worth waiting for: nothing is repeated, and for a minute those that wait behind it are told the same without asking.
+Three kinds of refusal need different patience:
+
+- A *quota* per minute opens again within the minute. The pace, which all calls of the connection share, finds out when.
+- *Congestion* of Bedrock lasts minutes, and this account doesn't cause it. Each call comes back later and later, at a
+  random moment.
+- A *daily quota* isn't worth waiting for. Nothing is repeated, and for a minute the calls that wait behind it fail the
+  same way without asking.
 """
 
 from __future__ import annotations
@@ -31,24 +35,25 @@ if TYPE_CHECKING:
     from chassis.errors import ClaudeError
 
 THROTTLE_PATIENCE, CONGESTION_PATIENCE = 120.0, 300.0
-"""Seconds that a call stays here while it is refused and no other call of its pace is served: after that the wait is
-Airflow's. While others are served, the quota is merely used up, and each has its turn."""
+"""Seconds that a call stays here while it is refused and no other call of its pace is served; then the wait is
+Airflow's. While others are served, the quota is merely used up, and each call gets its turn."""
 _LEAST_REFUSALS, _MOST_REFUSALS = 3, 60
-"""Refusals that a call takes at least, as it stands in line between them, which may be long; and at most, as one that
-others overtake again and again may be too big for the quota."""
+"""The least refusals before giving up, because a call queues between them, maybe for long; and the most, because a call
+that others keep overtaking may be too big for the quota."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 _FIRST_ABSENCE, _LONGEST_ABSENCE = 1.0, 20.0
-"""Seconds for which a call stays away from a congestion, doubling."""
+"""Seconds that a call stays away during congestion, doubling."""
 _SPENT_FOR = 60.0
-"""Seconds for which a spent daily quota is believed without asking: who got a higher one clears the tasks soon."""
+"""Seconds for which a spent daily quota is believed without asking. Short, because whoever gets a higher quota clears
+the tasks soon."""
 
 SLOWING = (ThrottledError, CongestedError)
-"""Refusals that say that calls come too fast: the pace is told."""
+"""Refusals that mean that calls come too fast. They are reported to the pace."""
 
 
 @dataclass
 class Patience:
-    """Of one call: how often it was made again here, and since when it has been refused.
+    """One call's retries so far, and how long it has been refused.
 
     :ivar pace: the pace that the call keeps
     :ivar quick_retries: how often a passing fault is repeated at once
@@ -61,15 +66,15 @@ class Patience:
     _refused_since: float | None = None
 
     def pause(self, error: ClaudeError) -> float | None:
-        """Seconds until the call is made again here; None when that is not for this place to do."""
+        """Seconds until the call is repeated here; None to leave it to Airflow."""
         begun = bool(error.usage)
         if begun or (error.retry_after is not None and error.retry_after > LONGEST_WAIT):
             return None
         if isinstance(error, ThrottledError):
-            # A quota refuses at once. The pace itself makes the next attempt wait, for all calls of the connection.
+            # A quota refuses at once. The pace itself delays the next attempt, for all calls of the connection.
             return 0.0 if self._bears_refusal(self.pace.unserved, THROTTLE_PATIENCE) else None
         if isinstance(error, CongestedError):
-            # What is in flight may be refused yet: Bedrock may hold calls for long before it does.
+            # Calls in flight may still be refused: Bedrock may hold calls for long before it refuses them.
             return (
                 self._absence(error)
                 if self._bears_refusal(self.pace.unanswered, CONGESTION_PATIENCE)
@@ -91,7 +96,7 @@ class Patience:
 
     def _absence(self, error: CongestedError) -> float:
         if error.retry_after is not None:
-            return 0.0  # for so long the pace lets no call begin
+            return 0.0  # for so long the pace lets no call start
         return _about(min(_FIRST_ABSENCE * 2 ** (self._refusals - 1), _LONGEST_ABSENCE), 0.5)
 
 
@@ -100,7 +105,7 @@ def _now() -> float:
 
 
 def _about(seconds: float, least: float) -> float:
-    """So many seconds, or a random share of them, so that calls that failed together don't come back together."""
+    """About that many seconds, at random, so that calls that failed together don't come back together."""
     return seconds * random.uniform(least, 1.0)  # noqa: S311
 
 
@@ -108,14 +113,14 @@ _spent: weakref.WeakKeyDictionary[Pace, tuple[float, dict[str, Any]]] = weakref.
 
 
 def remember_spent_day(pace: Pace, error: DailyQuotaError) -> None:
-    """Let the calls of the pace's connection and model know for a minute that the quota of the day is spent."""
+    """Tell the calls of the pace's connection and model, for a minute, that the daily quota is spent."""
     _spent[pace] = (_now() + _SPENT_FOR, error.describe())
 
 
 def check_day(pace: Pace) -> None:
     """Spare a call that would be refused.
 
-    :raises DailyQuotaError: another call has just been told that the quota of the day is spent
+    :raises DailyQuotaError: another call was just refused because the daily quota is spent
     """
     until, facts = _spent.get(pace, (0.0, {}))
     if _now() < until:
@@ -123,9 +128,9 @@ def check_day(pace: Pace) -> None:
 
 
 def explain_reservation(error: ThrottledError, input_tokens: int, max_tokens: int) -> None:
-    """Have the hint name what Bedrock reserves for this very call: a smaller quota refuses it for ever.
+    """Name in the hint what Bedrock reserves for this call: a smaller quota always refuses it.
 
-    Left as it is where requests are counted and not tokens.
+    Leaves the hint alone if the quota counts requests, not tokens.
 
     :param input_tokens: upper bound of the prompt's tokens
     """

@@ -1,11 +1,11 @@
-"""Where calls of one run start one after the other: each when the run's limits, and the pace, allow it.
+"""The queue of a run's calls in this process: each starts when the run's limits and the pace allow it.
 
-The problem: two hundred triggers of one run wait in one process. Were each to look at the ledger by itself, they
-would read the same files over and over, and a late one could overtake an early one for ever. So only the first in
-line looks, and the others wait for their turn without costing anything.
+The problem: two hundred triggers of one run wait in one process. If each checked the ledger, they would read the same
+files over and over, and late ones could keep overtaking an early one. So only the first in line checks, and the others
+wait at no cost.
 
-Work on files runs in threads. What has begun there is waited for even when the call is cancelled meanwhile: an entry
-that nobody knows of would count against the limits until its time ran out.
+File operations run in threads. Once started, one is awaited even if the call is cancelled: an entry that nobody knows
+of would count against the limits until its time ran out.
 """
 
 from __future__ import annotations
@@ -34,17 +34,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _LOOK_AGAIN = 2.0
-"""Seconds between looks for what other processes have changed in a run that is at a limit."""
+"""Seconds between checks of a run at a limit for changes by other processes."""
 _STORE_PATIENCE = 60.0
-"""Seconds that the record store may be out of reach before a call is given back to Airflow's retries."""
+"""Seconds that the record store may be out of reach before the call is left to Airflow's retries."""
 _STORE_PAUSE = 1.0
 
 
 class RunGate:
-    """The calls of one DAG run in this process.
-
-    :param files: the record store
-    """
+    """The calls of one DAG run in this process. ``files`` is the record store."""
 
     def __init__(self, files: Files, dag_id: str, run_id: str) -> None:
         self.files = files
@@ -53,11 +50,11 @@ class RunGate:
         self._changed = asyncio.Event()
 
     async def begin(self, identity: CallIdentity, owner: str) -> None:
-        """A try begins to ask: whatever the task had open before its process died counts as lost from now on.
+        """Start a try: calls that the task had open before its process died now count as lost.
 
-        Each try does so before it stands in line, because the first in line may wait for just these calls.
+        Each try does so before it queues, because the first in line may be waiting for these very calls.
 
-        :param owner: who asks; the calls of the same owner stay open
+        :param owner: who makes the calls; the same owner's calls stay open
         :raises StoreError: the record store stayed out of reach
         """
         task, attempt = identity.task_key, identity.attempt
@@ -65,11 +62,11 @@ class RunGate:
         self._changed.set()
 
     async def enter(self, open_call: Callable[[], Opened], limits: RunLimits, pace: Pace) -> Opened:
-        """Wait until a call may start, and note in the ledger that it does.
+        """Wait until a call may start, and open it in the ledger.
 
-        The caller then holds one of the pace's slots, and must :meth:`close` the call.
+        The caller then holds one of the pace's slots and must :meth:`close` the call.
 
-        :param open_call: makes the entry, at the moment when the call may start
+        :param open_call: makes the entry at the moment when the call may start
         :raises LimitSpentError: a limit of the run or of the task is spent
         :raises StoreError: the record store stayed out of reach
         """
@@ -88,7 +85,7 @@ class RunGate:
                 await self._change()
 
     async def close(self, closed: Closed) -> None:
-        """Note in the ledger how a call ended, and let the next one look.
+        """Record in the ledger how a call ended, and let the next call check the limits.
 
         :raises StoreError: the record store stayed out of reach; the call then counts at its upper bound
         """
@@ -98,7 +95,7 @@ class RunGate:
             self._changed.set()
 
     async def totals(self, task: TaskKey | None = None) -> Totals:
-        """What the run, or one task of it, has spent in all its tries and clears."""
+        """What the run, or one task of it, has spent over all tries and clears."""
         return await asyncio.to_thread(self._ledger.totals, task)
 
     async def _reserve(self, opened: Opened, limits: RunLimits) -> bool:
@@ -125,9 +122,9 @@ class RunGate:
 
 
 async def patiently(work: Callable[[], T]) -> T:
-    """Do work on files in a thread, again and again while the store is out of reach.
+    """Run file operations in a thread; repeat them while the store is out of reach.
 
-    :raises StoreError: it stayed so for a minute
+    :raises StoreError: it stayed out of reach for a minute
     """
     deadline = time.monotonic() + _STORE_PATIENCE
     while True:
@@ -141,7 +138,7 @@ async def patiently(work: Callable[[], T]) -> T:
 
 
 async def finished(work: Awaitable[T]) -> T:
-    """Wait for ``work`` to its end, also when cancelled; the cancellation goes on afterwards."""
+    """Wait for ``work`` to end even if cancelled, then pass the cancellation on."""
     running = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(running)
@@ -158,10 +155,7 @@ _gates: weakref.WeakKeyDictionary[
 
 
 def gate_of(files: Files, dag_id: str, run_id: str) -> RunGate:
-    """The gate of a run in the running event loop: the same one for all of its calls that are there.
-
-    :param files: the record store
-    """
+    """Return the gate that all calls of a run share in the running event loop."""
     gates = _gates.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
     key = (files.locate(""), dag_id, run_id)
     gate = gates.get(key)

@@ -1,7 +1,7 @@
-"""Whether a call may start: what limits there are, and how they are held against what is spent.
+"""A run's limits, and whether a call may start.
 
-A call may start only while what is spent, and what open calls may yet spend, is less than every limit. Each open
-call has an upper bound, so only the call that was opened last can go past a limit.
+A call may start only while what is spent, plus what open calls may yet spend, is below each limit. Each open call has
+an upper bound, so only the call that was opened last can exceed a limit.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LimitName = Literal["budget_usd", "max_tokens", "max_calls"]
 
 @dataclass(slots=True)
 class _Limit:
-    """One limit, and what counts against it: dollars in billionths, tokens, or calls."""
+    """One limit, and what counts against it: billionths of a dollar, tokens, or calls."""
 
     scope: Literal["run", "task"]
     name: LimitName
@@ -45,8 +45,8 @@ def may_start(opening: Opened, limits: RunLimits, fold: Fold, now: float, workfl
     """Whether a call may start now. False: not yet, because of calls that are open.
 
     :param now: seconds since 1970
-    :raises LimitSpentError: a limit is spent: by ended calls alone, so no waiting helps
-    :raises PriceUnknownError: a limit in dollars can't be held, and none in tokens stands beside it
+    :raises LimitSpentError: ended calls alone have spent a limit, so waiting doesn't help
+    :raises PriceUnknownError: a limit in dollars can't be enforced, and there is none in tokens
     """
     run = fold.sums(now)
     found = list(_limits(limits, run, fold.sums(now, opening.task_key)))
@@ -96,7 +96,7 @@ def _spent(one: _Limit, opening: Opened, workflow_id: str, *, in_dag_file: bool)
 
 
 def _check_unpriced(opening: Opened, limits: RunLimits, workflow_id: str) -> None:
-    """A limit in tokens of the same run, or of the task, holds in place of one in dollars."""
+    """A token limit of the same run or task stands in for a limit in dollars."""
     in_tokens = limits.run.max_tokens or limits.deployment.max_tokens
     for owner, given, held in (
         ("the run's budget_usd", limits.run.budget_usd, in_tokens),
@@ -122,5 +122,5 @@ def _check_unpriced(opening: Opened, limits: RunLimits, workflow_id: str) -> Non
 
 @cache
 def _warn_unpriced(model: str, owner: str) -> None:
-    """Say it once in a process, and not at each of hundreds of calls."""
+    """Warn once per process, not at each of hundreds of calls."""
     log.warning("The price of model %r isn't known: %s isn't held, the limit in tokens is.", model, owner)

@@ -1,15 +1,15 @@
-"""The sums over a ledger's entries, kept up to date entry by entry.
+"""The sums of a ledger's entries, updated entry by entry.
 
-Pure: it reads no file and no clock. Money is counted in whole billionths of a dollar, so that ten calls of ten cents
-are a dollar, whatever their order, and a call that is no longer lost leaves exactly nothing behind.
+Pure: reads no file and no clock. Money is counted in whole billionths of a dollar, so that ten calls of ten cents are
+one dollar in any order, and a call that is no longer lost leaves exactly nothing behind.
 
 Rules:
 
-1. A call counts at its bound while it is open, and at what it cost once it is closed.
-2. Once closed, a call stays so: a second closing changes nothing. Only ``lost`` is replaced by what really happened.
+1. A call counts at its bound while it is open, and at its cost once it is closed.
+2. A closed call stays closed: closing it again changes nothing. Only ``lost`` is replaced by what really happened.
 3. A call that is open after its ``until`` counts as lost.
-4. Of a call that has ended nothing is kept but eight bytes that stand for its name: a second closing must be told from
-   that of a call whose opening was deleted with the run's records, which counts for the run.
+4. Of an ended call, only eight bytes remain, which stand for its name. They tell a second closing from the closing of
+   a call whose opening was deleted with the run's records; the latter counts for the run.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from chassis.contract.usage import Usage
 from chassis.ledger.entries import Closed, Entry, Opened, TaskKey, lost
 
 NANOS = 1_000_000_000
-"""Parts of a dollar that are counted."""
+"""Units of money in a dollar."""
 _MARK = 8
 
 
 def nanos(usd: float) -> int:
-    """US dollars as whole billionths."""
+    """Convert US dollars to whole billionths."""
     return round(usd * NANOS)
 
 
 @dataclass(slots=True)
 class Sums:
-    """What has been spent, and what open calls may spend, in whole numbers."""
+    """What is spent, and what open calls may spend, in whole numbers."""
 
     calls: int = 0
     counted_calls: int = 0
@@ -59,7 +59,7 @@ class Sums:
         return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
 
     def close(self, closed: Closed, sign: int = 1) -> None:
-        """Take in how a call ended; with ``sign`` -1, take that out again."""
+        """Add a closed call; with ``sign`` -1, subtract it again."""
         usage, uncertain = closed.usage, closed.uncertain
         is_uncertain = closed.outcome == "lost" or uncertain.tokens > 0 or uncertain.cost_usd != 0
         self.calls += sign * max(usage.calls, int(is_uncertain))
@@ -77,13 +77,13 @@ class Sums:
         self.simulated_calls += sign * closed.simulated
 
     def open(self, opened: Opened) -> None:
-        """Take in a call in flight."""
+        """Add a call in flight."""
         self.open_calls += 1
         self.open_tokens += opened.bound.tokens
         self.open_nanos += nanos(opened.bound.cost_usd or 0)
 
     def state(self) -> dict[str, int]:
-        """What of it is not 0, by name."""
+        """The values other than 0, by name."""
         return {name: number for name, number in asdict(self).items() if number}
 
     def totals(self) -> Totals:
@@ -108,10 +108,10 @@ class Sums:
 
 
 class Fold:
-    """The state that a ledger's entries, in their order, lead to.
+    """The state that a ledger's entries add up to, in their order.
 
     :ivar began_at: when the first call was opened, in seconds since 1970; None before
-    :ivar answers: calls that Claude answered, and not the simulator
+    :ivar answers: calls that Claude answered, not the simulator
     """
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class Fold:
         self._tasks: dict[TaskKey, Sums] = {}
 
     def add(self, entry: Entry) -> None:
-        """Take in the next entry."""
+        """Add the next entry."""
         if isinstance(entry, Closed):
             if not self.is_settled(entry):
                 self._close(entry)
@@ -146,11 +146,11 @@ class Fold:
             self._ended.add(_mark(closed.call))
 
     def is_open(self, call: str) -> bool:
-        """Whether the call was opened and not closed, also when its time has run out."""
+        """Whether the call was opened and not closed, even if its time has run out."""
         return call in self._open
 
     def is_closed(self, call: str) -> bool:
-        """Whether the call's end is known, or given up for lost."""
+        """Whether the call has ended or was closed as lost."""
         return call in self._lost or _mark(call) in self._ended
 
     def is_settled(self, closed: Closed) -> bool:
@@ -158,7 +158,8 @@ class Fold:
         return self.is_closed(closed.call) and (closed.call not in self._lost or closed.outcome == "lost")
 
     def left_open(self, task: TaskKey, owner: str, attempt: tuple[int, int]) -> list[Opened]:
-        """A task's open calls of whoever asked before this owner: an earlier try, or the same one in another process.
+        """A task's open calls that another owner made in this or an earlier attempt: an earlier try, or the same try in
+        another process.
 
         :param attempt: how often the task was cleared, and the number of the try
         """
@@ -169,7 +170,7 @@ class Fold:
         ]
 
     def sums(self, now: float, task: TaskKey | None = None) -> Sums:
-        """What one task, or the whole run, has spent and has open at a time."""
+        """What one task, or the whole run, has spent and has open at time ``now``."""
         sums = replace(self._run if task is None else self._tasks.get(task, Sums()))
         for opened in self._open.values():
             if task is not None and opened.task_key != task:
@@ -181,7 +182,7 @@ class Fold:
         return sums
 
     def state(self) -> dict[str, Any]:
-        """All of it as JSON-safe data."""
+        """The whole state as JSON-safe data."""
         return {
             "began_at": self.began_at,
             "answers": self.answers,
@@ -208,5 +209,5 @@ class Fold:
 
 
 def _mark(call: str) -> int:
-    """What is kept of the name of a call that has ended."""
+    """The bytes that stand for the name of an ended call."""
     return int.from_bytes(hashlib.sha256(call.encode()).digest()[:_MARK])
