@@ -1,1 +1,1 @@
-"""What is kept of a run beside its ledger: transcripts, results, amendments, decisions on plans."""
+"""The records of a run beside its ledger: transcripts, results, amendments, decisions on plans."""

@@ -1,16 +1,16 @@
-"""What people changed for one task of one run: another instruction or other inputs, who did it and why.
+"""Amendments: another instruction or other inputs for one task of one run, who set them and why.
 
-The problem: a task failed because its instruction or an input was wrong. Its plan's revision is what was approved
-and what other runs go by, so it stays as it is; the change belongs to this one task of this one run, or to those of
-its items that it names: one entry for all of them, so it is recorded for each of them or for none.
+The problem: a task failed because its instruction or an input was wrong. The plan's revision is approved and shared
+with other runs, so it stays as it is. The change applies to this task of this run only, or to the items of it that it
+names. One entry holds the change for all of those items, so it is recorded for all or for none.
 
 State: a :class:`~chassis.records.event_log.NumberedLog` at ``<run folder>/amendments`` in the record store.
 
 Invariants that must not be relaxed:
 
-1. An amendment is recorded before its task is cleared: a task never runs by what nobody can read afterwards.
-2. Nothing is taken back silently. One whose task could not be cleared gets an entry that says so, and counts no more.
-3. They hold for every later try and clear of the task in its run; of two, the later one wins, field by field.
+1. An amendment is recorded before its task is cleared: every instruction that a task has followed can be read later.
+2. Nothing is withdrawn silently. If the task can't be cleared, another entry says so, and the amendment doesn't count.
+3. Amendments hold for every later try and clear of the task in its run; of two, the later one wins, field by field.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 
 class _Data(BaseModel):
-    # A later Chassis may say more about an amendment; what is known of it must still be applied.
+    # A later Chassis may add fields; the known ones must still apply.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Change(_Data):
-    """What a person asks for, and who it is."""
+    """A requested change, and who requested it."""
 
     task_id: str
     items: tuple[str, ...] = Field(
@@ -48,12 +48,12 @@ class Change(_Data):
     at: str = Field(description="When: ISO 8601, UTC.")
 
     def concerns(self, task_id: str, item: str | None) -> bool:
-        """Whether this is for that task, or that item of it."""
+        """Whether the change is for that task, or that item of it."""
         return self.task_id == task_id and (item in self.items if item is not None else not self.items)
 
 
 class Amendment(Change):
-    """One change as it is recorded."""
+    """A recorded change."""
 
     number: int = Field(description="Its number in the run, from 1. Numbers have gaps.")
     withdrawn: bool = Field(False, description="The task could not be cleared, so this doesn't count.")
@@ -63,7 +63,7 @@ class Amendment(Change):
 
 
 class Amended(_Data):
-    """What holds for one task, or one item of it, after all its amendments."""
+    """The combined effect of all amendments of a task, or of one item of it."""
 
     instruction: str | None = None
     inputs: dict[str, JsonValue] = {}
@@ -79,10 +79,7 @@ class _Note(_Data):
 
 
 class Amendments:
-    """The amendments of one run. Its methods read and write files, and so block.
-
-    :param files: the record store
-    """
+    """The amendments of one run. Its methods read and write the record store, so they block."""
 
     def __init__(self, files: Files, dag_id: str, run_id: str) -> None:
         self._log = NumberedLog(files, RunPaths(dag_id, run_id).amendments, _parsed)
@@ -91,7 +88,7 @@ class Amendments:
         """All amendments of the run, oldest first, withdrawn ones too.
 
         :raises RecordBrokenError: an entry was edited by hand
-        :raises StoreError: it can't be told what is there
+        :raises StoreError: the amendments can't be listed or read
         """
         found: dict[int, Amendment] = {}
         for number, entry in self._log.entries().items():
@@ -104,10 +101,10 @@ class Amendments:
         return list(found.values())
 
     def of(self, task_id: str, item: str | None = None) -> Amended:
-        """What holds for a task, or one item of it.
+        """The combined amendments of a task, or of one item of it.
 
         :raises RecordBrokenError: an entry was edited by hand: a task must not run by half an amendment
-        :raises StoreError: it can't be told what is there
+        :raises StoreError: the amendments can't be listed or read
         """
         return what_holds(self.all(), task_id, item)
 
@@ -119,14 +116,14 @@ class Amendments:
         return self._log.append(change.model_dump(mode="json"))
 
     def withdraw(self, number: int) -> None:
-        """Say that an amendment doesn't count, because its task could not be cleared.
+        """Record that an amendment doesn't count, because its task could not be cleared.
 
         :raises StoreError: it is unknown whether that is recorded
         """
         self._log.append({"kind": "withdrawn", "number": number})
 
     def saved(self, number: int, revision: int) -> None:
-        """Say that a revision of the workflow's plan has the change, too.
+        """Record that a revision of the workflow's plan includes the change.
 
         :raises StoreError: it is unknown whether that is recorded
         """
@@ -134,9 +131,9 @@ class Amendments:
 
 
 def what_holds(amendments: Iterable[Amendment], task_id: str, item: str | None = None) -> Amended:
-    """What holds for a task, or one item of it, after all amendments of its run.
+    """Combine the amendments of a task, or of one item of it.
 
-    :param amendments: the run's, oldest first
+    :param amendments: all of the run's, oldest first
     """
     amended = Amended()
     for each in amendments:

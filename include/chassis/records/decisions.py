@@ -1,6 +1,6 @@
-"""Who decided what on the plan of a planner's run, and when: for the plan's page, and for ``publish``.
+"""The decisions on the plan of a planner's run, for the plan's page and for ``publish``.
 
-``publish`` relies on it: an XCom can be edited by whoever may edit the run, an entry here can't.
+``publish`` relies on them: anyone who may edit the run can edit an XCom, but not an entry here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["proposed", "approved", "edited", "revise", "rejected", "refused", "timeout", "without"]
 SETTLING: frozenset[Kind] = frozenset({"approved", "edited", "without"})
-"""Kinds of entries after which a plan may be published."""
+"""Kinds of entries that allow a plan to be published."""
 
 
 class Decision(BaseModel):
@@ -37,22 +37,21 @@ class Decision(BaseModel):
 
 
 class Decisions:
-    """The decisions in one run of a planner, oldest first. Its methods read and write files, and so block.
-
-    :param files: the record store
+    """The decisions in one run of a planner, oldest first. Its methods read and write the record store, so they
+    block.
     """
 
     def __init__(self, files: Files, dag_id: str, run_id: str) -> None:
         self._log = NumberedLog(files, RunPaths(dag_id, run_id).decisions, Decision.model_validate)
 
     def add(self, decision: Decision) -> int:
-        """Add one, and return its number, from 1. What is the newest already isn't added again.
+        """Add a decision and return its number, from 1. A decision that equals the newest isn't added again.
 
-        Airflow 3.3.2 may take a task that was answered within a second for killed, and the next try finds the same
+        Airflow 3.3.2 may take a task that was answered within a second for killed; the next try then finds the same
         answer.
 
-        :raises RecordBrokenError: one was edited by hand and is no decision any more
-        :raises StoreError: it is unknown whether it is there
+        :raises RecordBrokenError: an entry was edited by hand and is invalid
+        :raises StoreError: it is unknown whether the decision is recorded
         """
         for number, newest in list(self.all().items())[-1:]:
             if newest == decision:
@@ -60,17 +59,17 @@ class Decisions:
         return self._log.append(decision.model_dump(mode="json"))
 
     def all(self) -> dict[int, Decision]:
-        """All by their numbers.
+        """All decisions by number.
 
-        :raises RecordBrokenError: one was edited by hand and is no decision any more
-        :raises StoreError: it can't be told what is there
+        :raises RecordBrokenError: an entry was edited by hand and is invalid
+        :raises StoreError: the decisions can't be listed or read
         """
         return self._log.entries()
 
     def settled(self) -> str:
-        """Digest of the plan that may be published; empty when the last decision lets none be.
+        """Digest of the plan that may be published; empty if the last decision allows none.
 
-        :raises StoreError: it can't be told what is there
+        :raises StoreError: the decisions can't be listed or read
         """
         *_, last = self.all().values() or [None]
         return last.digest if last is not None and last.kind in SETTLING else ""

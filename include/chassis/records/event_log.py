@@ -1,7 +1,7 @@
-"""A log of few entries: who decided what on a plan, who amended a task.
+"""A log with few entries: decisions on a plan, amendments of tasks.
 
-Each entry is one file with the next free number in its name, created once and never changed, so two writers at the
-same moment both get in, in some order, and nobody reads half an entry.
+Each entry is one file named by the next free number, created once and never changed. So two writers at the same moment
+both succeed, in some order, and nobody reads half an entry.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ E = TypeVar("E")
 
 
 class NumberedLog(Generic[E]):
-    """The entries in one folder of the record store. Its methods read and write files, and so block.
+    """The entries in one folder of the record store. Its methods read and write files, so they block.
 
-    :param files: the record store
-    :param folder: below its root, such as ``<run folder>/amendments``
-    :param parsed: makes an entry of its JSON object; raises ValueError if it is none
+    :param folder: below the store's root, such as ``<run folder>/amendments``
+    :param parsed: makes an entry from its JSON object; raises ValueError if it is invalid
     """
 
     def __init__(self, files: Files, folder: str, parsed: Callable[[dict[str, Any]], E]) -> None:
@@ -46,10 +45,10 @@ class NumberedLog(Generic[E]):
                 return number
 
     def entries(self) -> dict[int, E]:
-        """All entries by their numbers, oldest first.
+        """All entries by number, oldest first.
 
-        :raises RecordBrokenError: one of them was edited and is no entry any more
-        :raises StoreError: it can't be told what is there
+        :raises RecordBrokenError: an entry was edited and is invalid
+        :raises StoreError: the entries can't be listed or read
         """
         names = {number: numbered(self._folder, number) for number in sorted(self._numbers())}
         contents = self._files.read_all(names.values())

@@ -1,9 +1,9 @@
-"""Secrets in what was said to and by Claude, masked before any of it is kept.
+"""Masks secrets in conversations with Claude before anything is kept.
 
-Two masks, one after the other. Airflow's own: the passwords, extras and variables that this process has read, by
-their values. And the formats of well-known keys, whoever they belong to: a person may paste one into a
-requirement, and a model may repeat one. A password that looks like any other word, and that this process has not
-read as a connection, can't be known.
+Two masks apply in turn. Airflow's own masks the values of passwords, extras and variables that this process has read.
+The second masks whatever has the format of a well-known key, whoever owns it: a person may paste one into a
+requirement, and a model may repeat it. A password that looks like an ordinary word and that this process has not read
+from a connection can't be recognised.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KEY_FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
         ("AKIA", "ASIA", "ABIA", "ACCA"),
         r"(?<![A-Z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Z0-9])",
     ),
-    # Without a form of its own but for its length: it is told by the name before it.
+    # Has no format but its length, so it is recognised by the name before it.
     "AWS secret key": (
         ("secret", "session", "SECRET", "SESSION", "Secret", "Session"),
         r"(?P<name>(?i:secret_?(?:access_?)?key|session_?token)[\"'\\]{0,3}\s{0,3}[:=]\s{0,3}[\"'\\]{0,3})"
@@ -38,18 +38,17 @@ KEY_FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "private key": (("-----BEGIN ",), rf"(?s:{_KEY_LINE % 'BEGIN'}.*?(?:{_KEY_LINE % 'END'}|\Z))"),
 }
-"""What a well-known key looks like, by its name: words of which one is in it, and its whole form.
+"""Formats of well-known keys by name: words of which every such key contains one, and the whole pattern.
 
-A prompt has a hundred thousand characters and hardly ever a key. To look for a word in it takes microseconds, to try
-a form at each of its characters takes milliseconds, in which no other thread of the process works.
-"""
+A prompt has a hundred thousand characters and hardly ever a key. Searching it for a word takes microseconds; trying a
+pattern at each character takes milliseconds, in which no other thread of the process runs."""
 
 _FORMS = [(words, re.compile(form)) for words, form in KEY_FORMATS.values()]
 
 
 def masked(text: str) -> str:
-    """The text with ``***`` in place of each secret that is known by its value or by its format."""
-    # Airflow masks strings deep inside an object only down to its fifth level; a string by itself it always masks.
+    """Replace each secret that is known by value or by format with ``***``."""
+    # Airflow masks strings inside an object only down to the fifth level; a bare string it always masks.
     from airflow.sdk._shared.secrets_masker import redact
 
     text = str(redact(text))
@@ -60,12 +59,12 @@ def masked(text: str) -> str:
 
 
 def _mask(found: re.Match[str]) -> str:
-    """The mask, behind the name by which a secret was told, if it was."""
+    """The mask, after the name that revealed the secret, if any."""
     return f"{found.groupdict().get('name', '')}{MASK}"
 
 
 def masked_data(value: Any) -> Any:
-    """JSON-safe data with each of its strings masked, names of fields excepted."""
+    """Mask each string in JSON-safe data, except names of fields."""
     if isinstance(value, str):
         return masked(value)
     if isinstance(value, dict):

@@ -1,13 +1,12 @@
-"""The results of a run's tasks, kept with what they were made from, so that a later run need not make them again.
+"""The results of a run's tasks, kept by fingerprint so that a later run can reuse them.
 
-What a result was made from is its fingerprint (``TaskBrief.fingerprint``): whatever the task was told, and
-nothing else. A task of another run, of another revision maybe, that is told the same, finds it. Of each task and item
-the newest result counts: one that a person had done anew is not found any more, even if the new attempt failed.
+The fingerprint (``TaskBrief.fingerprint``) covers whatever the task was told, and nothing else. A task of another run,
+maybe of another revision, that is told the same finds the result. Only the newest result of a task and item counts:
+once a person reruns a task, its earlier result is not found, even if the new attempt fails.
 
-A kept result is only a saving: one that is missing, can't be understood or was edited counts as none, and the task
-is done.
+A kept result only saves work. If it is missing, invalid or edited, it counts as none, and the task runs.
 
-Where they stand, below the root of the records; items are named by digests::
+The files, below the root of the record store; items are named by digests::
 
     add_pet_insurance/manual__2026-11-22T10%3A00/results.json                      whose they are, and since when
     add_pet_insurance/manual__2026-11-22T10%3A00/results/update_service/3fa9c1.json
@@ -35,10 +34,9 @@ _FORGOTTEN = b"{}\n"
 
 
 class Results:
-    """The kept results of one run. Its methods read and write files, and so block.
+    """The kept results of one run. Its methods read and write the record store, so they block.
 
-    :param files: the record store
-    :param clock: tells the time in seconds since 1970
+    :param clock: returns seconds since 1970
     """
 
     def __init__(
@@ -50,10 +48,10 @@ class Results:
         self._clock = clock
 
     def keep(self, fingerprint: str, result: dict[str, Any]) -> None:
-        """Keep the result of its ``task`` and ``item``, as JSON, in place of an earlier one.
+        """Keep the result of its ``task`` and ``item``, as JSON, replacing an earlier one.
 
-        :raises TypeError: something in it is no JSON
-        :raises ValueError: a number in it is infinite or none
+        :raises TypeError: it contains something that isn't JSON
+        :raises ValueError: it contains an infinite number or NaN
         :raises StoreError: it is unknown whether it is kept; keeping it again is safe
         """
         self._files.write(
@@ -63,9 +61,9 @@ class Results:
         self._files.create(self._paths.results_since, f"{ids}\n".encode())
 
     def find(self, fingerprint: str, task_id: str, item: str | None) -> dict[str, Any] | None:
-        """The result of a task, or of one item of it; None if it was made from something else, or can't be relied on.
+        """Find the result of a task, or of one item of it; None if its fingerprint differs or it is invalid.
 
-        :raises StoreError: it can't be told whether one is kept
+        :raises StoreError: it is unknown whether one is kept
         """
         name = self._paths.result(task_id, item)
         try:
@@ -75,14 +73,14 @@ class Results:
         return found[1] if found is not None and found[0] == fingerprint else None
 
     def forget(self, task_id: str, item: str | None) -> None:
-        """Let no result of a task, or of one item of it, be found, because it is done anew.
+        """Forget the result of a task, or of one item of it, because it runs again.
 
-        :raises StoreError: it is unknown whether one can still be found
+        :raises StoreError: it is unknown whether it can still be found
         """
         self._files.write(self._paths.result(task_id, item), _FORGOTTEN)
 
     def forget_others(self, task_id: str, items: Iterable[str]) -> None:
-        """Let no result of a task be found but those of these items, because the run has no others any more.
+        """Forget all results of a task but those of ``items``, because the run has no other items any more.
 
         :raises StoreError: it is unknown whether one can still be found
         """
@@ -92,9 +90,9 @@ class Results:
                 self._files.write(name, _FORGOTTEN)
 
     def all(self) -> list[dict[str, Any]]:
-        """Every result that can be relied on, by task and item.
+        """Every valid result, by task and item.
 
-        :raises StoreError: it can't be told what is kept
+        :raises StoreError: the results can't be listed or read
         """
         folder = self._paths.results
         names = [

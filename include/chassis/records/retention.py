@@ -1,4 +1,4 @@
-"""Transcripts don't stay for ever: those that are older than the setting says are deleted, in every run's records."""
+"""Deletes transcripts that are older than the setting, in every run's records."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Swept:
     """What was deleted.
 
     :ivar files: transcripts of calls
-    :ivar runs: runs that they were of
-    :ivar complete: whether all runs were looked at; else the rest is for the next time
+    :ivar runs: runs that lost transcripts
+    :ivar complete: whether all runs were checked; if not, the next sweep does the rest
     """
 
     files: int
@@ -32,14 +32,13 @@ class Swept:
 def delete_transcripts(
     files: Files, *, before: float, seconds: float, clock: Callable[[], float] = time.monotonic
 ) -> Swept:
-    """Delete the transcripts that were written before a moment.
+    """Delete the transcripts written before a moment.
 
-    The age is that of the file, by the clock of the store. Whatever is stopped in between goes on the next time.
+    A transcript's age is that of its file, by the store's clock. If this is stopped, the next sweep continues.
 
-    :param files: the record store
     :param before: seconds since 1970
-    :param seconds: how long it may take; after that no further run is begun
-    :raises StoreError: the store can't be read, or doesn't let transcripts be deleted
+    :param seconds: time limit, after which no further run is started on
+    :raises StoreError: the store can't be read, or refuses to delete transcripts
     """
     deadline = clock() + seconds
     deleted = runs = 0

@@ -1,7 +1,7 @@
-"""Everything that is kept of a run, from one place: its ledger, answers, results, transcripts, amendments, decisions.
+"""All records of a run, from one place: ledger, answers, results, transcripts, amendments, decisions.
 
-A record is read and written by the module that says what it is; here is how to get at it. Each of these modules is
-imported when it is asked for: a task that starts needs one of them, and not the others.
+Each record is read and written by its own module. These modules are imported on demand, because a task that starts
+needs only one of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class RecordStore(Protocol):
-    """Where the record store is: ``Settings`` say it, and the accounts that cross to the triggerer."""
+    """Where the record store is. ``Settings`` say it, and so do the accounts that cross to the triggerer."""
 
     @property
     def records_root(self) -> str:
@@ -41,7 +41,7 @@ class RecordStore(Protocol):
 
 
 def open_records(where: RecordStore) -> Files:
-    """The record store.
+    """Open the record store.
 
     :raises SettingsError: its root is neither a folder nor an ``s3://`` address
     """
@@ -52,7 +52,7 @@ class RunRecords:
     """The records of one run.
 
     :ivar files: the record store
-    :ivar paths: where each record stands in it
+    :ivar paths: where each record is in it
     """
 
     def __init__(self, files: Files, dag_id: str, run_id: str) -> None:
@@ -62,53 +62,53 @@ class RunRecords:
 
     @classmethod
     def open(cls, where: RecordStore, dag_id: str, run_id: str) -> RunRecords:
-        """The records of a run in the record store of the settings. Errors as of :func:`open_records`."""
+        """Open a run's records. Raises what :func:`open_records` raises."""
         return cls(open_records(where), dag_id, run_id)
 
     @property
     def ledger(self) -> RunLedger:
-        """What the run's calls cost, freshly opened: it has read nothing yet."""
+        """The run's ledger, freshly opened: it has read nothing yet."""
         from chassis.ledger.journal import RunLedger
 
         return RunLedger(*self._run)
 
     @property
     def gate(self) -> RunGate:
-        """Where the run's calls start one after the other: one gate for all of them in the running event loop."""
+        """The queue of the run's calls: one gate for all of them in the running event loop."""
         from chassis.ledger.run_gate import gate_of
 
         return gate_of(*self._run)
 
     def kept_answers(self, identity: CallIdentity) -> KeptAnswers:
-        """The answers that were paid for in one clear of a task, or of one of its items."""
+        """The kept answers of one clear of a task, or of one of its items."""
         from chassis.ledger.kept_answers import KeptAnswers
 
         return KeptAnswers(self.files, identity)
 
     @property
     def results(self) -> Results:
-        """What its tasks have returned, by what they were made from."""
+        """The results of the run's tasks, by fingerprint."""
         from chassis.records.results import Results
 
         return Results(*self._run)
 
     @property
     def transcripts(self) -> Transcripts:
-        """What was said to and by Claude."""
+        """The run's conversations with Claude."""
         from chassis.records.transcripts import Transcripts
 
         return Transcripts(*self._run)
 
     @property
     def amendments(self) -> Amendments:
-        """What people have changed for tasks of the run."""
+        """The amendments of the run's tasks."""
         from chassis.records.amendments import Amendments
 
         return Amendments(*self._run)
 
     @property
     def decisions(self) -> Decisions:
-        """Who decided what on the plan of a planner's run."""
+        """The decisions on the plan of a planner's run."""
         from chassis.records.decisions import Decisions
 
         return Decisions(*self._run)
@@ -119,8 +119,8 @@ class RecordedRun:
     """A run that has records.
 
     :ivar called: whether it has a ledger
-    :ivar began_at: when its first call was opened or its first result was kept, whichever came first, in seconds
-        since 1970; None if neither can be told
+    :ivar began_at: when its first call was opened or its first result was kept, whichever came first, in seconds since
+        1970; None if neither is known
     """
 
     dag_id: str
@@ -130,7 +130,7 @@ class RecordedRun:
 
 
 def recorded_dags(files: Files) -> dict[str, list[RecordedRun]]:
-    """The runs of each DAG that has any, sorted by the DAGs' ids. Otherwise as :func:`recorded_runs`."""
+    """The runs of each DAG that has records, sorted by DAG id. Otherwise like :func:`recorded_runs`."""
     found: dict[str, list[RecordedRun]] = {}
     for folder in files.folders(""):
         for run in _runs_in(files, folder):
@@ -139,7 +139,7 @@ def recorded_dags(files: Files) -> dict[str, list[RecordedRun]]:
 
 
 def recorded_runs(files: Files, dag_id: str, *, skip_broken: bool = False) -> list[RecordedRun]:
-    """A DAG's runs that have made a call or kept a result, the newest first.
+    """A DAG's runs that have made a call or kept a result, newest first.
 
     :param skip_broken: leave out a run whose ids can't be read
     :raises StoreError: the record store can't be read
@@ -153,7 +153,7 @@ def _newest_first(run: RecordedRun) -> tuple[float, str]:
 
 
 def _runs_in(files: Files, folder: str, *, skip_broken: bool = False) -> Iterator[RecordedRun]:
-    """The runs in a DAG's folder. The names of folders may be cut, so the ids are read."""
+    """The runs in a DAG's folder. Reads the ids from files, because folder names may be cut."""
     runs = [f"{folder}/{run}" for run in files.folders(folder)]
     contents = files.read_all(f"{run}/{name}" for run in runs for name in (IDS, FIRST_ENTRY, RESULTS_SINCE))
     for run in runs:

@@ -1,8 +1,8 @@
-"""Writes the transcript of a try while its calls are made, without making them wait.
+"""Writes the transcript of a try while its calls are made, without delaying them.
 
-A call's end is handed over in the event loop, and masked and written in threads of their own: masking a long prompt
-takes tenths of a second, and a slow store seconds, which no call of the process shall wait for, nor the ledger's work
-on files. What can't be written is told in the log, and that is all: the answer was paid for and is used.
+The event loop hands over each ended call, and dedicated threads mask and write it. Masking a long prompt takes tenths
+of a second, and a slow store takes seconds; neither may delay the process's calls or the ledger's file operations. If
+writing fails, Chassis only logs that: the answer was paid for and is used.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_CHARS = 1_000_000
-"""Characters of a turn that are kept, the answer before the prompt; what is over is cut, visibly."""
+"""Characters of a turn that are kept, the answer before the prompt; the rest is cut, visibly."""
 PATIENCE = 5.0
-"""Seconds that the end of a task waits for its transcript; a slower store may have it later, or lose it."""
+"""Seconds that the end of a task waits for its transcript. A slower store may get it later, or never."""
 
 _NEVER_CUT = 64
 _THREADS = 4
@@ -41,10 +41,7 @@ _pools: dict[int, ThreadPoolExecutor] = {}
 
 
 class TranscriptRecorder:
-    """Takes note of the calls of one try: the ``recorder`` of its ``PaidCalls``.
-
-    :param kind: what the calls are for
-    """
+    """Records the calls of one try: the ``recorder`` of its ``PaidCalls``."""
 
     def __init__(
         self, transcripts: Transcripts, identity: CallIdentity, kind: Literal["task", "plan"]
@@ -59,7 +56,7 @@ class TranscriptRecorder:
         self._before: _Said | None = None
 
     def __call__(self, exchange: Exchange) -> None:
-        # The conversation goes on in the same list of messages.
+        # The conversation continues in this same list of messages.
         self._waiting.append((exchange, list(exchange.payload["messages"]), time.time()))
         try:
             self._writes.append(_pool().submit(self._write_next))
@@ -82,10 +79,10 @@ class TranscriptRecorder:
             except ChassisError as error:
                 log.warning("A transcript is not kept: %s", error)
             except Exception as error:  # noqa: BLE001  a transcript is never worth a paid answer
-                # Its message could be a part of the prompt.
+                # The error's message could contain a part of the prompt.
                 log.warning("A transcript is not kept: %s.", type(error).__name__)
             else:
-                # A file that is missing must not take along what later ones would leave out for it.
+                # If this file is missing, later ones must not leave out what it would have held.
                 self._before = said
 
     def _turn(self, exchange: Exchange, said: _Said, ended: float) -> Turn:
@@ -137,7 +134,7 @@ class _Said:
         return cls(system, messages, tool.get("input_schema", constraint))
 
     def since(self, before: _Said | None) -> _Said:
-        """What of it the call before didn't have: a conversation goes on with the very same messages."""
+        """The part that the previous call didn't send: a conversation repeats the very same messages."""
         if before is None:
             return self
         pairs = zip(self.messages, before.messages, strict=False)
@@ -150,7 +147,7 @@ class _Said:
 
 
 class _Room:
-    """Cuts what is more than a turn may hold, and says so where it is cut.
+    """Cuts what exceeds a turn's limit, and says so at the cut.
 
     :ivar cut: characters that were left out
     """
@@ -160,7 +157,7 @@ class _Room:
         self.cut = 0
 
     def fit(self, value: Any) -> Any:
-        """JSON-safe data in which each string is as long as there is room. What comes first, gets it."""
+        """JSON-safe data with its strings cut to the room that is left, first come, first served."""
         if isinstance(value, dict):
             return {name: self.fit(part) for name, part in value.items()}
         if isinstance(value, list):
@@ -177,7 +174,7 @@ class _Room:
 
 
 def _pool() -> ThreadPoolExecutor:
-    """The threads of this process; those of a parent don't live in a forked child."""
+    """The threads of this process; a parent's don't exist in a forked child."""
     if os.getpid() not in _pools:
         _pools[os.getpid()] = ThreadPoolExecutor(_THREADS, "transcripts")
     return _pools[os.getpid()]

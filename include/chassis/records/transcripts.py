@@ -1,18 +1,17 @@
-"""What was said to and by Claude: one file for each call of each try, for people to read.
+"""Transcripts of conversations with Claude: one file for each call of each try, for people to read.
 
-The problem: an XCom holds a task's result, and Airflow wipes it when the task starts again; the kept answers serve
-retries, and hold no prompt. What a person wants to see is the conversation of the try that went wrong, also after
-it was cleared and has succeeded.
+The problem: Airflow deletes a task's XComs when the task starts again, and kept answers serve retries and hold no
+prompt. People want to see the conversation of the try that went wrong, even after it was cleared and has succeeded.
 
 State: ``<run folder>/transcripts/<task>/<item's digest, or _>/<try>-<n>.json`` in the record store. A try's calls are
 numbered in the order in which they ended.
 
 Invariants that must not be relaxed:
 
-1. Nothing is written that was not masked (:mod:`chassis.records.masking`).
-2. A transcript is for reading only. Nothing decides by one: any of them may be missing, because its process was
-   killed or the store was away, and all of them go after ``transcript_days``.
-3. What Claude answered and what people wrote stand here as they were, hostile or not: whoever shows them escapes them.
+1. Everything is masked before it is written (:mod:`chassis.records.masking`).
+2. Transcripts are only for reading. Nothing depends on one: any may be missing, because its process was killed or the
+   store was away, and all are deleted after ``transcript_days``.
+3. Texts of Claude and of people are kept as they were, hostile or not: whoever shows them escapes them.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ _NAME = re.compile(r"(?P<try_number>[0-9]{4,})-(?P<number>[0-9]{3,})\.json")
 
 
 class Turn(BaseModel):
-    """One call to Claude: what was sent, and what came of it.
+    """One call to Claude: what was sent, and the outcome.
 
-    A call of a conversation repeats all that was said before. Here it holds only what the call before it had not.
+    A call repeats all earlier messages of its conversation. A turn holds only what the previous call didn't have.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -98,7 +97,7 @@ class TryTranscript(BaseModel):
 
     @property
     def clear_number(self) -> int:
-        """How often a person had cleared tasks of the run when this try began."""
+        """How often a person had cleared tasks of the run when this try started."""
         return self.turns[0].clear_number if self.turns else 0
 
     @property
@@ -108,7 +107,7 @@ class TryTranscript(BaseModel):
 
     @property
     def answer_schema(self) -> dict[str, Any] | None:
-        """JSON schema that the answer was to keep."""
+        """The JSON schema that the answer had to match."""
         return next((turn.answer_schema for turn in self.turns if turn.answer_schema is not None), None)
 
     @property
@@ -118,24 +117,21 @@ class TryTranscript(BaseModel):
 
     @property
     def simulated(self) -> bool:
-        """Whether the simulator answered any of it."""
+        """Whether the simulator answered any call."""
         return any(turn.simulated for turn in self.turns)
 
 
 class Transcripts:
-    """The transcripts of one run. Its methods read and write files, and so block.
-
-    :param files: the record store
-    """
+    """The transcripts of one run. Its methods read and write the record store, so they block."""
 
     def __init__(self, files: Files, dag_id: str, run_id: str) -> None:
         self._files = files
         self._paths = RunPaths(dag_id, run_id)
 
     def tries(self, task_id: str, item: str | None = None) -> list[TryTranscript]:
-        """The tries of a task, or of one item of it, that have transcripts: the newest first.
+        """The tries of a task, or of one item of it, that have transcripts, newest first.
 
-        :raises StoreError: it can't be told what is there
+        :raises StoreError: the transcripts can't be listed or read
         """
         return [
             self._read(task_id, item, number, names)
@@ -143,17 +139,17 @@ class Transcripts:
         ]
 
     def find(self, task_id: str, item: str | None, try_number: int) -> TryTranscript | None:
-        """One try; None when it has no transcript.
+        """One try; None if it has no transcript.
 
-        :raises StoreError: it can't be told what is there
+        :raises StoreError: the transcripts can't be listed or read
         """
         names = self._names(task_id, item).get(try_number)
         return self._read(task_id, item, try_number, names) if names else None
 
     def try_numbers(self, task_id: str, item: str | None = None) -> list[int]:
-        """Numbers of the tries that have transcripts, the newest first; reads none of them.
+        """Numbers of the tries that have transcripts, newest first, without reading any of them.
 
-        :raises StoreError: it can't be told what is there
+        :raises StoreError: the transcripts can't be listed
         """
         return sorted(self._names(task_id, item), reverse=True)
 
@@ -178,11 +174,11 @@ class Transcripts:
         return {number: [name for _, name in sorted(names)] for number, names in found.items()}
 
     def _read(self, task_id: str, item: str | None, try_number: int, names: Sequence[str]) -> TryTranscript:
-        # Those that upkeep has deleted since they were listed are left out.
+        # Files that upkeep deleted after they were listed are left out.
         contents = self._files.read_all(names)
         found = [self._parsed(name, contents[name]) for name in names if name in contents]
         turns = [turn for turn in found if turn is not None]
-        # S3 may have taken a file whose writer was told that the name is taken.
+        # S3 may have stored a file although it told the writer that the name was taken.
         once = {(turn.call, turn.recalled): turn for turn in turns}
         return TryTranscript(
             task_id=task_id,
