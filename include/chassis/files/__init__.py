@@ -1,22 +1,20 @@
 """Files under a root, a folder or a prefix of an S3 bucket, behind the same operations.
 
-The plan store and the run records stand on it. The problem: many writers and readers share a root, on many
-machines, and each may be killed at any moment.
+The plan store and the run records build on it. The problem: many writers and readers on many machines share a root, and
+each may be killed at any moment.
 
 Invariants that must not be relaxed:
 
-1. ``claim`` and ``create`` succeed for one caller only, ever, for a name: revision numbers and the ledger's
-   limits rest on it. In a folder it is an exclusive create or a hard link, on S3 a put with
-   ``If-None-Match: *``.
-2. A file that ``write`` or ``create`` has named is complete. In a folder the content goes to a temporary file
-   first, which is then renamed or linked; on S3 one put is atomic by itself.
-3. Unreadable is not absent. Only a listing that was really made, and a file that is really not there, say
-   "nothing there"; everything else raises :class:`StoreError`. (To take a plan store for empty would be to
-   take every workflow's DAG away; to take a ledger for empty, to spend its budget again.)
+1. For a name, ``claim`` and ``create`` succeed for one caller only, ever: revision numbers and the ledger's limits
+   depend on it. In a folder, they use an exclusive create or a hard link; on S3, a put with ``If-None-Match: *``.
+2. A file that ``write`` or ``create`` has named is complete. In a folder, the content goes to a temporary file first,
+   which is then renamed or linked; on S3, one put is atomic by itself.
+3. Unreadable is not absent. Only a listing that really succeeded and a file that is really missing mean "nothing
+   there"; everything else raises :class:`StoreError`. (A plan store taken for empty would lose every workflow's DAG;
+   a ledger taken for empty would spend its budget again.)
 
-A folder isn't read through fsspec: its ``find`` swallows every ``OSError``, which breaks the third rule,
-and its atomic writes are staged in another folder, from where a move may be a copy, which breaks the
-second.
+Folders aren't read through fsspec: its ``find`` swallows every ``OSError``, which breaks the third rule, and it stages
+atomic writes in another folder, from where a move may be a copy, which breaks the second.
 """
 
 from __future__ import annotations
@@ -44,10 +42,10 @@ __all__ = [
 def open_files(
     root: str, conn_id: str = "", cache: Path | None = None, *, what: Place = "plan store"
 ) -> Files:
-    """The files under a root: an absolute folder, ``file://...`` or ``s3://bucket/prefix``.
+    """Open the files under a root: an absolute folder, ``file://...`` or ``s3://bucket/prefix``.
 
     :param conn_id: Airflow connection for S3; empty for AWS's default chain
-    :param cache: folder on this machine for copies of what was read from S3; None to keep none
+    :param cache: local folder for copies of what was read from S3; None to keep none
     :param what: what the root is for, for messages
     :raises SettingsError: the root is none of these
     """

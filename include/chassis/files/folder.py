@@ -1,4 +1,4 @@
-"""Files in a folder, and the two ways to give a whole file its name there."""
+"""Files in a folder, and the two ways to give a complete file its name there."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOOK_AHEAD = (*range(1, 9), *(2**power for power in range(4, 11)))
-"""Distances at which a file is looked for behind one that is missing: a folder of many thousands is not listed."""
+"""Distances at which to look for a file behind a missing one, so that a folder of many thousands need not be listed."""
 
 
 def write_atomically(
     path: Path, content: bytes, *, durable: bool = False, mtime: float | None = None
 ) -> None:
-    """Put a whole file under a name: a reader sees the old file or the new one, never a part.
+    """Write a whole file: readers see the old file or the new one, never a part.
 
-    :param durable: have the content on the disk before it gets its name, to survive a loss of power
-    :param mtime: modification time that the file shall have, in seconds since 1970; None for now
+    :param durable: flush the content to disk before it gets its name, to survive a power failure
+    :param mtime: modification time to set, in seconds since 1970; None for now
     """
     with _staged(path, content, durable=durable) as staged:
         if mtime is not None:
@@ -36,10 +36,10 @@ def write_atomically(
 
 
 def create_atomically(path: Path, content: bytes) -> bool:
-    """Put a whole file under a name that is free, and have both on the disk; False if the name is taken.
+    """Create a whole file under a free name, with both flushed to disk; False if the name is taken.
 
-    A hard link is what a file system has for it: a rename would replace a file, and an exclusive create names a
-    file that is still empty.
+    Uses a hard link: a rename would replace an existing file, and an exclusive create would name a file that is still
+    empty.
     """
     with _staged(path, content, durable=True) as staged:
         reached(FILE_STAGED)
@@ -53,7 +53,7 @@ def create_atomically(path: Path, content: bytes) -> bool:
 
 @contextmanager
 def _staged(path: Path, content: bytes, *, durable: bool) -> Iterator[Path]:
-    """A file with the content beside the path, which is gone at the end unless it was renamed."""
+    """A temporary file with the content beside the path, deleted at the end unless it was renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -68,7 +68,7 @@ def _staged(path: Path, content: bytes, *, durable: bool) -> Iterator[Path]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk, too."""
+    """Flush the names in a folder to disk, too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -146,7 +146,7 @@ class FolderFiles:
             return None
 
     def fetch(self, names: Iterable[str]) -> None:
-        """The folder itself is what is read."""
+        """Do nothing: reads go to the folder itself."""
 
     def claim(self, name: str) -> bool:
         path = self._root / name
@@ -179,7 +179,7 @@ class FolderFiles:
             try:
                 written = entry.stat(follow_symlinks=False).st_mtime
             except FileNotFoundError:
-                continue  # Another has deleted it, or given it its name.
+                continue  # Another process has deleted it, or given it its name.
             if written < moment:
                 yield name
 
@@ -191,11 +191,11 @@ class FolderFiles:
                 self._prune(path.parent)
 
     def _prune(self, folder: Path) -> None:
-        """Take empty folders away, upwards; a writer makes its folder when it writes."""
+        """Delete empty folders, upwards; a writer makes its folder when it writes."""
         while folder != self._root:
             try:
                 folder.rmdir()
-            except OSError:  # It isn't empty, or gone.
+            except OSError:  # It isn't empty, or is already gone.
                 return
             folder = folder.parent
 

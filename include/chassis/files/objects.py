@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class ObjectFiles:
     """Files under a prefix of an S3 bucket, through the file system of an Airflow connection.
 
-    What was read may be kept on this machine, where each file is written once, so that a copy is never stale.
+    Copies of what was read may be kept on this machine, for files that are written once, so that a copy is never stale.
     """
 
     def __init__(self, base: str, conn_id: str, cache: Path | None, what: Place = "plan store") -> None:
@@ -30,17 +30,16 @@ class ObjectFiles:
         self._at_once: dict[str, int] = {}
 
     def _fs(self) -> Any:
-        """The fsspec file system of this process, without remembered listings.
+        """This process's fsspec file system, without cached listings.
 
-        It refuses to work in a forked child, and Airflow parses and runs tasks in forked children. And it
-        answers "no such file" from remembered listings, which don't know what other writers have written
-        since.
+        fsspec refuses to work in a forked child, and Airflow parses and runs tasks in forked children. And it answers
+        "no such file" from cached listings, which lack what other writers have written since.
         """
         if self._opened_by != os.getpid():
             from airflow.sdk.io import get_fs
 
             self._opened, self._opened_by = get_fs("s3", self._conn_id), os.getpid()
-            # Without it, s3fs asks for the size of each file before it reads it: twice as many requests.
+            # Otherwise s3fs asks for the size of each file before it reads it: twice as many requests.
             known = signature(self._opened._cat_file).parameters
             self._at_once = {"max_concurrency": 1} if "max_concurrency" in known else {}
         self._opened.invalidate_cache()
@@ -57,7 +56,7 @@ class ObjectFiles:
         with self._reported.of("list", self.locate(folder)):
             try:
                 found: list[str] = self._fs().find(self._address(folder))
-            except FileNotFoundError as error:  # An empty prefix is no error: the bucket isn't there.
+            except FileNotFoundError as error:  # An empty prefix is no error: the bucket is missing.
                 raise self._reported.failed("list", self.locate(folder), error) from error
         return [name.removeprefix(f"{self._base}/") for name in found]
 
@@ -112,12 +111,12 @@ class ObjectFiles:
             listed = self._numbers_from(folder, number, most)
         if number and number not in listed and not self.read_all([numbered(folder, number)]):
             return None
-        # A listing made while files are written may lack one of them; reading doesn't.
+        # A listing made while files are written may lack one of them; reading by name doesn't.
         wanted = {numbered(folder, n): n for n in range(number + 1, max(listed, default=0) + 1)}
         return {wanted[name]: content for name, content in self.read_all(wanted).items()}
 
     def _numbers_from(self, folder: str, number: int, most: int) -> set[int]:
-        """Numbers of the files from a number on: one request for each thousand of them, however many are before."""
+        """Numbers of the files from ``number`` on: one request per thousand, however many come before."""
         bucket, _, prefix = self._address(folder).partition("/")
         after = f"{prefix}/{max(number - 1, 0):06d}.json"
         numbers: set[int] = set()

@@ -1,4 +1,4 @@
-"""What a store needs of a place for files, and what is said when the place fails."""
+"""What a store needs of a place for files, and the errors when the place fails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 Place = Literal["plan store", "record store"]
-"""What a root is for, in the words of an error message."""
+"""What a root is for, as error messages name it."""
 
 ROOT_SETTING: dict[Place, str] = {"plan store": "plans_root", "record store": "records_root"}
 
@@ -24,7 +24,7 @@ LAST_NUMBER = 999_999
 
 
 def numbered(folder: str, number: int) -> str:
-    """The file of a number in a folder whose files are numbered; names sort as their numbers do."""
+    """The name of a numbered file; names sort as their numbers do."""
     return f"{folder}/{number:06d}.json"
 
 
@@ -32,88 +32,88 @@ class Files(Protocol):
     """What a store needs of a place for files. Names are relative to the root, with ``/`` between parts."""
 
     def names(self, folder: str) -> list[str]:
-        """Names of the files that stand directly in a folder; none if there is no such folder.
+        """Names of the files directly in a folder; none if there is no such folder.
 
-        Files of others, and those that a killed writer left behind, may be among them.
+        May include files of others, and those that a killed writer left behind.
 
-        :raises StoreError: it can't be told what is there
+        :raises StoreError: the folder can't be listed
         """
 
     def names_below(self, wanted: Callable[[str], bool]) -> list[str]:
         """Names of the files directly in each folder below the root whose name is wanted. One listing on S3.
 
-        :raises StoreError: it can't be told what is there
+        :raises StoreError: the folders can't be listed
         """
 
     def folders(self, folder: str) -> list[str]:
-        """The last parts of the names of the folders directly in a folder, sorted; none if it isn't there.
+        """The last parts of the names of the folders directly in a folder, sorted; none if it doesn't exist.
 
-        :raises StoreError: it can't be told what is there
+        :raises StoreError: the folder can't be listed
         """
 
     def read(self, name: str) -> bytes:
-        """A file's content.
+        """Read a file.
 
         :raises NotStoredError: the file is not there
         :raises StoreError: it can't be read
         """
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """The contents of files by their names, on S3 many at a time; a file that is not there is left out.
+        """The contents of files by name, on S3 many at a time, without files that don't exist.
 
         :raises StoreError: one of them can't be read
         """
 
     def numbered_after(self, folder: str, number: int, most: int) -> dict[int, bytes] | None:
-        """The contents of a folder's files ``000001.json``, ``000002.json``... after a number, without listing those
-        up to it. None if the file of that number is not there; 0 is always there.
+        """The contents of a folder's files ``000001.json``, ``000002.json``... after a number, without listing earlier
+        ones. None if the file of that number doesn't exist; number 0 always exists.
 
-        Files are written in the order of their numbers. Where one is missing and later ones are there, it is missing
-        here, too, and some of the later ones are here.
+        Files are written in the order of their numbers. If one is missing although later ones exist, it is missing
+        here, too, and only some of the later ones are returned.
 
         :param most: how many to read at least, if there are as many
-        :raises StoreError: it can't be told what is there
+        :raises StoreError: the files can't be listed or read
         """
 
     def fetch(self, names: Iterable[str]) -> None:
-        """Have copies of files on this machine, so that reading them can't fail for the network. No cache,
-        no copies.
+        """Copy files to this machine, so that reading them can't fail because of the network. Without a cache, copy
+        nothing.
 
         :raises StoreError: not all of them are here
         """
 
     def claim(self, name: str) -> bool:
-        """Take a name for ever, with an empty file; False if it is taken, or being taken at this moment.
+        """Take a name for ever, with an empty file; False if it is taken, or is being taken right now.
 
-        :raises StoreError: it can't be told
+        :raises StoreError: it is unknown whether the name was taken
         """
 
     def create(self, name: str, content: bytes) -> bool:
-        """Put a whole file under a name that is free; False if it is taken, or being taken at this moment.
+        """Create a whole file under a free name; False if the name is taken, or is being taken right now.
 
-        On S3 a caller may be told False of a file that it has itself created: its put was repeated because
-        the first answer was lost. So a caller for whom that matters looks at what stands there.
+        On S3, a caller may get False for a file that it created itself: its put was repeated because the first answer
+        was lost. So a caller to whom that matters reads the file.
 
         :raises StoreError: it is unknown whether the file was created
         """
 
     def write(self, name: str, content: bytes) -> None:
-        """Put a whole file under a name, replacing what stood there.
+        """Write a whole file, replacing any earlier one.
 
         :raises StoreError: nothing was written, or it is unknown whether it was
         """
 
     def older(self, folder: str, moment: float) -> list[str]:
-        """Names of the files below a folder, however deep, that were written before a moment; none if there are none.
+        """Names of the files below a folder, at any depth, that were written before a moment.
 
         :param moment: seconds since 1970, by the clock of the place
-        :raises StoreError: it can't be told what is there
+        :raises StoreError: the files can't be listed
         """
 
     def delete(self, names: Iterable[str]) -> None:
-        """Take files away; one that is not there is fine. A folder that has become empty goes, too.
+        """Delete files, and folders that become empty; ignore files that don't exist.
 
-        S3 says nothing of a file that may not be deleted. So a caller for whom that matters lists again.
+        S3 doesn't report a file that it refuses to delete. So a caller to whom that matters lists again.
 
         :raises StoreError: some of them may still be there; deleting them again is safe
         """
@@ -154,5 +154,5 @@ class Reports:
                 hint=f"A {self.what} on S3 needs: pip install 'airflow-chassis[s3]'.",
             ) from error
         except Exception as error:
-            # A storage client has dozens of exceptions. Each means the same: it can't be told what is there.
+            # A storage client has dozens of exceptions. Each means the same: the state of the place is unknown.
             raise self.failed(action, where, error) from error

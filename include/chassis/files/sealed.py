@@ -1,4 +1,4 @@
-"""The content of a file that is only a saving: JSON with its digest, so that a file that was edited counts as none."""
+"""Files that only save work: JSON with its digest, so that an edited file counts as none."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _FILE = re.compile(
 
 
 def canonical(value: dict[str, Any]) -> bytes:
-    """JSON that is the same whatever the order of the keys.
+    """Serialise JSON independently of the order of keys.
 
-    :raises TypeError: something in it is no JSON
-    :raises ValueError: a number in it is infinite or none
+    :raises TypeError: it contains something that isn't JSON
+    :raises ValueError: it contains an infinite number or NaN
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def sealed(kind: str, value: dict[str, Any], fingerprint: str = "") -> bytes:
-    """The file of a value. Errors as of :func:`canonical`.
+    """The content of a value's file. Raises what :func:`canonical` raises.
 
     :param kind: what the value is, in lower-case letters
     :param fingerprint: what it was made from: 64 hexadecimal digits, or empty
@@ -34,7 +34,7 @@ def sealed(kind: str, value: dict[str, Any], fingerprint: str = "") -> bytes:
 
 
 def unsealed(kind: str, content: bytes) -> tuple[str, dict[str, Any]] | None:
-    """Fingerprint and value of a file; None if it is none of that kind, or was edited."""
+    """Fingerprint and value of a file; None if it is of another kind, or was edited."""
     match = _FILE.fullmatch(content)
     if match is None or match[2] != kind.encode() or _digest(match[1] or b"", match[3]) != match[4].decode():
         return None
