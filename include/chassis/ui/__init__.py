@@ -1,1 +1,1 @@
-"""Pages in Airflow's own UI: plans to approve, the board of a run, and what Claude did."""
+"""Pages in Airflow's UI: plans to approve, the board of a run, and what Claude did."""

@@ -1,12 +1,12 @@
-"""Who may ask for a page. Airflow doesn't sign anybody in for a plugin's app, so each route says its rule itself.
+"""Who may use a route. Airflow doesn't authenticate requests to a plugin's app, so each route declares its rule.
 
 Invariants that must not be relaxed:
 
-- A route is declared through :class:`Routes`, which takes no route without a rule. A test lists all routes of the
-  app and fails when one has none.
-- What changes something is a POST, and refuses a request that another site made a browser send with the person's
-  cookie. A request with a bearer token isn't one: no browser sends that by itself.
-- The answer to "may they?" is Airflow's auth manager's alone, whichever is configured.
+- Routes are declared through :class:`Routes`, which takes none without a rule. A test lists all routes of the app and
+  fails if one has no rule.
+- A route that changes something is a POST, and refuses requests that another site made a browser send with the
+  person's cookie. A request with a bearer token is never one of those: no browser sends a token by itself.
+- Airflow's configured auth manager alone decides who may do what.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Rule:
-    """Who may use a route; as FastAPI's dependency it refuses everybody else.
+    """Who may use a route; as FastAPI's dependency, it refuses everybody else.
 
     :raises HTTPException: 401 without sign-in, 403 without the right
     """
@@ -40,20 +40,20 @@ class Rule:
 
 @dataclass(frozen=True)
 class SignedIn(Rule):
-    """Everybody who has signed in. What the page then lists is the page's matter, see ``PermittedDagFilter``."""
+    """Everybody who has signed in. The page decides what it lists, see ``PermittedDagFilter``."""
 
     def __call__(self, request: Request, user: GetUserDep) -> None:
-        """That there is a user is all that is asked."""
+        """Require a user, nothing more."""
 
 
 class Read(Rule):
-    """Who may read those parts of the path's DAG; a run, where none is named."""
+    """Who may read those parts of the path's DAG; a run if none is named."""
 
     def __init__(self, *entities: DagAccessEntity) -> None:
         self.entities = entities or (DagAccessEntity.RUN,)
 
     def __call__(self, request: Request, user: GetUserDep) -> None:
-        # What ``requires_access_dag`` does, with one look into the database for all of them.
+        # Like ``requires_access_dag``, but with one database query for all parts.
         manager, details = get_auth_manager(), _details(request.path_params["dag_id"])
         for entity in self.entities:
             if not manager.is_authorized_dag(method="GET", access_entity=entity, details=details, user=user):
@@ -64,7 +64,7 @@ class Read(Rule):
 class Change(Rule):
     """Who may change that part of the path's DAG.
 
-    :ivar method: what the auth manager is asked for: PUT to change, POST to add
+    :ivar method: what to ask the auth manager for: PUT to change, POST to add
     """
 
     entity: DagAccessEntity
@@ -89,7 +89,7 @@ class Every(Rule):
 
 
 def may(user: BaseUser, method: ResourceMethod, dag_id: str, entity: DagAccessEntity | None = None) -> bool:
-    """Whether a user may do that with a DAG other than the path's; also with one that doesn't exist yet.
+    """Whether a user may do that with a DAG other than the path's, even one that doesn't exist yet.
 
     :param entity: None for the DAG itself
     """
@@ -104,8 +104,8 @@ def _details(dag_id: str) -> DagDetails:
 def same_site(request: Request) -> None:
     """Refuse what another site may have made a browser send.
 
-    A browser says in ``Sec-Fetch-Site`` where a request comes from, over HTTPS and on this machine; elsewhere it
-    says so in ``Origin``, which must then be this server as the browser, or the configuration, calls it.
+    Over HTTPS and on this machine, a browser names the source of a request in ``Sec-Fetch-Site``; elsewhere in
+    ``Origin``, which must then be this server as the browser, or the configuration, calls it.
 
     :raises HTTPException: 403
     """
@@ -125,18 +125,15 @@ def same_site(request: Request) -> None:
 
 
 class Routes:
-    """A router that takes no route without its rule.
-
-    ``api`` is what the app includes.
-    """
+    """A router that takes no route without a rule. The app includes ``api``."""
 
     def __init__(self) -> None:
         self.api = APIRouter()
 
     def get(self, path: str, *, rule: Rule, **options: Any) -> Callable[[F], F]:
-        """A page, or data for one. It changes nothing."""
+        """Declare a page, or data for one. It changes nothing."""
         return self.api.get(path, dependencies=[Depends(rule)], **options)
 
     def post(self, path: str, *, rule: Rule, **options: Any) -> Callable[[F], F]:
-        """An action. Requests from other sites are refused before anything else is looked at."""
+        """Declare an action. It refuses requests from other sites before it looks at anything else."""
         return self.api.post(path, dependencies=[Depends(same_site), Depends(rule)], **options)

@@ -1,8 +1,8 @@
-"""Fix the input, rerun that step: one task of one run, or items of it, are amended and run again; the plan stays.
+"""Amends one task of one run, or items of it, and reruns it; the plan stays.
 
-The order is what keeps it honest: everything is checked first, then the amendment is recorded, then the task is
-cleared, then, if that was asked for, the plan's next revision is published. So nothing runs by a change that can't be
-read afterwards. Of what dies in between, the amendment stands and holds for the task's next clear.
+The order matters: check everything, record the amendment, clear the task, then publish the plan's next revision if
+requested. So no task runs by a change that can't be read afterwards. If the process dies in between, the amendment
+remains and holds for the task's next clear.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ EVENT = "chassis_amend"
 AT_WORK = frozenset(
     {"running", "queued", "scheduled", "deferred", "restarting", "awaiting_input", "up_for_reschedule"}
 )
-"""States of a task that is at work, or about to be: it would end by the old input, and be paid for."""
+"""States of a task that runs or is about to: it would end with the old input, and be paid for."""
 
 
 class AmendRequest(BaseModel):
@@ -69,13 +69,13 @@ class AmendRequest(BaseModel):
 
 @dataclass(frozen=True)
 class AmendedRerun:
-    """What came of it.
+    """The outcome of an amended rerun.
 
     :ivar amendment: its number in the run
-    :ivar items: those that it is for; none for a task without items
+    :ivar items: the amended items; none for a task without items
     :ivar cleared: the task instances that run again
-    :ivar revision: the plan's revision that has the change, if that was asked for and worked
-    :ivar save_error: why it is not in the plan, although that was asked for
+    :ivar revision: the plan's revision that includes the change, if that was requested and worked
+    :ivar save_error: why the plan doesn't include it although that was requested
     """
 
     amendment: int
@@ -87,7 +87,7 @@ class AmendedRerun:
 
 @dataclass(frozen=True)
 class RunTarget:
-    """A task instance, and what belongs to it while a request lasts.
+    """A task instance, and what a request needs with it.
 
     :ivar dag_bag: Airflow's DAGs, as its API server keeps them
     """
@@ -103,9 +103,9 @@ class RunTarget:
 
 
 def rerun_amended(target: RunTarget, asked: AmendRequest) -> AmendedRerun:
-    """Amend a task of a run and let it run again, with what it had kept from running.
+    """Amend a task of a run, and rerun it with what its failure blocked.
 
-    :raises HTTPException: 404 for an unknown run or task; 409 for a task, or one of its items, that is at work
+    :raises HTTPException: 404 for an unknown run or task; 409 if the task, or one of its items, is running
     :raises PlanError: lists what is wrong with the request; nothing was written
     :raises StoreError: the plan store or the record store is out of reach
     """
@@ -145,7 +145,7 @@ def rerun_amended(target: RunTarget, asked: AmendRequest) -> AmendedRerun:
 
 
 def _instances(target: RunTarget, *, all_failed: bool) -> list[TaskInstance]:
-    """The task instance that is named, and after it, where that is asked for, all other failed items of its task.
+    """The named task instance, then, if requested, all other failed items of its task.
 
     :raises HTTPException: 404, there is no such task
     """
@@ -158,7 +158,7 @@ def _instances(target: RunTarget, *, all_failed: bool) -> list[TaskInstance]:
 
 
 def _items(target: RunTarget, spec: WorkflowSpec, instances: list[TaskInstance]) -> tuple[str, ...]:
-    """The items whose amendment this is, in the order of their instances; none for a task without items."""
+    """The amended items, in the order of their instances; none for a task without items."""
     items = items_of(target.session, spec, instances)
     mapped = any(task.id == target.task_id and task.for_each for task in spec.tasks)
     if mapped and None in items:
@@ -181,7 +181,7 @@ def _before(
     given: dict[str, Any],
     amendments: Amendments,
 ) -> list[_Told]:
-    """What each instance has gone by until now, in their order.
+    """The instruction and inputs of each instance before this amendment, in order.
 
     :param given: values of the run's inputs, before any amendment
     """
@@ -192,7 +192,7 @@ def _before(
 
 
 def _change(target: RunTarget, asked: AmendRequest, items: tuple[str, ...], before: list[_Told]) -> Change:
-    """What is recorded. A form sends every field; what stays as it is for all instances is no amendment."""
+    """The change to record. A form sends every field; a field that stays the same for all instances is no amendment."""
     # The form is that of the first one, with an empty text for an input that has no value there.
     blank = {name for name, value in before[0][1].items() if value is None and asked.inputs.get(name) == ""}
     return Change(
@@ -212,7 +212,7 @@ def _change(target: RunTarget, asked: AmendRequest, items: tuple[str, ...], befo
 
 
 def _faults(change: Change, given: Mapping[str, Any], settings: Settings) -> Iterator[PlanFault]:
-    """What is wrong with a change besides what it makes wrong in the plan."""
+    """Faults of a change besides those that it causes in the plan."""
     if not change.reason:
         yield PlanFault(
             "no_reason", "reason", "is missing: an amendment needs a reason, which is kept with the run"
@@ -227,7 +227,7 @@ def _faults(change: Change, given: Mapping[str, Any], settings: Settings) -> Ite
 
 
 def _refuse_busy(target: RunTarget, instances: list[TaskInstance], items: tuple[str, ...]) -> None:
-    """Refuse tasks that are at work, and keep the scheduler from starting one until this request has ended.
+    """Refuse tasks that are running, and keep the scheduler from starting one until this request has ended.
 
     :raises HTTPException: 409, names all of them
     """
@@ -259,12 +259,12 @@ def _refuse_busy(target: RunTarget, instances: list[TaskInstance], items: tuple[
 
 
 def _clear(target: RunTarget, instances: list[TaskInstance], *, downstream: bool) -> list[Instance]:
-    """Clear the instances, and what they kept from running, at once and by Airflow's own way of doing it."""
+    """Clear the instances, and what their failure blocked, in one step through Airflow's own function."""
     named: list[Instance] = [(each.task_id, each.map_index) for each in instances]
     following = _airflow_clears(target, named, include_downstream=True, dry_run=True)
     states = [((each.task_id, each.map_index), each.state) for each in following]
     chosen = instances_to_clear(named, states, downstream=downstream)
-    # The run stays with its version of the plan: what is amended is this task, and nothing else.
+    # The run keeps its version of the plan: only this task is amended.
     _airflow_clears(target, chosen, dry_run=False, prevent_running_task=True, run_on_latest_version=False)
     return chosen
 
@@ -281,7 +281,7 @@ def _airflow_clears(target: RunTarget, instances: list[Instance], **options: boo
 
 
 def _audit(target: RunTarget, instances: list[TaskInstance], number: int, change: Change) -> None:
-    """Tell Airflow's audit log of each instance, so that it is found where one looks for it."""
+    """Write each instance to Airflow's audit log, where people look for it."""
     facts = {"amendment": number, "reason": change.reason, "inputs": sorted(change.inputs)}
     facts["instruction"] = change.instruction is not None
     name = target.user.get_name()
@@ -297,7 +297,7 @@ def _withdraw(amendments: Amendments, number: int) -> None:
 
 
 def _plan_to_save(target: RunTarget, change: Change) -> WorkflowSpec:
-    """The workflow's newest plan with the change, held to the rules of any plan; whoever saves it, answers for it."""
+    """The workflow's newest plan with the change, checked like any plan. Whoever saves it answers for it."""
     store, deployment = store_of(target.settings), Deployment.read(target.settings)
     plan = amended_plan(
         store.read(store.get(target.dag_id)),
@@ -317,7 +317,9 @@ def _plan_to_save(target: RunTarget, change: Change) -> WorkflowSpec:
 def _publish(
     target: RunTarget, amendments: Amendments, number: int, plan: WorkflowSpec | None
 ) -> tuple[int | None, str]:
-    """Publish the plan and note it with the amendment; why not, if the stores fail: the task runs already."""
+    """Publish the plan and record that with the amendment. Return the error if the stores fail: the task already
+    runs.
+    """
     if plan is None:
         return None, ""
     try:

@@ -1,4 +1,4 @@
-"""Takes amendments: from the task's page as a form, from the command line as JSON."""
+"""Takes amendments: as a form from the task's page, as JSON from the command line."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from chassis.ui.run_plans import plan_of_run
 router = Routes()
 
 INPUT_FIELD = "input:"
-"""What the name of a form's field begins with that is an input's value."""
+"""Prefix of form fields that hold an input's value."""
 
 
 _BOXES = ("save", "downstream", "all_failed")
-"""Names of a form's boxes, which are sent only when they are ticked."""
+"""A form's check boxes, which browsers send only if ticked."""
 
 
 async def _sent(request: Request) -> dict[str, Any]:
-    """What was sent, as the fields of a :class:`AmendRequest`; of a form's inputs the texts under :data:`INPUT_FIELD`.
+    """The request as fields of an :class:`AmendRequest`; a form's inputs are texts under :data:`INPUT_FIELD`.
 
     :raises HTTPException: 400, it is neither JSON nor a form
     """
@@ -45,7 +45,7 @@ async def _sent(request: Request) -> dict[str, Any]:
             raise HTTPException(status.HTTP_400_BAD_REQUEST, "The request body must be a JSON object.")
         return data
     async with request.form(max_files=0) as form:
-        # A form's texts end their lines as terminals of old did.
+        # Forms send CR LF as line ends.
         return {name: str(value).replace("\r\n", "\n") for name, value in form.items()}
 
 
@@ -64,7 +64,7 @@ def amend(
     dag_bag: DagBagDep,
     user: GetUserDep,
 ) -> Response:
-    """Amend a task and let it run again; a browser is then led to the task's page."""
+    """Amend a task and rerun it; redirect a browser to the task's page."""
     as_json = _is_json(request)
     target = RunTarget(session, dag_bag, user, Settings.load(), dag_id, run_id, task_id, map_index)
     try:
@@ -84,7 +84,7 @@ def amend(
 
 
 def _refuse_saving(target: RunTarget) -> None:
-    """Hold whoever changes the workflow's plan to what holds for approving one.
+    """Require the same rights to change the workflow's plan as to approve one.
 
     :raises HTTPException: 403
     """
@@ -111,7 +111,7 @@ def _document(done: AmendedRerun) -> dict[str, Any]:
 
 
 def _of_form(target: RunTarget, sent: dict[str, str]) -> dict[str, Any]:
-    """The fields of a form as those of a :class:`AmendRequest`: an input's text becomes a value of the input's type."""
+    """Convert a form's fields to those of an :class:`AmendRequest`, with each input's text as a value of its type."""
     run = find_run(target.session, target.dag_id, target.run_id)
     plan = plan_of_run(target.settings, target.dag_id, run.bundle_version)
     types = {name: part.type for name, part in plan.spec.inputs.items()} if plan else {}
@@ -125,7 +125,9 @@ def _of_form(target: RunTarget, sent: dict[str, str]) -> dict[str, Any]:
 
 
 def _value(text: str, kind: str) -> Any:
-    """What stands in a field: a list has an entry on each line; what can't be read is left to be refused as text."""
+    """Parse a field: a list has an entry on each line. Text that can't be parsed stays text, for the checks to
+    refuse.
+    """
     if kind == "string":
         return text
     if kind == "array" and not text.lstrip().startswith("["):

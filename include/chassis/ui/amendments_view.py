@@ -1,4 +1,4 @@
-"""What people amended in a run, as the page of its plan lists it: there the run doesn't go by its plan alone."""
+"""The amendments of a run, listed on its plan's page, because the run doesn't follow its plan alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class RunAmendments:
     """All amendments of a run, oldest first, withdrawn ones too.
 
-    :ivar unreadable: why it can't be told which there are; empty when it can
+    :ivar unreadable: why they can't be read; empty if they can
     """
 
     each: tuple[AmendmentView, ...] = ()
@@ -34,14 +34,16 @@ class RunAmendments:
 
     @property
     def counting(self) -> int:
-        """How many of them the run goes by."""
+        """How many of them apply."""
         return sum(not each.amendment.withdrawn for each in self.each)
 
 
 def read_run_amendments(
     session: Session, run: DagRun, spec: WorkflowSpec, settings: Settings
 ) -> RunAmendments:
-    """The amendments of a run; a plan can be read without them, so a record store that fails is told, not raised."""
+    """Read a run's amendments. If the record store fails, say so instead of raising: the plan can be read without
+    them.
+    """
     try:
         found = RunRecords.open(settings, run.dag_id, run.run_id).amendments.all()
     except ChassisError as error:
@@ -61,7 +63,7 @@ def _views(
         for task_id in dict.fromkeys(each.task_id for each in found if each.items)
     }
     for each in found:
-        # Each on its own: the page is about the plan, and two that follow each other may be for different items.
+        # View each alone: two in a row may be for different items.
         [view] = view_amendments([each], tasks.get(each.task_id), given)
         places = tuple((item, lists[each.task_id].get(item)) for item in each.items)
         yield replace(view, places=places)

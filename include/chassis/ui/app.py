@@ -1,4 +1,4 @@
-"""The app of the pages: its routes, what each answer's headers forbid a browser, and how an error looks."""
+"""The app of the pages: its routes, the security headers of its answers, and its error pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from chassis.ui import (
 )
 from chassis.ui.page_templates import page, wants_html
 
-# The board's own address takes whatever is left, so it comes last.
+# The board's address matches whatever is left, so it comes last.
 MODULES = [
     assets,
     workflows_page,
@@ -38,7 +38,7 @@ MODULES = [
 ]
 
 HEADERS = {
-    # Nothing inline, nothing from other hosts, and no other site's frame around it.
+    # Nothing inline, nothing from other hosts, and no framing by other sites.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -56,11 +56,11 @@ _PLAINER = {
     "Not Found": "There is no page at this address.",
     "Forbidden": "Your Airflow roles don't give you permission. Ask an Airflow administrator.",
 }
-"""What FastAPI and Airflow say, so that it tells what to do."""
+"""Plainer words for messages of FastAPI and Airflow, which say what to do."""
 
 
 def build_app(airflow: FastAPI) -> FastAPI:
-    """The app, to be mounted in Airflow's API server.
+    """Build the app that Airflow's API server mounts.
 
     :param airflow: the API server's own app; its state (auth manager, DAGs) is shared
     """
@@ -100,7 +100,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _malformed(request: Request, error: Exception) -> Response:
-    """What isn't a number where one must be: said without repeating what was sent."""
+    """Answer a malformed path or query, such as text for a number, without repeating what was sent."""
     assert isinstance(error, RequestValidationError)
     where = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
     return _answer(request, 422, detail=f"Invalid value: {where}.")

@@ -1,4 +1,4 @@
-"""The files that pages load: style, scripts, icons. Signed in or not at all, like everything here."""
+"""The files that pages load: style, scripts, icons. Like everything here, they require sign-in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _A_YEAR = 365 * 24 * 3600
 
 @router.get("/static/{name}", rule=SignedIn())
 def asset(request: Request, name: str) -> FileResponse:
-    """A file of the folder ``static``, by its plain name; kept by browsers as long as it is the same."""
+    """A file of the folder ``static``, by its plain name; browsers keep it until it changes."""
     files = {file.name: file for file in STATIC.iterdir() if file.suffix in _TYPES}
     if name not in files:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "There is no such file.")

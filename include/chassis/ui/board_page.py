@@ -1,4 +1,4 @@
-"""The board of a run: the page, and what changed since."""
+"""The board of a run: the page, and its refreshes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 router = Routes()
-# A card has the first line of a result.
+# A card contains the first line of a result.
 SEES_BOARDS = Read(DagAccessEntity.RUN, DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
 
 _LONGEST_FIRST_LINE = 240
@@ -41,9 +41,9 @@ _LONGEST_FIRST_LINE = 240
 def show_changes(
     request: Request, session: SessionDep, user: GetUserDep, dag_id: str, run_id: str, since: str = ""
 ) -> Any:
-    """What changed on a board, as parts of its page.
+    """Changes on a board, as parts of its page.
 
-    :param since: the ``since`` of the answer before; empty for all of it
+    :param since: the ``since`` of the previous answer; empty for everything
     """
     links, now, drawn = links_of(request), datetime.now(UTC), parts("board_parts.html")
     plan, board = _board(session, user, dag_id, run_id, moment(since), now)
@@ -69,7 +69,7 @@ def show_changes(
 
 @router.get("/dags/{dag_id}/runs/{run_id:path}", rule=SEES_BOARDS)
 def show_board(request: Request, session: SessionDep, user: GetUserDep, dag_id: str, run_id: str) -> Response:
-    """Where a run stands. For a planner's run that is its plan."""
+    """Show the board of a run; for a planner's run, its plan."""
     links, now = links_of(request), datetime.now(UTC)
     plan, board = _board(session, user, dag_id, run_id, EVER, now)
     if board.run.is_planner:

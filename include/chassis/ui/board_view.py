@@ -1,4 +1,4 @@
-"""What a board shows of a run's view: rows by task, who waits for whom, and which rows a refresh draws. Pure."""
+"""A board's view of a run: rows by task, what waits for what, and which rows a refresh draws. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from chassis.ui.run_reader import GONE
 from chassis.workflow.names import items_task
 
 MANY = 40
-"""Items of a task from which on only those are shown that need a look, until the rest is asked for."""
+"""Number of items from which a task shows only those that need a look, until the rest is requested."""
 NEVER_BEGUN = frozenset({None, "scheduled", "queued", "upstream_failed", "skipped"})
-"""States in which a task did nothing; Airflow gives some of them a start and an end all the same."""
+"""States in which a task did nothing, although Airflow gives some of them a start and an end."""
 _DONE = frozenset({"success", "skipped"})
 _NOT_DONE_WELL = {"failed": "failed", "upstream_failed": "did not run"}
-"""States that keep what follows from running, in words; the first is the reason of the second."""
+"""States that block downstream tasks, in words; the first is the reason of the second."""
 _QUIET = frozenset({None, "success", "skipped", "scheduled", "queued", GONE})
 _LONGEST_LINE = 200
 
@@ -30,7 +30,7 @@ class Row:
     """One task, or one item of a mapped task.
 
     :ivar waits: names of what it still waits for; empty once it has started
-    :ivar problem: why it failed, or did not run, where its card doesn't say so
+    :ivar problem: why it failed, or did not run, if its card doesn't say so
     """
 
     task: TaskView
@@ -40,7 +40,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The task's name, or the item's; an item that nobody knows has a number."""
+        """The task's name, or the item's; an unknown item has a number."""
         if self.at.map_index < 0:
             return self.task.name
         return self.at.item or f"item {self.at.map_index + 1}"
@@ -52,7 +52,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        """Its task's id with its item, as errors name it: no other row has that, while names may be the same."""
+        """The task's id with its item, as errors name it: unique, unlike names."""
         return f"{self.task.id} [{self.name}]" if self.at.map_index >= 0 else self.task.id
 
     @property
@@ -61,7 +61,7 @@ class Row:
         return self.at.state in _QUIET
 
     def seconds(self, now: datetime) -> float | None:
-        """How long its current try has taken; None before it started."""
+        """Duration of the current try; None before it started."""
         if self.at.start is None or self.at.state in NEVER_BEGUN:
             return None
         return max(0.0, ((self.at.end or now) - self.at.start).total_seconds())
@@ -80,7 +80,7 @@ class Group:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Instances by state, the state that needs a look first; what is gone from the run isn't counted."""
+        """Instances by state, the state that needs a look first, without instances that the run no longer has."""
         found = Counter(row.at.state or "none" for row in self.rows if row.at.state != GONE)
         return dict(sorted(found.items(), key=lambda each: (each[0] in _DONE, each[0])))
 
@@ -98,7 +98,7 @@ class Board:
     """A run's board.
 
     :ivar instances: those that Airflow has, by task id and map index
-    :param since: what changed after this moment is drawn by a refresh
+    :param since: a refresh draws what changed after this moment
     """
 
     def __init__(self, run: RunView, since: datetime = EVER) -> None:
@@ -107,12 +107,12 @@ class Board:
         self._tasks = {task.id: task for task in run.tasks}
         self._there = {task.id: _in_database(task) for task in run.tasks}
         self.instances = {(name, at.map_index): at for name, there in self._there.items() for at in there}
-        # Looked up once, and not for each of a thousand rows.
+        # Computed once, not for each of a thousand rows.
         self._states = {name: {at.state for at in there} for name, there in self._there.items()}
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """The tasks that the run has, in their order."""
+        """The run's tasks, in order."""
         found = []
         for task in self.run.tasks:
             rows = tuple(
@@ -124,14 +124,14 @@ class Board:
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
-        """Instances by state, of the whole run; what is gone from it isn't counted."""
+        """Instances of the whole run by state, without those that it no longer has."""
         found: Counter[str] = Counter()
         for group in self.groups:
             found.update(group.counts)
         return dict(found.most_common())
 
     def changed(self) -> list[tuple[Group, Row]]:
-        """The rows to draw anew: what changed, and what waits for a task that did."""
+        """The rows to redraw: what changed, and what waits for a changed task."""
         moved = {name for name, there in self._there.items() if any(map(self._moved, there))}
         return [
             (group, row)
@@ -141,7 +141,7 @@ class Board:
         ]
 
     def causes(self, task_id: str, map_index: int) -> list[Row]:
-        """The failed tasks and items that kept one from running, however far upstream."""
+        """The failed tasks and items that blocked one, however far upstream."""
         todo, seen = [(task_id, map_index)], set[tuple[str, int]]()
         while todo:
             place = todo.pop()
@@ -160,12 +160,12 @@ class Board:
         return at.updated is not None and at.updated > self._since
 
     def _upstream(self, task: TaskView) -> Sequence[str]:
-        """The tasks that one waits for, the helper that finds its items among them."""
+        """The tasks that one waits for, including the helper that finds its items."""
         helper = items_task(task.id)
         return (*task.depends_on, helper) if helper in self._tasks else task.depends_on
 
     def _own_item(self, up: str, task: TaskView, at: InstanceView) -> InstanceView | None:
-        """The same item of a task upstream, where an instance waits for that alone."""
+        """The same item of a task upstream, if an instance waits only for that."""
         same = at.map_index >= 0 and task.group is not None and self._tasks[up].group == task.group
         return self.instances.get((up, at.map_index)) if same else None
 
@@ -187,7 +187,7 @@ class Board:
         )
 
     def _problem(self, task: TaskView, at: InstanceView) -> str:
-        """Why an instance failed that left no card, or didn't run at all; else empty."""
+        """Why an instance failed without a card, or didn't run; else empty."""
         if at.state != "upstream_failed":
             return one_line(at.error.message, _LONGEST_LINE) if at.error and not at.card else ""
         told = []
@@ -199,6 +199,6 @@ class Board:
 
 
 def _in_database(task: TaskView) -> tuple[InstanceView, ...]:
-    """The instances that Airflow has: of a task that isn't expanded yet one, whatever items it will have."""
+    """The instances that Airflow has; one for a task that isn't expanded yet, whatever items it will have."""
     there = tuple(each for each in task.instances if each.updated is not None)
     return there if any(each.map_index >= 0 for each in there) else there[:1]

@@ -1,4 +1,4 @@
-"""An estimate held against what a run may spend."""
+"""An estimate compared with what a run may spend."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class BudgetView:
     """What a run may spend, and whether that is enough.
 
     :ivar usd: US dollars that it may spend; None: no limit
-    :ivar short: for each limit that is less than what a run is expected to take, a sentence
-    :ivar tight: what is to be known when all limits suffice for what is expected, but not for the most; may be empty
+    :ivar short: a sentence for each limit below the expected use of a run
+    :ivar tight: a note if all limits cover the expected use but not the maximum; may be empty
     """
 
     usd: float | None = None
@@ -30,7 +30,7 @@ class BudgetView:
 
 
 def hold_against(estimate: Estimate | None, spec: WorkflowSpec | None, settings: Settings) -> BudgetView:
-    """The limits of a plan and of the deployment, held against an estimate of a run."""
+    """Compare the limits of a plan and of the deployment with an estimate of a run."""
     if spec is None:
         return BudgetView()
     limits = spec.limits

@@ -1,7 +1,7 @@
-"""What changed between two plans, as pieces that a page sets apart: gone, new, or the same.
+"""Changes between two plans, as pieces that a page marks: gone, new, or the same.
 
-``chassis.workflow.plan_changes`` says what changed. Here a changed text is compared word by word, so that a reviewer
-sees the one word that is new in an instruction of thirty lines.
+``chassis.workflow.plan_changes`` finds the changes. Here, a changed text is compared word by word, so that a reviewer
+sees the one new word in an instruction of thirty lines.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 _WORDS = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
 _MOST_WORDS = 4_000
-"""Words of both texts that are compared one by one; longer texts are compared line by line."""
+"""Words of both texts up to which they are compared word by word; longer texts are compared line by line."""
 _AROUND = 400
-"""Characters of what stayed the same that are shown between two changes."""
+"""Characters of unchanged text that are shown between two changes."""
 _MOST_PIECES = 2_000
 
 
@@ -40,7 +40,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class FieldView:
-    """One field that changed.
+    """A field that changed.
 
     :ivar names: whether the pieces are names of a list, each one on its own
     """
@@ -52,7 +52,7 @@ class FieldView:
 
 @dataclass(frozen=True)
 class PartView:
-    """One task or input that is new, gone or changed."""
+    """A task or input that is new, gone or changed."""
 
     what: Literal["task", "input"]
     name: str
@@ -78,7 +78,7 @@ class ChangesView:
 
 
 def view_changes(changes: PlanChanges) -> ChangesView:
-    """The changes as a page shows them. Of what is new, only the name: the tasks' table has the rest."""
+    """The changes as a page shows them. New parts have only their name: the tasks' table has the rest."""
     found: list[tuple[Literal["task", "input"], PartChange]] = [("input", each) for each in changes.inputs]
     found += [("task", each) for each in changes.tasks]
     parts = (
@@ -89,7 +89,7 @@ def view_changes(changes: PlanChanges) -> ChangesView:
 
 
 def view_fields(changes: Iterable[FieldChange]) -> tuple[FieldView, ...]:
-    """Fields that changed, on their own."""
+    """Changed fields on their own."""
     return tuple(map(_field, changes))
 
 
@@ -99,7 +99,7 @@ def _field(change: FieldChange) -> FieldView:
         new = (Piece("new", one_line(name)) for name in change.added)
         return FieldView(change.label, (*gone, *new), names=True)
     before, after = _text(change.before), _text(change.after)
-    # Two numbers woven into each other, figure by figure, are neither.
+    # Mixing the digits of two numbers would give neither.
     numbers = isinstance(change.before, int | float) or isinstance(change.after, int | float)
     pieces = tuple(_whole(before, after) if numbers else _compared(before, after))
     return FieldView(change.label, pieces or (Piece("same", "order changed"),))
@@ -121,7 +121,7 @@ def _compared(before: str, after: str) -> Iterator[Piece]:
         return
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     if matcher.real_quick_ratio() < 0.1 or matcher.quick_ratio() < 0.3:
-        # Two different texts are easier to read one after the other than woven into each other.
+        # Two very different texts are easier to read one after the other than mixed.
         yield from _whole(before, after)
         return
     for count, (tag, i1, i2, j1, j2) in enumerate(matcher.get_opcodes()):
@@ -145,6 +145,6 @@ def _whole(before: str, after: str) -> Iterator[Piece]:
 
 
 def _middle(words: Sequence[str]) -> str:
-    """What stayed the same; of a long stretch its beginning and its end."""
+    """Unchanged text; if it is long, its beginning and its end."""
     text = "".join(words)
     return text if len(text) <= 2 * _AROUND + 20 else f"{text[:_AROUND]} […] {text[-_AROUND:]}"

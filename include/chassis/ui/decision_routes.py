@@ -1,11 +1,11 @@
-"""A person's answer on the plan's page: looked at, then given to Airflow as its own form would give it.
+"""Decisions on the plan's page: checked, then passed to Airflow as its own form would.
 
 Invariants that must not be relaxed:
 
-1. The answer names the digest of the plan that the page had shown. If another plan is proposed meanwhile, nothing is
-   answered; the operator that reads the answer checks it once more.
-2. Airflow itself takes the answer, in this process: it locks the row, knows who is asked, and takes no second one.
-3. An edited plan is held to all rules before anything is answered.
+1. An answer names the digest of the plan that the page had shown. If another plan is proposed meanwhile, nothing is
+   answered; the operator that reads the answer checks again.
+2. Airflow itself takes the answer, in this process: it locks the row, knows who may answer, and takes no second one.
+3. An edited plan is checked against all rules before anything is answered.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ _OTHER_PLAN = Message(
 
 @dataclass(frozen=True)
 class Answer:
-    """What the form says.
+    """The form's fields.
 
     :ivar digest: of the plan that the page had shown
-    :ivar text: the plan as it stands in the form
+    :ivar text: the plan as the form has it
     """
 
     digest: str
@@ -70,7 +70,7 @@ class Answer:
     comment: str
 
     def edit_of(self, proposed: str) -> str | None:
-        """The text, if it isn't the proposed one; a browser sends line ends of its own."""
+        """The text, if it differs from the proposed one apart from the browser's line ends."""
         return self.text if self.text.strip() and self.text.strip() != proposed.strip() else None
 
 
@@ -89,7 +89,7 @@ Given = Annotated[Answer, Depends(_answer)]
 def check(
     request: Request, dag_id: str, run_id: str, user: GetUserDep, session: SessionDep, answer: Given
 ) -> Response:
-    """Say what is wrong with an edited plan, or what it would change. Nothing is decided."""
+    """Show what is wrong with an edited plan, or what it would change. Decides nothing."""
     asked = _Asked(request, session, user, _planner_run(session, dag_id, run_id))
     proposed = asked.proposed(answer)
     if isinstance(proposed, Response):
@@ -115,7 +115,7 @@ def decide(
     answer: Given,
     choice: Annotated[Choice, Form()],
 ) -> Response:
-    """Approve the plan that the page had shown, or send it back, as it is or as edited; or reject it."""
+    """Approve the plan that the page had shown, send it back as it is or as edited, or reject it."""
     asked = _Asked(request, session, user, _planner_run(session, dag_id, run_id))
     proposed = asked.proposed(answer)
     if isinstance(proposed, Response):
@@ -144,7 +144,7 @@ def decide(
 
 @dataclass(frozen=True)
 class _Asked:
-    """The question that an answer is for, with what it takes to show the page again."""
+    """The question that an answer is for, and what it takes to show the page again."""
 
     request: Request
     session: Session
@@ -152,7 +152,7 @@ class _Asked:
     run: PlannerRun
 
     def proposed(self, answer: Answer) -> WorkflowSpec | Response:
-        """The plan that is asked about, or the page that says why this answer can't be taken.
+        """The proposed plan, or the page that says why this answer can't be taken.
 
         :raises HTTPException: 403, the user may not decide
         """
@@ -166,7 +166,7 @@ class _Asked:
         return proposed
 
     def edited(self, answer: Answer, proposed: WorkflowSpec) -> WorkflowSpec | Response | None:
-        """The plan as edited, None when it is the proposed one, or the page that lists what is wrong with it."""
+        """The edited plan, None if it is the proposed one, or the page that lists what is wrong with it."""
         assert self.run.proposal is not None, "there is a proposal to edit"
         text = answer.edit_of(str(self.run.proposal["plan"]))
         if text is None:
@@ -185,7 +185,7 @@ class _Asked:
         return None if plan_digest(edited) == answer.digest else edited
 
     def page(self, answer: Answer, message: Message, *, status_code: int = 200, **checked: Any) -> Response:
-        """The plan's page with a message above it, and in the form what was typed."""
+        """The plan's page with a message on top, and in the form what was typed."""
         proposed = str((self.run.proposal or {}).get("plan", ""))
         draft = Draft(answer.edit_of(proposed), answer.comment, message, **checked)
         return render_plan(
@@ -207,9 +207,9 @@ def _planner_run(session: Session, dag_id: str, run_id: str) -> PlannerRun:
 
 
 def _give(session: Session, user: BaseUser, run: PlannerRun, choice: Choice, params: dict[str, str]) -> None:
-    """Give Airflow the answer, and write it to Airflow's audit log, as its own route does.
+    """Pass the answer to Airflow, and write it to Airflow's audit log, as Airflow's own route does.
 
-    :raises HTTPException: 409, there is an answer already; 403, Airflow doesn't take it from this user
+    :raises HTTPException: 409, it is already answered; 403, Airflow doesn't accept this user's answer
     """
     update_hitl_detail(
         dag_id=run.dag_id,

@@ -1,6 +1,6 @@
-"""Why tasks failed: as they said themselves, or by their logs, where they were killed or failed by another's exception.
+"""Why tasks failed: by their own error, or by their log if they were killed or another exception ended them.
 
-Logs may be far away and long. So one is read only for a task that failed and said nothing, and for few of them in one
+Logs may be remote and long. So a log is read only for a task that failed without an error, and only for a few per
 request.
 """
 
@@ -31,13 +31,13 @@ FAILED = frozenset({"failed", "up_for_retry"})
 """States of a task whose last try failed."""
 
 MOST = 20
-"""Logs that one look at a board reads at most."""
+"""Maximum number of logs that one view of a board reads."""
 
 
 def why_failed(session: Session, instance: TaskInstance, *, log: bool = True) -> TaskError | None:
-    """The error of a task whose last try failed, as ``chassis status`` tells it; None for any other task.
+    """The error of a task whose last try failed, as ``chassis status`` shows it; None for any other task.
 
-    :param log: whether its log may be read when it left no error
+    :param log: whether to read its log if it left no error
     """
     if instance.state not in FAILED:
         return None
@@ -47,7 +47,7 @@ def why_failed(session: Session, instance: TaskInstance, *, log: bool = True) ->
 
 
 def silent_failures(session: Session, run: RunState, since: datetime) -> Mapping[tuple[str, int], TaskError]:
-    """Why tasks of a run failed that left no card, by task id and map index; only of what changed since a moment."""
+    """Why tasks failed without a card, by task id and map index; only for changes since a moment."""
     silent = [
         each for each in run.instances if each.updated > since and not each.card and each.state in FAILED
     ]
@@ -63,7 +63,7 @@ def silent_failures(session: Session, run: RunState, since: datetime) -> Mapping
 
 
 def _log_events(instance: TaskInstance) -> Iterator[Mapping[str, Any]]:
-    """The events of the last try's log; none when it can't be read, by whichever handler reads it here."""
+    """The events of the last try's log, through whichever handler reads it here; none if it can't be read."""
     reader = TaskLogReader()
     if not instance.try_number or not reader.supports_read:
         return

@@ -1,7 +1,7 @@
-"""A plan's graph as a drawing: its levels from left to right, each task a box, a line for each dependency.
+"""Draws a plan's graph: levels from left to right, a box for each task, a line for each dependency.
 
-A plan names its dependencies more often than a drawing needs: what follows from others is not drawn. The drawing
-has no inline style (the pages' policy forbids it): positions are attributes, looks are classes of ``graph.css``.
+Dependencies that follow from others are not drawn. The drawing has no inline style, because the pages' policy forbids
+it: positions are attributes, looks are classes of ``graph.css``.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ WIDTH, HEIGHT = 212, 52
 _GAP_X, _GAP_Y = 44, 14
 _MARGIN = 12
 _ROWS = 14
-"""Boxes in a column; a level with more of them is as many columns side by side."""
+"""Boxes in a column; a level with more of them gets several columns side by side."""
 _LONGEST_NAME = 25
 _LONGEST_NOTE = 32
 MAX_LINES = 3_000
-"""Lines that are drawn; more would be a black patch, and megabytes of page."""
+"""Maximum number of lines; more would be a black patch, and megabytes of page."""
 
 _CLASS = re.compile(r"[^a-z0-9_-]")
 _STATES_FIRST = (
@@ -41,7 +41,7 @@ _STATES_FIRST = (
     "queued",
     "upstream_failed",
 )
-"""The state that colours a box with instances in several: what needs a look first, then what goes on."""
+"""Which state colours a box with instances in several: what needs a look first, then what is in progress."""
 
 
 _BEHIND = Markup('<rect class="behind" x="4" y="4" width="{}" height="{}" rx="6"/>').format(WIDTH, HEIGHT)
@@ -49,11 +49,11 @@ _BEHIND = Markup('<rect class="behind" x="4" y="4" width="{}" height="{}" rx="6"
 
 @dataclass(frozen=True)
 class Node:
-    """What a box tells besides its task's name.
+    """What a box shows besides its task's name.
 
-    :ivar href: where a click on it leads; empty: it is no link
-    :ivar counts: instances by Airflow's name of their state, for a run; shown as a bar
-    :ivar mark: what became of the task since the last revision
+    :ivar href: where a click on it leads; empty for no link
+    :ivar counts: a run's instances by Airflow's name of their state; shown as a bar
+    :ivar mark: how the task changed since the last revision
     """
 
     href: str = ""
@@ -68,11 +68,10 @@ class _Corner:
 
 
 def draw_plan(tasks: Sequence[TaskSpec], nodes: Mapping[str, Node] | None = None, *, label: str) -> Markup:
-    """The graph as an SVG element. The whole text of it is in a table beside it: it is a picture of that.
+    """Draw the graph as an SVG element. The table beside it holds the same as text.
 
-    :param tasks: a plan's tasks
-    :param nodes: what to tell of a task, by its id
-    :param label: what the picture shows, for those who hear it
+    :param nodes: what to show of a task, by its id
+    :param label: what the picture shows, for screen readers
     """
     graph = TaskGraph(tasks)
     nodes = nodes or {}
@@ -91,7 +90,7 @@ def draw_plan(tasks: Sequence[TaskSpec], nodes: Mapping[str, Node] | None = None
         'width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
         '<g class="lines" aria-hidden="true">{lines}</g>{boxes}</svg>{note}'
     ).format(
-        # In an image nothing can be reached by keyboard, so a drawing with links is a group.
+        # The keyboard can't reach anything inside an image, so a drawing with links is a group.
         role="group" if any(node.href for node in nodes.values()) else "img",
         label=label,
         width=width,
@@ -117,7 +116,7 @@ def needed_lines(graph: TaskGraph) -> list[tuple[str, str]]:
 
 
 def main_state(counts: Mapping[str, int]) -> str:
-    """The state that a task with these instances is in, as one word; empty when it has none."""
+    """The state that sums up a task with these instances; empty if it has none."""
     there = [state for state, count in counts.items() if count]
     if not there:
         return ""
@@ -126,7 +125,7 @@ def main_state(counts: Mapping[str, int]) -> str:
 
 
 def _columns(graph: TaskGraph) -> list[list[str]]:
-    """The tasks by column, in each those first whose dependencies stand first: fewer lines cross."""
+    """The tasks by column, sorted like their dependencies, so that fewer lines cross."""
     rank: dict[str, float] = {}
     columns: list[list[str]] = []
     for level in graph.levels:
@@ -191,7 +190,7 @@ def _note(task: TaskSpec) -> str:
 
 
 def _title(task: TaskSpec, node: Node, name: str, note: str) -> str:
-    """The box in words, for those who hear it or wait with the pointer on it."""
+    """The box in words, for screen readers and tooltips."""
     parts = [name, f"task {task.id}"]
     if note != task.id:
         parts.append(one_line(note))
@@ -208,7 +207,7 @@ def _title(task: TaskSpec, node: Node, name: str, note: str) -> str:
 
 
 def _bar(counts: Mapping[str, int]) -> Markup:
-    """How many instances are in which state, as parts of a line along the box's lower edge."""
+    """Instances by state, as parts of a line along the box's lower edge."""
     total = sum(counts.values())
     if not total:
         return Markup("")

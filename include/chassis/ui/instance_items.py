@@ -1,4 +1,4 @@
-"""Which item a mapped task instance is: its place in the list that the run goes through, by its plan."""
+"""Finds the item of a mapped task instance: its place in the list that the plan gives the run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 
 def item_of(session: Session, spec: WorkflowSpec | None, instance: TaskInstance) -> str | None:
-    """The item of a task instance; None when the task isn't mapped, or nobody knows the item.
+    """The item of a task instance; None if the task isn't mapped or the item is unknown.
 
-    Not the label that Airflow shows: an instance that never ran has none, and one that looks like a secret is masked.
+    Doesn't use the label that Airflow shows: an instance that never ran has none, and one that looks like a secret is
+    masked.
 
-    :param spec: the run's plan; None when there is none, and the label must do
+    :param spec: the run's plan; None if there is none, and the label must do
     """
     return items_of(session, spec, [instance])[0]
 
@@ -30,7 +31,7 @@ def item_of(session: Session, spec: WorkflowSpec | None, instance: TaskInstance)
 def items_of(
     session: Session, spec: WorkflowSpec | None, instances: Sequence[TaskInstance]
 ) -> list[str | None]:
-    """The items of several instances of one task, like :func:`item_of`, with the list read once."""
+    """The items of several instances of one task, like :func:`item_of`, reading the list once."""
     first = instances[0]
     known = dict(enumerate(list_of(session, spec, first.dag_id, first.run_id, first.task_id)))
     return [
@@ -47,10 +48,10 @@ def list_of(
     task_id: str,
     inputs: Mapping[str, Any] | None = None,
 ) -> Sequence[str]:
-    """The list that a task of a run goes through, in the order of its instances; empty when there is none, or it isn't
-    known.
+    """The list that a task of a run is mapped over, in the order of its instances; empty if there is none or it is
+    unknown.
 
-    :param inputs: the run's, which may tell before the run itself does
+    :param inputs: the run's, which may hold the list before the run itself does
     """
     source = TaskGraph(spec.tasks).items(task_id) if spec is not None else None
     if source is None or source.finder is None:

@@ -1,4 +1,4 @@
-"""JSON as text that a person can read. It is no HTML: the template that shows it escapes it."""
+"""JSON as readable text. It is not HTML: the template that shows it escapes it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from chassis.text import signs
 
 LIMIT = 200_000
-"""Characters that are shown."""
+"""Maximum number of characters shown."""
 
 
 def pretty(value: Any, *, limit: int = LIMIT) -> str:
-    """The value as indented JSON in its own order, characters that deceive as signs.
+    """Indented JSON in the value's own order, with deceptive characters as signs.
 
-    :param limit: characters that are kept; how many are missing is said in a last line
+    :param limit: characters that are kept; a last line says how many are missing
     """
     text = signs(json.dumps(value, ensure_ascii=False, indent=2))
     return cut(text, limit)

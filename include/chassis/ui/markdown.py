@@ -1,9 +1,8 @@
-"""Markdown that a model or a person wrote, as HTML that can only be read.
+"""Converts Markdown of a model or a person to HTML that can only be read.
 
-Two walls, each enough by itself: the parser takes no HTML (tags become text) and makes no image, and what it gives
-goes through a sanitiser that knows a short list of tags and attributes. Behind both stands the page's content
-security policy. A link leads to a web or mail address and nowhere else: no script, no data, nothing below this host
-that a click could change.
+Two barriers, each enough by itself: the parser takes no HTML (tags become text) and makes no image, and a sanitiser
+allows only a short list of tags and attributes. Behind both is the page's content security policy. Links lead to web or
+mail addresses only: no script, no data, nothing on this host that a click could change.
 """
 
 from __future__ import annotations
@@ -37,17 +36,17 @@ ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "span": {"title"}}
 SCHEMES = frozenset({"http", "https", "mailto"})
 
 _ADDRESS = re.compile(r"(?:https?://[^/\\@\s]|mailto:)", re.IGNORECASE)
-"""An address that names its host. One with a user in front of the host looks like another host, so it is text."""
+"""An address that names its host. With a user before the host, it would look like another host, so it stays text."""
 _USER = re.compile(r"https?://[^/?#\\]*@", re.IGNORECASE)
 _LONGEST_ADDRESS = 2_000
 
 
 def to_html(text: str, *, limit: int = LIMIT) -> Markup:
-    """The text as HTML; characters that deceive are shown as signs.
+    """The text as HTML, with deceptive characters as signs.
 
-    :param limit: characters that are read; that some are missing is then said at the end
+    :param limit: characters that are read; a note at the end says that some are missing
 
-    What is nested deeper than twenty levels is left out, so a page offers the text as it was written, too.
+    Anything nested deeper than twenty levels is left out, so a page also offers the text as it was written.
     """
     rendered = _parser().render(signs(text[:limit]))
     # Again, because an entity such as &#8238; becomes its character only in the parser.
@@ -58,7 +57,7 @@ def to_html(text: str, *, limit: int = LIMIT) -> Markup:
 
 
 def is_safe_address(address: str) -> bool:
-    """Whether a link may lead there: to an absolute web or mail address without anything in it that misleads."""
+    """Whether a link may lead there: an absolute web or mail address without anything misleading in it."""
     plain = one_line(address)
     return (
         len(address) <= _LONGEST_ADDRESS
@@ -69,19 +68,19 @@ def is_safe_address(address: str) -> bool:
 
 
 class _Renderer(RendererHTML):
-    """Links that say where they lead, and images that are told."""
+    """Links that show where they lead, and descriptions in place of images."""
 
     def link_open(
         self, tokens: Sequence[Token], index: int, options: OptionsDict, env: MutableMapping[str, Any]
     ) -> str:
-        """A link whose title is where it leads, whatever title its author gave it."""
+        """A link whose title is its address, whatever title its author gave it."""
         address = escapeHtml(str(tokens[index].attrGet("href") or ""))
         return f'<a href="{address}" title="{address}">'
 
     def image(
         self, tokens: Sequence[Token], index: int, options: OptionsDict, env: MutableMapping[str, Any]
     ) -> str:
-        """An image is told, never loaded: loading it would tell its host who reads what, and when."""
+        """Describe an image, never load it: loading would tell its host who reads what, and when."""
         token = tokens[index]
         address = escapeHtml(str(token.attrGet("src") or ""))
         words = escapeHtml(self.renderInlineAsText(token.children or [], options, env))

@@ -1,7 +1,7 @@
-"""The addresses that a page uses, right below a sub-path, too.
+"""The addresses that a page uses, also below a sub-path.
 
-Airflow shows the pages in a frame that may not leave itself. A link to one of Airflow's own pages has
-``target="_top"``, and ``static/chassis.js`` follows it through the frame's parent.
+Airflow shows the pages in a frame that may not navigate its parent. A link to one of Airflow's own pages has
+``target="_top"``, and ``static/chassis.js`` opens it through the frame's parent.
 """
 
 from __future__ import annotations
@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 
 
 def links_of(request: Request) -> Links:
-    """The addresses as the request's sender sees them."""
+    """The addresses as the client sees them."""
     return Links(request.base_url.path.rstrip("/"))

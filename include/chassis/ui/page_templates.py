@@ -1,4 +1,4 @@
-"""Pages from templates. Everything is escaped: what is to be HTML says so by being ``Markup``."""
+"""Renders pages from templates. Everything is escaped except ``Markup``."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ STATIC = _HERE / "static"
 
 @cache
 def templates() -> Environment:
-    """The pages' templates; a name that a template doesn't get is an error, not nothing."""
-    # Every file here is HTML, whatever it is called.
+    """The pages' templates. A value that a template lacks is an error, not nothing."""
+    # Every file here is HTML, whatever its name.
     environment = Environment(
         autoescape=True,
-        # Before it is escaped: what deceives is shown as signs, on every page, whoever forgets it.
+        # Before escaping: shows deceptive characters as signs, on every page.
         finalize=_in_signs,
         loader=FileSystemLoader(_HERE / "templates"),
         undefined=StrictUndefined,
@@ -42,7 +42,7 @@ def templates() -> Environment:
 
 
 def _in_signs(value: Any) -> Any:
-    """A text with signs for what deceives. ``Markup`` stays: it is made of such texts, or is ``verbatim`` for a field
+    """Show deceptive characters as signs. ``Markup`` stays: it is made of such texts, or is ``verbatim`` for a field
     that a form sends back.
     """
     return signs(value) if type(value) is str else value
@@ -50,25 +50,25 @@ def _in_signs(value: Any) -> Any:
 
 @cache
 def asset_version(name: str) -> str:
-    """Changes when the file does, so that a browser may keep what it has."""
+    """A version that changes with the file, so that browsers may cache it."""
     return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
 
 
 def page(request: Request, template: str, *, status_code: int = 200, **values: Any) -> HTMLResponse:
-    """A whole page. A template gets ``links`` (see :class:`chassis.ui.page_links.Links`) besides its own values."""
+    """Render a page. The template gets ``links`` (see :class:`chassis.ui.page_links.Links`) and its own values."""
     return HTMLResponse(
         templates().get_template(template).render(links=links_of(request), **values), status_code=status_code
     )
 
 
 def json_answer(view: BaseModel) -> Response:
-    """A view as JSON. Half a character, which a run's conf may hold, can't be sent: it is replaced."""
+    """A view as JSON. Half a character, which a run's conf may hold, can't be sent, so it is replaced."""
     text = json.dumps(view.model_dump(mode="json", by_alias=True), ensure_ascii=False, separators=(",", ":"))
     return Response(HALVES.sub("\ufffd", text), media_type="application/json")
 
 
 def parts(template: str) -> Any:
-    """The macros of a template, for a page that is already open; each gives escaped ``Markup``."""
+    """The macros of a template, for a page that is already open; each returns escaped ``Markup``."""
     return templates().get_template(template).module
 
 

@@ -1,4 +1,4 @@
-"""The page of a plan: of a planner's run with the form that decides on it, of a workflow's run as it is carried out."""
+"""The page of a plan: for a planner's run, with the decision form; for a workflow's run, as it is carried out."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ SEES_PLANS = Every((Read(DagAccessEntity.RUN), Read(DagAccessEntity.XCOM)))
 
 @dataclass(frozen=True)
 class Message:
-    """What the page says above everything else.
+    """A message on top of the page.
 
-    :ivar level: ``good``, ``warn``, ``bad`` or ``person``: how it looks
+    :ivar level: ``good``, ``warn``, ``bad`` or ``person``: its style
     """
 
     level: str
@@ -61,12 +61,12 @@ class Message:
 
 @dataclass(frozen=True)
 class Draft:
-    """What a person has typed into the form, and what came of checking it.
+    """What a person typed into the form, and what checking it found.
 
-    :ivar text: the plan as edited; None when it wasn't
+    :ivar text: the plan as edited; None if it wasn't
     :ivar faults: what is wrong with it
-    :ivar changes: against the proposal, when nothing is wrong
-    :ivar warnings: what may be meant otherwise in it
+    :ivar changes: against the proposal, if nothing is wrong
+    :ivar warnings: what may be unintended in it
     """
 
     text: str | None = None
@@ -79,7 +79,7 @@ class Draft:
 
     @property
     def returned(self) -> bool:
-        """Whether the page comes back with what somebody typed."""
+        """Whether the page returns what somebody typed."""
         return self.message is not None
 
 
@@ -87,7 +87,7 @@ class Draft:
 class Compared:
     """What a plan is compared with.
 
-    :ivar words: what it is compared with, for people
+    :ivar words: its name, for people
     :ivar hidden: whether there are changes that the viewer may not see, because they may not read the workflow
     """
 
@@ -103,9 +103,9 @@ class Compared:
 
 @dataclass(frozen=True)
 class Approval:
-    """Who agreed to the plan that a run goes by.
+    """Who approved the plan that a run follows.
 
-    :ivar verdict: None when the planner knew no approval
+    :ivar verdict: None if the planner had no approval
     """
 
     dag_id: str
@@ -115,7 +115,7 @@ class Approval:
 
 @router.get("/dags/{dag_id}/runs/{run_id:path}/plan/news", rule=SEES_PLANS)
 def show_news(dag_id: str, run_id: str, session: SessionDep) -> dict[str, Any]:
-    """What the page of a planner's run asks time and again: whether it would show something else now.
+    """Polled by the page of a planner's run: whether it would show something else now.
 
     :raises HTTPException: 404, there is no such run
     """
@@ -130,7 +130,7 @@ def show_news(dag_id: str, run_id: str, session: SessionDep) -> dict[str, Any]:
 def show_plan(
     request: Request, dag_id: str, run_id: str, user: GetUserDep, session: SessionDep
 ) -> HTMLResponse:
-    """The plan of a run: of a planner's run what it proposes, of a workflow's run what it goes by."""
+    """The plan that a planner's run proposes, or that a workflow's run follows."""
     return render_plan(request, session, user, dag_id, run_id)
 
 
@@ -144,7 +144,7 @@ def render_plan(
     draft: Draft | None = None,
     status_code: int = 200,
 ) -> HTMLResponse:
-    """The page, with what a person had typed when it comes back to them.
+    """Render the page, with what a person typed if it comes back to them.
 
     :raises HTTPException: 404, there is no such run
     """
@@ -162,7 +162,6 @@ def render_plan(
 
 
 def _of_planner(session: Session, user: BaseUser, run: PlannerRun, settings: Settings) -> dict[str, Any]:
-    """What the page of a planner's run shows."""
     spec = load_plan(run.text, source="as proposed") if run.text is not None else None
     compared = _compared(user, run, spec, settings) if spec else Compared()
     estimate = _estimate(run, spec, settings) if spec else None
@@ -180,7 +179,6 @@ def _of_planner(session: Session, user: BaseUser, run: PlannerRun, settings: Set
 
 
 def _of_workflow(session: Session, user: BaseUser, run: DagRun, settings: Settings) -> dict[str, Any]:
-    """What the page of a workflow's run shows."""
     found = plan_of_run(settings, run.dag_id, run.bundle_version)
     shows: dict[str, Any] = {"found": found, "plan": None, "compared": Compared(), "approval": None}
     shows |= {"amended": RunAmendments(), "estimate": None}
@@ -199,7 +197,7 @@ def _of_workflow(session: Session, user: BaseUser, run: DagRun, settings: Settin
 
 
 def _compared(user: BaseUser, run: PlannerRun, spec: WorkflowSpec, settings: Settings) -> Compared:
-    """What a proposed plan changes; hidden from who may not read the workflow that it would change."""
+    """What a proposed plan changes; hidden from users who may not read the workflow that it would change."""
     store, revision = store_of(settings), _base_revision(run)
     if revision is None:
         return Compared(changes=plan_changes(None, spec))
@@ -213,7 +211,7 @@ def _compared(user: BaseUser, run: PlannerRun, spec: WorkflowSpec, settings: Set
 
 
 def _revised(run: PlannerRun, spec: WorkflowSpec) -> ChangesView | None:
-    """What Claude changed in the proposal that a person sent back; None where none was, or it was read elsewhere."""
+    """What Claude changed in the proposal that a person sent back; None if there was none, or it was read elsewhere."""
     before = (run.proposal or {}).get("before")
     if not before or not isinstance(before, str) or run.stage == "decided":
         return None
@@ -235,7 +233,7 @@ def _base_revision(run: PlannerRun) -> int | None:
 
 
 def _estimate(run: PlannerRun, spec: WorkflowSpec, settings: Settings) -> Estimate | None:
-    """What the plan will take, as it was estimated when it was proposed: what a person decided by."""
+    """The estimate from when the plan was proposed, on which a person based the decision."""
     if run.stage != "decided" and run.proposal is not None:
         try:
             return Estimate.model_validate(run.proposal.get("estimate"))
@@ -248,7 +246,7 @@ def _estimated(spec: WorkflowSpec, settings: Settings) -> Estimate | None:
     try:
         return estimate_of(spec, settings)
     except ChassisError:
-        return None  # A file of agents is wrong, say: a plan can be read without its estimate.
+        return None  # For example, a file of agents is invalid: a plan can be read without its estimate.
 
 
 def _catalogue(settings: Settings) -> Catalogue | None:
@@ -259,7 +257,7 @@ def _catalogue(settings: Settings) -> Catalogue | None:
 
 
 def _approval(session: Session, user: BaseUser, spec: WorkflowSpec) -> Approval | None:
-    """Who agreed to a plan, for whoever may read the planner's run that it came from."""
+    """Who approved a plan, for users who may read the planner's run that it came from."""
     run_id = spec.provenance.planner_run if spec.provenance else ""
     for dag_id in planner_runs(session, run_id) if run_id else []:
         if may(user, "GET", dag_id, DagAccessEntity.XCOM):
@@ -269,7 +267,7 @@ def _approval(session: Session, user: BaseUser, spec: WorkflowSpec) -> Approval 
 
 
 def checked_view(proposed: WorkflowSpec, edited: WorkflowSpec, settings: Settings) -> Mapping[str, Any]:
-    """What an edit changes in the proposal, and what it will take: fields of a :class:`Draft`."""
+    """What an edit changes in the proposal, and what the plan will take: fields of a :class:`Draft`."""
     catalogue = _catalogue(settings)
     return {
         "warnings": tuple(plan_warnings(edited, catalogue.names)) if catalogue else (),

@@ -1,4 +1,4 @@
-"""A plan as its page shows it: made up from the plan alone, without a database and without a request.
+"""A plan as its page shows it, made from the plan alone, without a database or a request.
 
 Templates show every text in signs, whoever wrote it.
 """
@@ -30,12 +30,12 @@ _FEW_ITEMS = 12
 
 @dataclass(frozen=True)
 class TaskRow:
-    """One task in the table of tasks.
+    """A row in the table of tasks.
 
-    :ivar few: the first of its items, when the plan lists them
-    :ivar items: where its items are from, or how many more there are; empty for a task that is done once
+    :ivar few: the first of its items, if the plan lists them
+    :ivar items: where its items come from, or how many more there are; empty for a task without items
     :ivar facts: whatever else the plan says of it, by name
-    :ivar mark: what became of it since the revision before
+    :ivar mark: how it changed since the previous revision
     """
 
     spec: TaskSpec
@@ -47,13 +47,13 @@ class TaskRow:
 
 @dataclass(frozen=True)
 class PlanView:
-    """A plan to look at.
+    """A plan to show.
 
-    :ivar text: the plan as YAML, exactly as it is read again
+    :ivar text: the plan as YAML, exactly as it can be read again
     :ivar facts: schedule, limits and the like, by name
     :ivar inputs: name, type with default, and description of each
     :ivar services: entries of the catalogue that the plan's items name
-    :ivar warnings: what may be meant otherwise in it, for a person to look at
+    :ivar warnings: what may be unintended in it, for a person to check
     """
 
     spec: WorkflowSpec
@@ -68,12 +68,12 @@ class PlanView:
 
     @property
     def simulated(self) -> bool:
-        """Whether the simulator made it, and not Claude."""
+        """Whether the simulator made it, not Claude."""
         return self.spec.provenance is not None and self.spec.provenance.simulated
 
     @property
     def deceives(self) -> bool:
-        """Whether the text holds characters that are not what they look like."""
+        """Whether the text contains deceptive characters."""
         return DECEIVING.search(self.text) is not None
 
 
@@ -82,8 +82,8 @@ def view_plan(
 ) -> PlanView:
     """The plan as a page shows it.
 
-    :param changes: since the revision before, to mark what is new; None: nothing is marked
-    :param catalogue: where the services are that its items may name; None: none are told
+    :param changes: since the previous revision, to mark what is new; None to mark nothing
+    :param catalogue: the services that its items may name; None to show none
     """
     marks = {} if changes is None or changes.new else {each.name: each.kind for each in changes.tasks}
     nodes = {task.id: Node(href=f"#task-{task.id}", mark=marks.get(task.id, "")) for task in spec.tasks}
@@ -112,7 +112,7 @@ def _row(task: TaskSpec, mark: str) -> TaskRow:
     if task.for_each and task.for_each.items is not None:
         few, more = task.for_each.items[:_FEW_ITEMS], len(task.for_each.items) - _FEW_ITEMS
         items = f"and {more:,} more" if more > 0 else ""
-    # A schema, which takes many lines, comes after what takes one.
+    # A schema, which takes many lines, comes after one-line facts.
     ordered = sorted(facts(task).items(), key=lambda fact: "\n" in fact[1])
     return TaskRow(task, few, items, dict(ordered), mark)
 

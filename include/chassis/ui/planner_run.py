@@ -1,4 +1,4 @@
-"""Where a planner's run stands: what is proposed, who is asked, what was decided."""
+"""The state of a planner's run: what is proposed, who is asked, what was decided."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ Stage = Literal["planning", "waiting", "answered", "decided", "failed"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """Who agreed to a plan, as the task ``approve`` left it. Whoever may edit XComs may have edited it.
+    """Who approved a plan, as the task ``approve`` recorded it. Users who may edit XComs may have edited it.
 
-    :ivar without: why nobody had to be asked; empty when somebody was
+    :ivar without: why nobody had to be asked; empty if somebody was
     """
 
     by: str = ""
@@ -48,7 +48,7 @@ class Verdict:
 
     @classmethod
     def of(cls, settled: Any) -> Verdict | None:
-        """From what ``approve`` returned; None when it says nothing of a decision."""
+        """Read the return value of ``approve``; None if it holds no decision."""
         found = settled.get("decision") if isinstance(settled, dict) else None
         if not isinstance(found, dict):
             return None
@@ -58,15 +58,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class PlannerRun:
-    """What is known of a planner's run.
+    """The known facts of a planner's run.
 
     :ivar planning: the task that asks Claude for a plan
-    :ivar approving: the task that asks a person; None where the planner has none
-    :ivar question: what Airflow keeps of that question and its answer
+    :ivar approving: the task that asks a person; None if the planner has none
+    :ivar question: Airflow's record of that question and its answer
     :ivar planned: XComs of ``plan``
     :ivar approved: XComs of ``approve``
     :ivar published: what ``publish`` returned
-    :ivar failed_task: the task of it that failed first; empty when none did
+    :ivar failed_task: its first task that failed; empty if none did
     :ivar failure: why it failed
     """
 
@@ -83,7 +83,6 @@ class PlannerRun:
 
     @property
     def stage(self) -> Stage:
-        """How far it has come."""
         state = self.approving.state if self.approving is not None else None
         if self.settled is not None and state == "success":
             return "decided"
@@ -95,7 +94,7 @@ class PlannerRun:
 
     @property
     def proposal(self) -> Mapping[str, Any] | None:
-        """The plan that is, or was last, put to a person; see ``chassis.dag.pending_plan.as_shown``."""
+        """The plan that a person is, or was last, asked about; see ``chassis.dag.pending_plan.as_shown``."""
         found = self.approved.get(PENDING_PLAN)
         return found if isinstance(found, dict) else None
 
@@ -119,7 +118,7 @@ class PlannerRun:
 
     @property
     def mark(self) -> str:
-        """Another one as soon as the page would show something else."""
+        """A mark that changes whenever the page would show something else."""
         proposal, published = self.proposal or {}, self.published or {}
         facts = (
             self.stage,
@@ -130,12 +129,12 @@ class PlannerRun:
 
     @property
     def chosen(self) -> str:
-        """What a person has answered that isn't carried out yet; empty when nobody can tell."""
+        """A person's answer that isn't carried out yet; empty if unknown."""
         return ", ".join(self.question.chosen_options or ()) if self.question is not None else ""
 
     @property
     def answered_by(self) -> str:
-        """Who has answered so; empty when nobody can tell."""
+        """Who gave that answer; empty if unknown."""
         by = self.question.responded_by if self.question is not None else None
         return one_line(by["name"] or by["id"], 60) if by else ""
 
@@ -156,9 +155,9 @@ def _time(value: Any) -> str:
 
 
 def read_planner_run(session: Session, planning: TaskInstance, *, logs: bool = False) -> PlannerRun:
-    """What is known of the run that a planning task belongs to.
+    """Read the run that a planning task belongs to.
 
-    :param logs: whether logs may be read, and are, for why a task failed that left no error
+    :param logs: whether to read logs, with permission, to tell why a task failed without an error
     """
     dag_id, run_id = planning.dag_id, planning.run_id
     approving = find_instance(session, dag_id, run_id, APPROVE)
@@ -179,10 +178,10 @@ def read_planner_run(session: Session, planning: TaskInstance, *, logs: bool = F
 
 
 def why_not(session: Session, user: BaseUser, run: PlannerRun) -> str:
-    """Why a user may not decide on the proposed plan; empty when they may.
+    """Why a user may not decide on the proposed plan; empty if they may.
 
-    Besides the right to answer in the planner's DAG, it takes the right to change the workflow whose next revision
-    the plan becomes: who may start a planner would otherwise be able to change any workflow.
+    Deciding takes the right to answer in the planner's DAG and the right to change the workflow whose next revision the
+    plan becomes. Otherwise, whoever may start a planner could change any workflow.
     """
     if not may(user, "PUT", run.dag_id, DagAccessEntity.HITL_DETAIL):
         return f"You can view this plan. To decide, you need permission to answer for the DAG {run.dag_id}."

@@ -1,7 +1,7 @@
-"""A prompt taken apart again for its reader: what Chassis says in it, and the blocks of data between its fences.
+"""Splits a prompt for its reader: Chassis's own words, and the blocks of data between its fences.
 
-It reads what ``chassis.prompts`` writes. A text that holds something like a fence can't mislead it: a fence ends only
-at the line with its own twelve digits, which its content doesn't hold.
+It reads what ``chassis.prompts`` writes. Text that looks like a fence can't mislead it: a fence ends only at the line
+with its own twelve digits, which its content doesn't contain.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Part:
     """A part of a prompt, or of an answer.
 
     :ivar label: what it is, for people
-    :ivar text: what it says, in signs; not escaped
-    :ivar data: whether it stood in a fence, or is an answer: somebody's words, and not those of Chassis
+    :ivar text: its text, in signs; not escaped
+    :ivar data: whether it was inside a fence or is an answer: somebody's words, not Chassis's
     """
 
     label: str
@@ -48,7 +48,7 @@ class Part:
 
 
 def split_prompt(text: str) -> list[Part]:
-    """The parts of a text that was sent to Claude, in their order."""
+    """Split a text that was sent to Claude, in order."""
     parts: list[Part] = []
     at = 0
     while opening := _OPENING.search(text, at):
@@ -63,7 +63,7 @@ def split_prompt(text: str) -> list[Part]:
 
 
 def message_parts(message: Mapping[str, Any]) -> list[Part]:
-    """The parts of one message of a conversation: its texts taken apart, anything else as JSON."""
+    """Split one message of a conversation: texts into parts, anything else as JSON."""
     content = message.get("content")
     if isinstance(content, str):
         return split_prompt(content)
@@ -75,7 +75,7 @@ def message_parts(message: Mapping[str, Any]) -> list[Part]:
 
 
 def answer_parts(blocks: Iterable[Mapping[str, Any]]) -> list[Part]:
-    """What Claude answered, block by block: JSON is indented, and a text that is none stays as it came."""
+    """Claude's answer, block by block: JSON is indented, other text stays as it came."""
     return [Part("", _answer_text(block), data=True) for block in blocks]
 
 

@@ -1,10 +1,10 @@
-"""What the board and the page of all workflows ask Airflow's database. All of it is read only.
+"""Queries of the board and of the page of all workflows to Airflow's database. All are read-only.
 
 Invariants that must not be relaxed:
 
 - A refresh of a board is one statement, however many tasks the run has, and reads the cards only of what changed.
-- No result, prompt or transcript is read here: a card is a few hundred bytes. Why a task failed that left no card is
-  looked up beside it, for few of them at a time, see ``chassis.ui.failure_reasons``.
+- No result, prompt or transcript is read here: a card is a few hundred bytes. Why a task failed without a card is read
+  separately, for a few tasks at a time, see ``chassis.ui.failure_reasons``.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from chassis.contract.xcoms import Card, PendingPlan
 from chassis.ui.run_facts import plain_json
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
-"""Since when everything has changed."""
+"""A moment since which everything has changed."""
 
 
 class Instance(NamedTuple):
     """A task instance, as far as a board shows it.
 
-    :ivar card: what it left for the board; read only when it changed since the moment that was asked for
+    :ivar card: what it left for the board; read only if it changed since the requested moment
     """
 
     task_id: str
@@ -52,7 +52,7 @@ class Instance(NamedTuple):
 class RunState:
     """A run with all its task instances, at one moment.
 
-    :ivar card: the newest card of the run; it knows what the run had spent by then
+    :ivar card: the run's newest card, which holds what the run had spent by then
     """
 
     dag_id: str
@@ -66,11 +66,11 @@ class RunState:
 
 
 def read_run(session: Session, dag_id: str, run_id: str, since: datetime = EVER) -> RunState | None:
-    """A run and all its task instances, by one statement; None when there is no such run.
+    """Read a run and all its task instances in one statement; None if there is no such run.
 
     :param since: what changed after this moment gets its card
     """
-    # Correlated with nothing, so that it is looked up once and not for each row.
+    # Not correlated, so it is evaluated once, not for each row.
     cards = aliased(XComModel)
     the_run = select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id).scalar_subquery()
     newest_card = (
@@ -140,7 +140,7 @@ def _instance(*row: Any) -> Instance:
 
 
 def moment(text: str) -> datetime:
-    """A moment as this server gave it out; whatever else is no moment stands for all of the past."""
+    """Parse a moment that this server returned earlier; anything else means all of the past."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -149,7 +149,7 @@ def moment(text: str) -> datetime:
 
 
 def read_workflows(session: Session, readable: Collection[str]) -> list[WorkflowRow]:
-    """Every workflow that may be read, and every planner, those first that ran last.
+    """All workflows and planners that may be read, most recently run first.
 
     :param readable: the DAGs that the user may read
     """
@@ -199,7 +199,7 @@ def read_workflows(session: Session, readable: Collection[str]) -> list[Workflow
 
 
 def read_waiting(session: Session, readable: Collection[str]) -> list[WaitingPlan]:
-    """The plans that wait for a decision, of the DAGs that may be read; the oldest first."""
+    """The plans that wait for a decision, of readable DAGs, oldest first."""
     statement = (
         select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.start_date, XComModel.value)
         .join(
@@ -222,6 +222,6 @@ def read_waiting(session: Session, readable: Collection[str]) -> list[WaitingPla
 
 
 def newest_run(session: Session, dag_id: str) -> str | None:
-    """Id of a DAG's newest run; None when it has none."""
+    """Id of a DAG's newest run; None if it has none."""
     statement = select(DagRun.run_id).where(DagRun.dag_id == dag_id)
     return session.scalar(statement.order_by(DagRun.run_after.desc(), DagRun.id.desc()).limit(1))

@@ -1,6 +1,6 @@
-"""What the JSON of a run tells beyond its board: what tasks gave and spent, why they failed, planning, amendments.
+"""What a run's JSON holds beyond its board: tasks' results and spending, errors, planning, amendments.
 
-Invariant: results and spending are read for the instances of one page of the answer only.
+Invariant: results and spending are read only for the instances of one page of the answer.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from chassis.ui.run_reader import Task
 
 MOST_LOGS = 100
-"""Logs that one answer reads at most, for tasks that failed and left no error."""
+"""Maximum number of logs that one answer reads, for tasks that failed without an error."""
 
 Place = tuple[str, int]
 """A task id and a map index."""
@@ -47,7 +47,7 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What of a run is asked for, see the route."""
+    """The requested part of a run, see the route."""
 
     since: datetime
     results: bool
@@ -68,7 +68,7 @@ class DetailReader:
     allowed: Callable[[str, DagAccessEntity], bool]
 
     def view(self, run: RunState, wanted: Wanted, now: datetime) -> RunView:
-        """The part of a run that is asked for.
+        """The requested part of a run.
 
         :raises StoreError: the run's records are out of reach
         """
@@ -119,7 +119,7 @@ class DetailReader:
         try:
             return plan_of_run(self.settings, run.dag_id, run.bundle_version)
         except ChassisError:
-            return None  # A broken plan, say: its DAG says more than nothing at all.
+            return None  # For example, a broken plan: its DAG is better than nothing.
 
     def _tasks(self, plan: RunPlan | None, run: DagRun) -> Sequence[Task]:
         if plan is None:
@@ -133,7 +133,7 @@ class DetailReader:
     def _left(
         self, run: DagRun, page: Sequence[tuple[TaskView, InstanceView]], *, results: bool
     ) -> Mapping[Place, dict[str, Any]]:
-        """What the instances of a page left, by key: one statement."""
+        """What a page's instances left, by key, in one statement."""
         found: dict[Place, dict[str, Any]] = {(task.id, at.map_index): {} for task, at in page}
         spans: dict[str, list[int]] = {}
         for task_id, index in found:
@@ -161,7 +161,7 @@ class DetailReader:
         *,
         logs: bool,
     ) -> Mapping[Place, TaskError | None]:
-        """Why tasks failed: as they said, else by their logs, if these may be read."""
+        """Why tasks failed: by their own errors, else by their logs, if these may be read."""
         failed = [(task.id, at.map_index) for task, at in page if at.state in FAILED]
         found = {place: TaskError.of(left[place].get(ERROR)) for place in failed}
         silent = [place for place, error in found.items() if error is None]
@@ -179,7 +179,7 @@ class DetailReader:
         planned = CheckedPlan.of(left.get(RETURNED))
         if planned is None:
             return None
-        # The planner's last word: revisions that a reviewer asked for are in it.
+        # The planner's final figure, which includes revisions that a reviewer requested.
         spending = xcoms(self.session, PLANNER_DAG, planner_run, APPROVE).get(SPENDING) or left.get(SPENDING)
         return PlanningView(
             dag_id=PLANNER_DAG,
@@ -199,7 +199,7 @@ class DetailReader:
 
 
 def _of_result(result: TaskResult, at: InstanceView) -> dict[str, Any]:
-    """What a result tells of its instance, as fields of its view."""
+    """A result as fields of its instance's view."""
     spent = Totals(
         calls=result.usage.calls,
         usage=result.usage,

@@ -1,4 +1,4 @@
-"""What Airflow's database knows of a run and a task: the few reads that a page needs, each by its key."""
+"""Airflow's facts of a run and a task: the few reads that a page needs, each by its key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def find_run(session: Session, dag_id: str, run_id: str) -> DagRun:
-    """A run of a DAG.
+    """Find a run of a DAG.
 
     :raises HTTPException: 404, there is none
     """
@@ -45,25 +45,25 @@ def _instances(dag_id: str, run_id: str, *which: Any) -> Select[TaskInstance]:
 def find_instance(
     session: Session, dag_id: str, run_id: str, task_id: str, map_index: int = -1
 ) -> TaskInstance | None:
-    """A task of a run, or one item of it; None when the run doesn't have it."""
+    """A task of a run, or one item of it; None if the run doesn't have it."""
     which = (TaskInstance.task_id == task_id, TaskInstance.map_index == map_index)
     return session.scalar(_instances(dag_id, run_id, *which))
 
 
 def failed_instances(session: Session, dag_id: str, run_id: str, task_id: str) -> list[TaskInstance]:
-    """Those items of a task of a run that failed, in their order; the task itself where it has no items."""
+    """The failed items of a task of a run, in order; the task itself if it has no items."""
     failed = _instances(dag_id, run_id, TaskInstance.task_id == task_id, TaskInstance.state.in_(FAILED))
     return list(session.scalars(failed.order_by(TaskInstance.map_index)))
 
 
 def first_failed(session: Session, dag_id: str, run_id: str) -> TaskInstance | None:
-    """The task of a run that failed first; None when none did."""
+    """The first task of a run that failed; None if none did."""
     failed = _instances(dag_id, run_id, TaskInstance.state == "failed")
     return session.scalar(failed.order_by(TaskInstance.end_date).limit(1))
 
 
 def planning_instance(session: Session, dag_id: str, run_id: str) -> TaskInstance | None:
-    """The task of a run that asks for a plan; None when the run is no planner's."""
+    """The task of a run that asks for a plan; None if the run is no planner's."""
     return session.scalar(_instances(dag_id, run_id, TaskInstance.operator == PLAN_OPERATOR))
 
 
@@ -76,12 +76,12 @@ def planner_runs(session: Session, run_id: str) -> list[str]:
 
 
 def question_of(session: Session, instance: TaskInstance) -> HITLDetail | None:
-    """What a task asks a person, and what they answered; None when it never asked."""
+    """A task's question to a person, with the answer; None if it never asked."""
     return session.scalar(select(HITLDetail).where(HITLDetail.ti_id == instance.id))
 
 
 def xcoms(session: Session, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Mapping[str, Any]:
-    """What a task left, by key: plain JSON, of which no object is made."""
+    """A task's XComs by key: plain JSON, never deserialised to objects."""
     rows = session.execute(
         select(XComModel.key, XComModel.value).where(
             XComModel.dag_id == dag_id,
@@ -94,9 +94,9 @@ def xcoms(session: Session, dag_id: str, run_id: str, task_id: str, map_index: i
 
 
 def plain_json(value: Any) -> Any:
-    """A stored value as JSON, with whole characters only: a model refuses a text that holds half of one.
+    """A stored value as JSON with whole characters only: a model refuses text that contains half of one.
 
-    Of a value that a backend of XComs keeps elsewhere, this is only the address.
+    If an XCom backend keeps the value elsewhere, this is only its address.
     """
     if isinstance(value, str):
         with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""The plan that a run goes by, and those before it."""
+"""The plan that a run follows, and earlier ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RunPlan:
     """A plan as a run has it.
 
     :ivar ref: its revision in the plan store
-    :ivar pinned: whether the run is held to it; else it is the newest, because nothing pins runs here
+    :ivar pinned: whether the run is pinned to it; if not, it is the newest, because nothing pins runs here
     """
 
     ref: PlanRef
@@ -32,7 +32,6 @@ class RunPlan:
 
 
 def store_of(settings: Settings) -> PlanStore:
-    """The plan store of this deployment."""
     return PlanStore(settings.plans_root, settings.storage_conn_id)
 
 
@@ -55,13 +54,13 @@ def plan_of_run(settings: Settings, dag_id: str, bundle_version: str | None) -> 
 
 
 def inputs_of_run(spec: WorkflowSpec | None, run: DagRun) -> dict[str, Any]:
-    """The values of the plan's inputs in a run, as it was started."""
+    """The values of the plan's inputs with which a run was started."""
     given = run.conf if isinstance(run.conf, dict) else {}
     return {name: given.get(name, part.default) for name, part in spec.inputs.items()} if spec else {}
 
 
 def revision_before(settings: Settings, ref: PlanRef) -> RunPlan | None:
-    """The plan that a revision followed; None for the first."""
+    """The previous revision's plan; None for the first."""
     store = store_of(settings)
     before = [each for each in store.revisions(ref.id) if each.revision < ref.revision]
     return RunPlan(before[-1], store.read(before[-1]), pinned=True) if before else None
@@ -69,10 +68,10 @@ def revision_before(settings: Settings, ref: PlanRef) -> RunPlan | None:
 
 @lru_cache(maxsize=256)
 def _pinned(root: str, conn_id: str, dag_id: str, version: str) -> RunPlan | None:
-    """What a version of the bundle has for a workflow. It never changes, so each is read once."""
+    """A workflow's plan in a version of the bundle. It never changes, so each is read once."""
     store = PlanStore(root, conn_id)
     try:
         ref = store.version_heads(version).get(dag_id)
     except PlanNotFoundError:
-        return None  # A version of another bundle, with DAGs of its own.
+        return None  # A version of another bundle, with its own DAGs.
     return RunPlan(ref, store.read(ref), pinned=True) if ref else None

@@ -1,7 +1,7 @@
-"""Makes the view of a run, see ``chassis.contract.run_view``: what is on a board, on a task's page and in the JSON.
+"""Makes the view of a run (``chassis.contract.run_view``) for the board, a task's page and the JSON.
 
-:func:`view_run` is pure, and takes what one statement reads. :func:`with_details` adds what only the JSON tells; it
-reads for the instances of one page of the answer, however many the run has.
+:func:`view_run` is pure, and takes what one statement reads. :func:`with_details` adds what only the JSON has; it reads
+    for the instances of one page of the answer, however many the run has.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 OVERLAP = timedelta(seconds=5)
 """How far a refresh looks back behind the last one: clocks of several machines differ, and commits take time."""
 SETTLED = timedelta(seconds=60)
-"""How long after a change nothing that happened before it is still to come."""
+"""How long after a change no earlier change can still appear."""
 ACTIVE = frozenset({"queued", "running"})
 GONE = "removed"
-"""State of an item that the run doesn't have any more, and of a task that its plan doesn't."""
+"""State of an item that the run no longer has, and of a task that its plan no longer has."""
 _ENDED = frozenset({"success", "failed", GONE})
 """States of instances that have ended: Airflow's label of them is their item."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task as its plan, or its DAG, has it.
+    """A task of a plan or a DAG.
 
-    :ivar items: where they are known
+    :ivar items: if they are known
     :ivar group: the same for tasks that are steps for the same items; None for a task that isn't mapped
     """
 
@@ -55,7 +55,7 @@ class Task:
 
 
 def tasks_of_plan(spec: WorkflowSpec, lists: Mapping[str, Sequence[str]] | None = None) -> list[Task]:
-    """The tasks of a plan, each after those that it depends on.
+    """The tasks of a plan, each after its dependencies.
 
     :param lists: items that only the run knows, by the task that has them
     """
@@ -69,7 +69,7 @@ def tasks_of_plan(spec: WorkflowSpec, lists: Mapping[str, Sequence[str]] | None 
 
 
 def tasks_of_dag(dag: SerializedDAG) -> list[Task]:
-    """The tasks of a DAG without a plan, each after those that it depends on, else by id."""
+    """The tasks of a DAG without a plan, each after its dependencies, else by id."""
     own = {each.task_id: each for each in dag.tasks if not _is_helper(each.task_id, dag)}
     left, order = sorted(own), list[str]()
     while left:
@@ -80,7 +80,7 @@ def tasks_of_dag(dag: SerializedDAG) -> list[Task]:
             task_id,
             own[task_id].task_display_name,
             tuple(sorted(own[task_id].upstream_task_ids & own.keys())),
-            # Airflow doesn't tell which tasks share their items: mapped ones are taken to go place by place.
+            # Airflow doesn't say which tasks share their items: mapped tasks are assumed to match index by index.
             group="mapped" if own[task_id].is_mapped else None,
         )
         for task_id in order
@@ -88,7 +88,7 @@ def tasks_of_dag(dag: SerializedDAG) -> list[Task]:
 
 
 def _is_helper(task_id: str, dag: SerializedDAG) -> bool:
-    """Whether Chassis added the task. In a hand-written DAG, Airflow itself gives ids such as ``ask__1``."""
+    """Whether Chassis added the task. In a hand-written DAG, Airflow itself assigns ids such as ``ask__1``."""
     return any(task_id == items_task(other) for other in dag.task_dict)
 
 
@@ -101,11 +101,11 @@ def view_run(
     ceiling_usd: float | None = None,
     failures: Mapping[tuple[str, int], TaskError] | None = None,
 ) -> RunView:
-    """A run, from what one statement reads of it.
+    """View a run from what one statement reads.
 
-    :param tasks: those of its plan or DAG; empty for a DAG of which only the run is known
+    :param tasks: those of its plan or DAG; empty if only the run is known
     :param ceiling_usd: what any run of the deployment may spend
-    :param failures: why tasks failed that left no card, by task id and map index
+    :param failures: why tasks failed without a card, by task id and map index
     """
     by_task: dict[str, list[Instance]] = {}
     for each in run.instances:
@@ -170,13 +170,13 @@ def view_run(
 
 
 def _since(run: RunState, now: datetime) -> datetime:
-    """From where the next look is: a little before the last change, while one may be on its way."""
+    """Where the next refresh starts: a little before the last change, while another may still arrive."""
     newest = max((each.updated for each in run.instances), default=EVER)
     return newest - OVERLAP if now - newest < SETTLED else newest
 
 
 def _with_others(tasks: Sequence[Task], by_task: Mapping[str, Sequence[Instance]]) -> Iterator[Task]:
-    """The tasks, each helper that the run has before the task it is for, and last what no plan or DAG names."""
+    """The tasks, with each of the run's helpers before its task, and last those that no plan or DAG names."""
     named = set()
     for task in tasks:
         helper = items_task(task.id)
@@ -213,8 +213,8 @@ def _instance(
 class _Labels:
     """Names of items by task and map index.
 
-    Airflow knows an instance's label once it has run, and until then gives the index as its label. Tasks with
-    equally many instances, whose labels never differ where both are known, go through the same items.
+    Airflow knows an instance's label only after it has run; before, the label is the index. Tasks with equally many
+    instances whose known labels never differ are mapped over the same items.
     """
 
     def __init__(self, tasks: Iterable[Task], by_task: Mapping[str, Sequence[Instance]]) -> None:
@@ -227,7 +227,7 @@ class _Labels:
                     labels.setdefault(each.map_index, set()).add(own)
 
     def item(self, task: Task, at: Instance | None) -> str | None:
-        """The item of an instance; None when it has none, or none that is known yet."""
+        """The item of an instance; None if it has none, or it is not known yet."""
         if at is None or at.map_index < 0:
             return None
         own = _own_label(at)

@@ -22,7 +22,7 @@ from chassis.ui.run_details import DetailReader, Wanted
 router = Routes()
 
 MOST = 500
-"""Instances in one answer."""
+"""Maximum number of instances in one answer."""
 
 
 @router.get("/api/v1/dags/{dag_id}/runs/{run_id:path}", rule=SEES_BOARDS)
@@ -40,9 +40,9 @@ def run_view(
     """A run with its tasks and up to ``limit`` of their instances.
 
     :param run_id: ``~`` for the newest run
-    :param since: the ``since`` of an earlier answer: only what changed after it, or is outdated, is in this one
-    :param results: whether to send the tasks' results, and why tasks failed that only their logs can tell
-    :param offset: how many instances to pass over: the ``next`` of the answer before
+    :param since: the ``since`` of an earlier answer, to get only what changed after it, or is outdated
+    :param results: whether to send the tasks' results, and errors that only logs hold
+    :param offset: how many instances to skip: the previous answer's ``next``
     :raises HTTPException: 404 for an unknown run
     """
     wanted = Wanted(moment(since), results, limit, offset)

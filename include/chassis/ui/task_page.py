@@ -1,4 +1,4 @@
-"""The page of one task of a run, or of one item of it: what it gave, what was said, and how to run it amended."""
+"""The page of one task of a run, or of one item: its result, its conversation, and the form to amend it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def show_task(
 ) -> HTMLResponse:
     """One task of a run.
 
-    :param wanted: number of the try whose conversation is shown; the newest that has one when it is left out
+    :param wanted: number of the try whose conversation is shown; by default the newest that has one
     """
     run = find_run(session, dag_id, run_id)
     instance = find_instance(session, dag_id, run_id, task_id, map_index)
@@ -106,7 +106,7 @@ def show_task(
 
 
 def _board(session: Session, plan: RunPlan | None, instance: TaskInstance) -> Board | None:
-    """The board, for a task that its upstream tasks tell something about; None for any other."""
+    """The board, for a task whose upstream tasks explain its state; None for any other."""
     if plan is None or instance.state not in {"success", "upstream_failed"}:
         return None
     now = datetime.now(UTC)
@@ -121,20 +121,20 @@ def _form(
     amended: Amended,
     given: dict[str, Any],
 ) -> dict[str, Any]:
-    """What the form to amend a task begins with: what holds for it now."""
+    """The initial values of the form to amend a task: what applies to it now."""
     fields: list[InputField] = input_fields(spec, given | amended.inputs) if spec else []
     return {"instruction": amended.instruction or task.instruction, "inputs": fields, "again": bool(own)}
 
 
 def _failed_items(session: Session, instance: TaskInstance) -> int:
-    """How many items of its task failed, with this one; 0 when this isn't one of them."""
+    """How many items of its task failed, including this one; 0 if this one didn't."""
     if instance.map_index < 0 or instance.state not in FAILED:
         return 0
     return len(failed_instances(session, instance.dag_id, instance.run_id, instance.task_id))
 
 
 def _why_not(user: Any, instance: TaskInstance, dag_id: str) -> str:
-    """Why a task can't be amended by this user now; empty when it can."""
+    """Why this user can't amend a task now; empty if they can."""
     if not may(user, "PUT", dag_id, DagAccessEntity.TASK_INSTANCE):
         return "To amend and rerun a task, you need permission to edit task instances of this DAG."
     if instance.state in AT_WORK:

@@ -1,4 +1,4 @@
-"""A task of a run as its page shows it: its result, what was said try by try, and what people changed in it."""
+"""A task of a run as its page shows it: its result, its conversation try by try, and its amendments."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ResultView:
-    """What a task gave.
+    """A task's result.
 
     :ivar html: a result in Markdown, sanitised; None for any other
     :ivar text: the result as it was written, in signs
-    :ivar facts: the result's other fields; None for a value that is no task's result
+    :ivar facts: the result's other fields; None for a value that isn't a task's result
     """
 
     html: Markup | None
@@ -44,8 +44,8 @@ class ResultView:
 class TurnView:
     """One call of a try.
 
-    :ivar sent: what Claude was told that it hadn't been before
-    :ivar said: what it answered
+    :ivar sent: what the call told Claude that earlier calls hadn't
+    :ivar said: Claude's answer
     """
 
     turn: Turn
@@ -55,10 +55,10 @@ class TurnView:
 
 @dataclass(frozen=True)
 class AmendmentView:
-    """What a person changed, with what it was before.
+    """A person's change, with what it replaced.
 
-    :ivar places: on the page of the run's plan, the items that it is for, each with its map index, which is None for
-        one that the run doesn't have any more; none for a task without items
+    :ivar places: on the page of the run's plan, the items that it is for, each with its map index, or None if the run
+        no longer has the item; none for a task without items
     """
 
     amendment: Amendment
@@ -68,9 +68,9 @@ class AmendmentView:
 
 @dataclass(frozen=True)
 class InputField:
-    """A field of the form for one input.
+    """The form's field for one input.
 
-    :ivar text: its value now, as one writes it there
+    :ivar text: its current value, as one types it
     """
 
     name: str
@@ -80,7 +80,7 @@ class InputField:
 
 
 def view_result(value: Any) -> ResultView | None:
-    """The XCom of a task; None when there is none."""
+    """A task's XCom as a result; None if there is none."""
     if value is None:
         return None
     try:
@@ -112,7 +112,7 @@ def _turn(turn: Turn) -> TurnView:
 def view_amendments(
     amendments: Sequence[Amendment], task: TaskSpec | None, inputs: Mapping[str, Any]
 ) -> list[AmendmentView]:
-    """The amendments of one task or item, oldest first, each against what held before it.
+    """The amendments of one task or item, oldest first, each with what applied before it.
 
     :param inputs: the run's values by name, before any amendment
     """
@@ -137,7 +137,7 @@ def _amendments(
 
 
 def input_fields(spec: WorkflowSpec, values: Mapping[str, Any]) -> list[InputField]:
-    """The fields of the form: one for each input of the plan, with its value in this run."""
+    """One field for each input of the plan, with its value in this run."""
     return [
         InputField(name, given.type, given.description, _as_written(values.get(name), given.type))
         for name, given in spec.inputs.items()
@@ -145,7 +145,7 @@ def input_fields(spec: WorkflowSpec, values: Mapping[str, Any]) -> list[InputFie
 
 
 def _as_written(value: Any, kind: str) -> str:
-    """A value as a person writes it into the form: a list has an entry on each line."""
+    """A value as a person types it into the form: a list has an entry on each line."""
     if value is None:
         return ""
     if kind == "array" and isinstance(value, list):

@@ -1,6 +1,6 @@
-"""What was said in a task's tries, and what was amended in a run, as JSON: for the command line and other clients.
+"""Transcripts of a task's tries, and a run's amendments, as JSON for the command line and other clients.
 
-So a client needs no access to the record store, and the rules of Airflow's own pages hold.
+So a client needs no access to the record store, and the rules of Airflow's own pages apply.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def transcript(
     session: SessionDep,
     try_number: int | None = None,
 ) -> dict[str, Any]:
-    """One try of a task, the newest that has a transcript by default; and which tries have one.
+    """One try of a task, by default the newest that has a transcript, and which tries have one.
 
     :raises HTTPException: 404 for an unknown run or task
     """

@@ -1,4 +1,4 @@
-"""How the pages say what they know: states, moments, amounts. Filters of the templates."""
+"""Template filters that format states, moments and amounts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def state_words(state: str | None) -> str:
 
 
 def moment(value: datetime | str | None) -> Markup | str:
-    """A moment: in UTC as it stands here; ``chassis.js`` puts it into the time zone that Airflow shows."""
+    """A moment in UTC; ``chassis.js`` converts it to the time zone that Airflow shows."""
     if value is None or value == "":
         return NOTHING
     when = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -30,22 +30,22 @@ def moment(value: datetime | str | None) -> Markup | str:
 
 
 def usd(value: float | None) -> str:
-    """Dollars; a dash for what has no price."""
+    """Dollars; a dash if there is no price."""
     return NOTHING if value is None else dollars(value)
 
 
 def usd_column(value: float | None) -> str:
-    """Dollars in a column, where all have the same number of decimals; a dash for what has no price."""
+    """Dollars in a column, all with the same number of decimals; a dash if there is no price."""
     return NOTHING if value is None else f"${value:,.4f}"
 
 
 def usd_about(value: float | None) -> str:
-    """Estimated dollars: no more decimals than an estimate deserves."""
+    """Estimated dollars, with no more decimals than an estimate deserves."""
     return NOTHING if value is None else f"${value:,.2f}" if value >= _TEN_CENTS else f"${value:,.4f}"
 
 
 def upper_first(text: str) -> str:
-    """A text that begins with a capital; the rest stays as it is."""
+    """The text with its first letter as a capital."""
     return text[:1].upper() + text[1:]
 
 
@@ -55,7 +55,7 @@ def number(value: int | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """How long something took."""
+    """A duration."""
     return NOTHING if value is None else duration(value)
 
 

@@ -1,4 +1,4 @@
-"""All workflows, as a page and as JSON: where the newest run of each stands, and which plans wait for a person."""
+"""All workflows, as a page and as JSON: the state of each one's newest run, and the plans that wait for a person."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def show_workflows(request: Request, session: SessionDep, readable: ReadableDags
 
 @router.get("/api/v1/workflows", rule=SignedIn())
 def list_workflows(session: SessionDep, readable: ReadableDagsFilterDep, user: GetUserDep) -> Response:
-    """The same as JSON; of plans that wait those whose text the user may read."""
+    """The same as JSON; pending plans only if the user may read their text."""
     dags = readable.value or set()
     needed = (DagAccessEntity.HITL_DETAIL, DagAccessEntity.XCOM)
     waiting = [
