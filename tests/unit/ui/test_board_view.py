@@ -11,20 +11,8 @@ from chassis.ui.board_view import Board
 from chassis.ui.queries import EVER, Instance, RunState
 from chassis.ui.run_reader import tasks_of_plan, view_run
 from chassis.workflow import WorkflowSpec, load_plan
+from tests.unit.ui.two_steps import PLAN
 
-PLAN = """
-schema_version: 1
-id: two_steps
-title: Two steps
-requirement: Do it for both.
-tasks:
-  - {id: prepare, name: Prepare, instruction: Prepare., agent: task-executor}
-  - {id: do, name: Do it, instruction: "Do {item}.", agent: task-executor, depends_on: [prepare],
-     for_each: {items: [one, two]}}
-  - {id: verify, name: Verify, instruction: "Verify {item}.", agent: task-executor, depends_on: [do],
-     for_each: {same_as: do}}
-  - {id: join, name: Join, instruction: Join., agent: task-executor, depends_on: [verify]}
-"""
 SPEC = load_plan(PLAN, source="the test")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -14,20 +14,8 @@ from chassis.contract.spending import RunLimits, Spending, Totals
 from chassis.ui.queries import Instance, RunState
 from chassis.ui.run_reader import OVERLAP, SETTLED, tasks_of_dag, tasks_of_plan, view_run
 from chassis.workflow import load_plan
+from tests.unit.ui.two_steps import PLAN
 
-PLAN = """
-schema_version: 1
-id: two_steps
-title: Two steps
-requirement: Do it for both.
-tasks:
-  - {id: prepare, name: Prepare, instruction: Prepare., agent: task-executor}
-  - {id: do, name: Do it, instruction: "Do {item}.", agent: task-executor, depends_on: [prepare],
-     for_each: {items: [one, two]}}
-  - {id: verify, name: Verify, instruction: "Verify {item}.", agent: task-executor, depends_on: [do],
-     for_each: {same_as: do}}
-  - {id: join, name: Join, instruction: Join., agent: task-executor, depends_on: [verify]}
-"""
 BY_OUTPUT = PLAN.replace("{items: [one, two]}", "{output_of: prepare, path: names}").replace(
     "instruction: Prepare.,",
     "instruction: Prepare., output_schema: {type: object, properties: {names: {type: array, items: {type: string}}}},",
